@@ -1,0 +1,1 @@
+//! Would a load work here, and would traffic reach the application?

@@ -1,0 +1,1 @@
+//! Facts about this host's network that the plan and the checks need.

@@ -1,0 +1,7 @@
+//! User space of redirector: command line, configuration, and the kernel side's loader.
+
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod exit;
+pub mod host;
