@@ -113,11 +113,15 @@ impl Draft {
     }
 
     fn read(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|error| {
-            Error::new(Problem::Unreadable {
-                path: path.to_owned(),
-                error,
-            })
+        let bytes = fs::read(path).map_err(|error| {
+            let path = path.to_owned();
+            Error::new(Problem::Unreadable { path, error })
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let start = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            let place = Place::new(path, &text, &(start..start));
+            Error::at(place, Problem::Syntax("not UTF-8".to_owned()))
         })?;
         Self::parse(path, text)
     }
@@ -167,7 +171,10 @@ impl fmt::Display for Origin {
 
 impl Error {
     fn is_missing_file(&self) -> bool {
-        matches!(&*self.problem, Problem::Unreadable { error, .. } if error.kind() == io::ErrorKind::NotFound)
+        match &*self.problem {
+            Problem::Unreadable { error, .. } => error.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
     }
 }
 

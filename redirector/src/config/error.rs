@@ -20,21 +20,27 @@ pub enum Problem {
     #[error("{0}")]
     Rule(#[from] Fault),
     #[error(
-        "rules on the command line and --config exclude each other; name the rules in one place"
+        "rules on the command line and --config exclude each other; \
+         name the rules in one place"
     )]
     RulesAndFile,
-    #[error("{} has no [[redirect]], so there is nothing to redirect", .0.display())]
+    #[error("{}: no [[redirect]], so there is nothing to redirect", .0.display())]
     NoRules(PathBuf),
     #[error("the list of interfaces is empty; name at least one, or leave the key out")]
     NoInterfaces,
-    #[error("interface {name:?} does not exist{hint}{host}", hint = did_you_mean(name, .host.interfaces()))]
+    #[error(
+        "interface {name:?} does not exist{hint}{host}",
+        hint = did_you_mean(name, .host.interfaces())
+    )]
     UnknownInterface { name: String, host: Existing },
     #[error(
-        "interface eth0 does not exist and there is no default route to choose another by; name one with -i{0}"
+        "interface \"eth0\" does not exist, and there is no default route to choose another by; \
+         name one with -i{0}"
     )]
     NoDefaultRoute(Existing),
     #[error(
-        "rule {rule} names interface {name:?}, which this instance does not use; add it to the instance's interfaces ({instance})"
+        "rule {rule} is for interface {name:?}, which this instance does not use ({instance}); \
+         add it to the instance's interfaces"
     )]
     ForeignInterface {
         rule: RuleSpec,
@@ -46,7 +52,8 @@ pub enum Problem {
     #[error("rule {rule} contradicts {first}: a port has one target; leave one out")]
     Contradiction { rule: RuleSpec, first: Earlier },
     #[error(
-        "{0} rules are more than {MAX_RULES}; a rule counts once for each protocol and each interface it names"
+        "{0} rules are more than the {MAX_RULES} an instance can hold \
+         (a rule counts once for each protocol and each interface it names)"
     )]
     TooManyRules(usize),
 }

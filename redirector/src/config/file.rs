@@ -156,26 +156,28 @@ impl From<Spanned<String>> for Word {
     }
 }
 
-/// serde's sentence about an unknown key or value, in the words of a configuration and with a suggestion.
+/// serde's sentence, in the words of a configuration and with a suggestion.
 fn explain(message: &str) -> String {
     let kind = if message.starts_with("unknown field") {
         "key"
     } else if message.starts_with("unknown variant") {
         "value"
+    } else if message == "invalid type: map, expected a sequence" {
+        return "expected a list of tables: write [[redirect]]".to_owned();
     } else {
-        return message.lines().collect::<Vec<_>>().join(", ");
+        return message
+            .replace("missing field", "missing key")
+            .replace("a sequence", "a list")
+            .replace('\n', ", ");
     };
     let mut quoted = message.split('`').skip(1).step_by(2);
     let word = quoted.next().unwrap_or_default();
     let known: Vec<_> = quoted.collect();
-    match did_you_mean(word, known.iter().copied()) {
-        hint if hint.is_empty() => {
-            format!(
-                "unknown {kind} `{word}`, expected one of {}",
-                known.join(", ")
-            )
-        }
-        hint => format!("unknown {kind} `{word}`{hint}"),
+    let hint = did_you_mean(word, known.iter().copied());
+    if hint.is_empty() {
+        format!("unknown {kind} `{word}`, expected {}", known.join(", "))
+    } else {
+        format!("unknown {kind} `{word}`{hint}")
     }
 }
 

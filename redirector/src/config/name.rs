@@ -11,11 +11,11 @@ pub struct Name(String);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    #[error("instance name \"{0}\" has {1} characters; use 1 to {MAX_LENGTH}")]
+    #[error("instance name {0:?} has {1} characters; use 1 to {MAX_LENGTH}")]
     Length(String, usize),
-    #[error("instance name \"{0}\" begins with a dot; begin it with a letter or a digit")]
+    #[error("instance name {0:?} begins with a dot; begin it with a letter or a digit")]
     Hidden(String),
-    #[error("instance name \"{0}\" has {1:?}; use letters, digits, '.', '_' and '-'")]
+    #[error("instance name {0:?} has {1:?}; use letters, digits, '.', '_' and '-'")]
     Character(String, char),
 }
 
@@ -87,7 +87,7 @@ mod tests {
             ),
             (
                 "a\nb",
-                "instance name \"a\nb\" has '\\n'; use letters, digits, '.', '_' and '-'",
+                "instance name \"a\\nb\" has '\\n'; use letters, digits, '.', '_' and '-'",
             ),
         ] {
             assert_eq!(input.parse::<Name>().unwrap_err().to_string(), message);

@@ -43,11 +43,11 @@ pub enum Fault {
     Shape,
     #[error("an IPv6 address wants brackets: [{address}]:{rest}")]
     Unbracketed { address: Ipv6Addr, rest: String },
-    #[error(
-        "{0:?} is not an IP address; names are not looked up, and interfaces are named with -i"
-    )]
+    #[error("{0:?} is not an IP address; interfaces are named apart, with -i or `interfaces`")]
     Address(String),
-    #[error("address {0:?} has a zone; write it without, and name the interface with -i")]
+    #[error(
+        "address {0:?} has a zone; leave it out and name the interface, with -i or `interfaces`"
+    )]
     Zone(String),
     #[error("{0} means every address; leave the address out")]
     Unspecified(IpAddr),
