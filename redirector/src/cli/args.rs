@@ -130,7 +130,6 @@ pub struct Source {
     /// Attach to this interface (may be repeated) [default: eth0 and lo]
     #[arg(short = 'i', long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
-    /// Read rules and interfaces from this file
     #[arg(short, long, value_name = "FILE", help = CONFIG_HELP)]
     pub config: Option<PathBuf>,
     /// Where to attach [default: auto]

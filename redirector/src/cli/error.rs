@@ -15,7 +15,7 @@ use crate::{
 
 /// Prints the error and its causes, and tells the exit code.
 pub fn report(error: &anyhow::Error) -> Exit {
-    let exit = error.chain().find_map(classify).unwrap_or(Exit::Failed);
+    let exit = exit_of(error);
     if exit != Exit::Done {
         complain(format_args!("{error:#}"));
     }
@@ -29,6 +29,14 @@ pub fn report_usage(error: &clap::Error) -> Exit {
         // Standard output or standard error is closed: nobody is left to tell.
         None => _ = error.print(),
     }
+    exit_of_usage(error)
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    error.chain().find_map(classify).unwrap_or(Exit::Failed)
+}
+
+fn exit_of_usage(error: &clap::Error) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
         _ => Exit::Usage,
@@ -74,13 +82,16 @@ mod tests {
         let closed = Err::<(), _>(PrintError::Closed)
             .context("flows")
             .unwrap_err();
-        assert_eq!(report(&rule.into()), Exit::Usage);
+        assert_eq!(exit_of(&rule.into()), Exit::Usage);
         assert_eq!(
-            report(&anyhow::Error::new(file).context("reload")),
+            exit_of(&anyhow::Error::new(file).context("reload")),
             Exit::Usage
         );
-        assert_eq!(report(&closed), Exit::Done);
-        assert_eq!(report(&anyhow::anyhow!("the kernel refused")), Exit::Failed);
+        assert_eq!(exit_of(&closed), Exit::Done);
+        assert_eq!(
+            exit_of(&anyhow::anyhow!("the kernel refused")),
+            Exit::Failed
+        );
     }
 
     #[test]
@@ -93,7 +104,7 @@ mod tests {
             (&["redirector", "lod"], Exit::Usage),
         ] {
             assert_eq!(
-                report_usage(&Cli::try_parse_from(arguments).unwrap_err()),
+                exit_of_usage(&Cli::try_parse_from(arguments).unwrap_err()),
                 exit
             );
         }
