@@ -32,6 +32,6 @@ pub fn verb(options: &Options) -> Result<()> {
 pub fn release() -> Result<PathBuf> {
     let mut cargo = workspace::cargo();
     cargo.args(["build", "--release", "--package", "redirector"]);
-    sys::run(&mut cargo)?;
+    sys::run("cargo build", &mut cargo)?;
     workspace::release_binary()
 }

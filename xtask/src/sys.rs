@@ -70,25 +70,24 @@ pub fn ask(command: &mut Command) -> Option<String> {
 }
 
 /// Prints the command and runs it, its output on standard error: standard
-/// output belongs to what `cargo xtask run` starts.
-pub fn announce(command: &mut Command) -> Result<()> {
+/// output belongs to what `cargo xtask run` starts. Errors begin with `what`.
+pub fn announce(what: &str, command: &mut Command) -> Result<()> {
     eprintln!("+ {}", shown(command));
-    run(command)
+    run(what, command)
 }
 
 /// As [`announce`], without the announcement.
-pub fn run(command: &mut Command) -> Result<()> {
-    let program = command.get_program().to_owned();
+pub fn run(what: &str, command: &mut Command) -> Result<()> {
     let stderr = io::stderr().as_fd().try_clone_to_owned()?;
     let status = command
         .stdout(stderr)
         .status()
-        .with_context(|| format!("cannot run {}", program.display()))?;
+        .with_context(|| format!("{what}: cannot run {}", shown(command)))?;
     match status.code() {
         Some(0) => Ok(()),
-        // coreutils' timeout answers so.
-        Some(124 | 137) => bail!("{} took too long", program.display()),
-        _ => bail!("{} failed: {status}", program.display()),
+        // So coreutils' timeout answers.
+        Some(124 | 137) => bail!("{what} took too long"),
+        _ => bail!("{what} failed: {status}"),
     }
 }
 

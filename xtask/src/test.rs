@@ -24,12 +24,18 @@ pub fn verb(options: &Options) -> Result<()> {
     setup::ensure(Scope::Tests)?;
     let redirector = build::release()?;
     let outcomes = [
-        sys::announce(&mut native(options)),
-        sys::announce(&mut integration(options, &redirector)),
+        sys::announce("the native tests", &mut native(options)),
+        sys::announce(
+            "the integration tests",
+            &mut integration(options, &redirector),
+        ),
     ];
-    let failed = outcomes.iter().filter(|outcome| outcome.is_err()).count();
-    if failed > 0 {
-        bail!("{failed} of {} test runs failed", outcomes.len());
+    let failures: Vec<_> = outcomes
+        .into_iter()
+        .filter_map(|outcome| Some(outcome.err()?.to_string()))
+        .collect();
+    if !failures.is_empty() {
+        bail!("{}", failures.join("; "));
     }
     Ok(())
 }

@@ -79,15 +79,18 @@ fn by_hand(names: &[&str]) -> String {
 fn install_with(privilege: Privilege, names: &[&str]) -> Result<()> {
     // A list that cannot be refreshed may still be good enough.
     let update = sys::limit(300, &apt_get(&["update"], &[]));
-    if let Err(error) = sys::announce(&mut privilege.apply(update)) {
+    if let Err(error) = sys::announce("apt-get update", &mut privilege.apply(update)) {
         eprintln!("warning: {error:#}");
     }
     let download = sys::limit(1200, &apt_get(&["install", "--download-only"], names));
-    sys::announce(&mut privilege.apply(download))?;
+    sys::announce("the download", &mut privilege.apply(download))?;
     // No network and no time limit from here on: killing dpkg half-way breaks the host.
     let unpack = apt_get(&["install", "--no-download"], names);
     eprintln!("+ {} (services stay off)", sys::shown(&unpack));
-    sys::run(&mut privilege.apply(without_services(&unpack)))
+    sys::run(
+        "apt-get install",
+        &mut privilege.apply(without_services(&unpack)),
+    )
 }
 
 fn apt_get(words: &[&str], names: &[&str]) -> Command {
@@ -110,5 +113,5 @@ fn disable(privilege: Privilege, service: &str) -> Result<()> {
     }
     let mut systemctl = Command::new("systemctl");
     systemctl.args(["--quiet", "disable", service]);
-    sys::announce(&mut privilege.apply(systemctl))
+    sys::announce("systemctl disable", &mut privilege.apply(systemctl))
 }

@@ -35,7 +35,7 @@ pub fn build(llvm: u32) -> Result<PathBuf> {
         .arg("--root")
         .arg(workspace::ebpf_toolchain())
         .env("LLVM_PREFIX", llvm_prefix(llvm));
-    sys::announce(&mut sys::limit(1800, &install)).context("cannot build bpf-linker")?;
+    sys::announce("building bpf-linker", &mut sys::limit(1800, &install))?;
     find(llvm).context("the bpf-linker just built does not work")
 }
 
