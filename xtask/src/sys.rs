@@ -80,6 +80,7 @@ pub fn announce(what: &str, command: &mut Command) -> Result<()> {
 pub fn run(what: &str, command: &mut Command) -> Result<()> {
     let stderr = io::stderr().as_fd().try_clone_to_owned()?;
     let status = command
+        .stdin(Stdio::null())
         .stdout(stderr)
         .status()
         .with_context(|| format!("{what}: cannot run {}", shown(command)))?;
