@@ -33,6 +33,8 @@ pub enum Protocol {
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;
+/// In the place of a slot: nothing is redirected. Every lookup with it is beyond the map's end.
+pub const SLOT_OFF: u32 = SLOTS;
 const PORTS: u32 = 1 << 16;
 
 /// Entries of the `PORTS` map.
@@ -45,7 +47,7 @@ pub fn port_index(slot: u32, protocol: Protocol, port: Port) -> u32 {
         Protocol::Tcp => 0,
         Protocol::Udp => PORTS,
     };
-    (slot & (SLOTS - 1)) * 2 * PORTS + protocol + u32::from(u16::from_be_bytes(port))
+    slot * 2 * PORTS + protocol + u32::from(u16::from_be_bytes(port))
 }
 
 /// What one port means to us, so that an unrelated packet costs one array lookup.
@@ -64,8 +66,10 @@ pub struct PortEntry {
 pub const PORT_SOURCE: u16 = 1;
 /// Some rule, present or removed, redirects to this port.
 pub const PORT_TARGET: u16 = 1 << 1;
-/// `RULES` knows more: rules for single addresses or interfaces, or retired targets.
-pub const PORT_DETAILED: u16 = 1 << 2;
+/// `RULES` has rules for single addresses or interfaces.
+pub const PORT_SCOPED: u16 = 1 << 2;
+/// `RULES` has earlier targets of the rule for any address and interface.
+pub const PORT_RETIRED: u16 = 1 << 3;
 
 /// Key of the `RULES` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
@@ -162,10 +166,8 @@ pub struct RuleCounters {
 pub struct Settings {
     /// [`ABI_VERSION`] of the loader.
     pub abi: u32,
-    /// The slot of the rules in force.
+    /// The slot of the rules in force, or [`SLOT_OFF`] before and after.
     pub slot: u32,
-    /// 0 until a load has succeeded.
-    pub generation: u64,
     /// Seconds since the Unix epoch.
     pub since: u64,
     /// Inode of the network namespace.

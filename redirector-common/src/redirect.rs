@@ -1,7 +1,7 @@
 use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        ANY_ADDRESS, FlowKey, NO_PORT, PORT_DETAILED, PORT_SOURCE, PORT_TARGET, PortEntry,
+        ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, PortEntry,
         Protocol, Rule, RuleKey,
     },
     headers::{Tcp, Udp},
@@ -110,26 +110,32 @@ fn egress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> 
 /// The most specific rule wins: address and interface, then address, then interface, then neither.
 #[inline(always)]
 fn rule_for<S: State>(state: &S, segment: &Segment, key: &FlowKey, entry: PortEntry) -> Rule {
-    if entry.flags & PORT_DETAILED != 0 {
-        let ifindex = state.ifindex();
-        let mut rule_key = RuleKey {
-            address: key.local,
-            ifindex,
-            port: segment.destination_port,
-            protocol: segment.protocol as u8,
-            slot: 0,
-        };
-        for (address, ifindex) in [
-            (key.local, ifindex),
-            (key.local, 0),
-            (ANY_ADDRESS, ifindex),
-            (ANY_ADDRESS, 0),
-        ] {
-            rule_key.address = address;
-            rule_key.ifindex = ifindex;
-            if let Some(rule) = state.rule(&rule_key) {
-                return rule;
-            }
+    let mut rule_key = RuleKey {
+        address: key.local,
+        ifindex: state.ifindex(),
+        port: segment.destination_port,
+        protocol: segment.protocol as u8,
+        slot: 0,
+    };
+    if entry.flags & PORT_SCOPED != 0 {
+        if let Some(rule) = state.rule(&rule_key) {
+            return rule;
+        }
+        rule_key.ifindex = 0;
+        if let Some(rule) = state.rule(&rule_key) {
+            return rule;
+        }
+        rule_key.address = ANY_ADDRESS;
+        rule_key.ifindex = state.ifindex();
+        if let Some(rule) = state.rule(&rule_key) {
+            return rule;
+        }
+    }
+    if entry.flags & PORT_RETIRED != 0 {
+        rule_key.address = ANY_ADDRESS;
+        rule_key.ifindex = 0;
+        if let Some(rule) = state.rule(&rule_key) {
+            return rule;
         }
     }
     Rule {

@@ -5,3 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod host;
+pub mod kernel;
+pub mod output;
+pub mod plan;
+pub mod stats;

@@ -27,7 +27,7 @@ pub enum Command {
     Unload(Unload),
     /// Apply changed rules in place; live connections keep their target
     #[command(after_help = EXAMPLES)]
-    Reload(Load),
+    Reload(Reload),
     /// Show what is attached where
     Status(Status),
     /// Show packet counters per rule and direction
@@ -64,6 +64,17 @@ pub struct Load {
     /// Which messages of the eBPF programs are kept for `redirector log`
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     pub log_level: LogLevel,
+}
+
+#[derive(Debug, Args)]
+pub struct Reload {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]

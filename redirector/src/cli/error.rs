@@ -11,6 +11,7 @@ use super::{args::IntervalError, print::PrintError};
 use crate::{
     config::{self, NameError, RuleError},
     exit::Exit,
+    kernel,
 };
 
 /// Prints the error and its causes, and tells the exit code.
@@ -50,7 +51,15 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     } else if let Some(PrintError::Closed) = error.downcast_ref() {
         Some(Exit::Done)
     } else {
-        None
+        error.downcast_ref().and_then(exit_of_kernel)
+    }
+}
+
+fn exit_of_kernel(error: &kernel::Error) -> Option<Exit> {
+    match error {
+        kernel::Error::NotPermitted { .. } => Some(Exit::NotPermitted),
+        kernel::Error::NotLoaded(_) => Some(Exit::NotLoaded),
+        _ => None,
     }
 }
 

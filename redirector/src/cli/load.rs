@@ -1,8 +1,25 @@
-//! `redirector load`
+use super::{args::Load, changes, print};
+use crate::{
+    exit::Exit,
+    kernel::{self, Outcome},
+};
 
-use super::args::Load;
-use crate::exit::Exit;
-
-pub fn run(_args: Load) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Load) -> anyhow::Result<Exit> {
+    let name = &args.instance.name;
+    let wanted = changes::resolve(&args.source)?;
+    if args.dry_run {
+        return changes::dry_run(name, &wanted.config);
+    }
+    match kernel::load(name, &wanted.config, args.log_level.into())? {
+        Outcome::Unchanged => print(format_args!(
+            "instance \"{name}\" is loaded already, with these rules and interfaces\n"
+        ))?,
+        Outcome::Done(plan) => print(format_args!(
+            "loaded instance \"{name}\" from {}\n{}",
+            wanted.origin,
+            changes::summary(&plan)
+        ))?,
+    }
+    changes::warn(&wanted.config);
+    Ok(Exit::Done)
 }

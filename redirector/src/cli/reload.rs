@@ -1,8 +1,23 @@
-//! `redirector reload`
+use super::{args::Reload, changes, print};
+use crate::{
+    exit::Exit,
+    kernel::{self, Outcome},
+};
 
-use super::args::Load;
-use crate::exit::Exit;
-
-pub fn run(_args: Load) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Reload) -> anyhow::Result<Exit> {
+    let name = &args.instance.name;
+    let wanted = changes::resolve(&args.source)?;
+    if args.dry_run {
+        return changes::dry_run(name, &wanted.config);
+    }
+    match kernel::reload(name, &wanted.config)? {
+        Outcome::Unchanged => print(format_args!("instance \"{name}\" is as wanted already\n"))?,
+        Outcome::Done(plan) => print(format_args!(
+            "reloaded instance \"{name}\" from {}\n{}",
+            wanted.origin,
+            changes::summary(&plan)
+        ))?,
+    }
+    changes::warn(&wanted.config);
+    Ok(Exit::Done)
 }

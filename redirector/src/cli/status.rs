@@ -1,8 +1,30 @@
-//! `redirector status`
+use std::time::SystemTime;
 
-use super::args::Status;
-use crate::exit::Exit;
+use super::{args::Status, print};
+use crate::{
+    exit::Exit,
+    kernel::{Error, Instance},
+    output::{self, status},
+};
 
-pub fn run(_args: Status) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Status) -> anyhow::Result<Exit> {
+    let name = args.instance.name;
+    let Some(instance) = Instance::find(&name)? else {
+        if args.json.enabled {
+            print(output::json(&status::Document::not_loaded(name))?)?;
+            return Ok(Exit::NotLoaded);
+        }
+        return Err(Error::NotLoaded(name).into());
+    };
+    let loaded = instance.loaded()?;
+    if args.json.enabled {
+        print(output::json(&status::Document::new(name, &loaded))?)?;
+    } else {
+        print(status::text(&name, &loaded, SystemTime::now()))?;
+    }
+    Ok(if loaded.interfaces.iter().all(|loaded| loaded.attached) {
+        Exit::Done
+    } else {
+        Exit::Degraded
+    })
 }

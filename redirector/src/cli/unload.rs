@@ -1,8 +1,16 @@
-//! `redirector unload`
+use super::{args::Unload, print};
+use crate::{exit::Exit, kernel};
 
-use super::args::Unload;
-use crate::exit::Exit;
-
-pub fn run(_args: Unload) -> anyhow::Result<Exit> {
-    anyhow::bail!("not written yet")
+pub fn run(args: Unload) -> anyhow::Result<Exit> {
+    let name = args.instance.name;
+    if args.all {
+        for name in kernel::unload_all()? {
+            print(format_args!("unloaded instance \"{name}\"\n"))?;
+        }
+    } else if kernel::unload(&name)? {
+        print(format_args!("unloaded instance \"{name}\"\n"))?;
+    } else {
+        print(format_args!("instance \"{name}\" is not loaded\n"))?;
+    }
+    Ok(Exit::Done)
 }

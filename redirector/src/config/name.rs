@@ -4,7 +4,7 @@ use std::{fmt, path::Path, str::FromStr};
 
 const MAX_LENGTH: usize = 64;
 
-/// 1 to 64 of `A-Z a-z 0-9 . _ -`, not beginning with a dot: safe as one path component.
+/// 1 to 64 of `A-Z a-z 0-9 _ -`: safe as one path component, and bpffs allows no dots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct Name(String);
@@ -13,9 +13,7 @@ pub struct Name(String);
 pub enum NameError {
     #[error("instance name {0:?} has {1} characters; use 1 to {MAX_LENGTH}")]
     Length(String, usize),
-    #[error("instance name {0:?} begins with a dot; begin it with a letter or a digit")]
-    Hidden(String),
-    #[error("instance name {0:?} has {1:?}; use letters, digits, '.', '_' and '-'")]
+    #[error("instance name {0:?} has {1:?}; use letters, digits, '_' and '-'")]
     Character(String, char),
 }
 
@@ -35,13 +33,10 @@ impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
         let length = name.chars().count();
         if !(1..=MAX_LENGTH).contains(&length) {
             return Err(NameError::Length(name.to_owned(), length));
-        }
-        if name.starts_with('.') {
-            return Err(NameError::Hidden(name.to_owned()));
         }
         if let Some(character) = name.chars().find(|c| !allowed(*c)) {
             return Err(NameError::Character(name.to_owned(), character));
@@ -68,7 +63,7 @@ mod tests {
 
     #[test]
     fn accepts_one_path_component() {
-        for name in ["default", "a", "web-1.example_com", "-", &"x".repeat(64)] {
+        for name in ["default", "a", "web-1_example", "-", &"x".repeat(64)] {
             assert_eq!(name.parse::<Name>().unwrap().as_str(), name);
         }
     }
@@ -79,15 +74,15 @@ mod tests {
             ("", "instance name \"\" has 0 characters; use 1 to 64"),
             (
                 "..",
-                "instance name \"..\" begins with a dot; begin it with a letter or a digit",
+                "instance name \"..\" has '.'; use letters, digits, '_' and '-'",
             ),
             (
                 "a/b",
-                "instance name \"a/b\" has '/'; use letters, digits, '.', '_' and '-'",
+                "instance name \"a/b\" has '/'; use letters, digits, '_' and '-'",
             ),
             (
                 "a\nb",
-                "instance name \"a\\nb\" has '\\n'; use letters, digits, '.', '_' and '-'",
+                "instance name \"a\\nb\" has '\\n'; use letters, digits, '_' and '-'",
             ),
         ] {
             assert_eq!(input.parse::<Name>().unwrap_err().to_string(), message);

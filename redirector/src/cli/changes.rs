@@ -1,0 +1,61 @@
+//! What `load` and `reload` share: from arguments to a configuration, and what they tell.
+
+use super::{args::Source, print};
+use crate::{
+    check,
+    config::{Config, Name, Resolved},
+    exit::Exit,
+    host::Network,
+    kernel::Instance,
+    plan::Plan,
+};
+
+/// More rules than this are counted, not listed.
+const LISTED_RULES: usize = 20;
+
+/// The configuration, with what is worth saying about it on standard error.
+pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
+    let resolved = source.resolve(&Network::read()?)?;
+    for notice in &resolved.notices {
+        eprintln!("note: {notice}");
+    }
+    Ok(resolved)
+}
+
+/// Prints what would change, from what is loaded now.
+pub fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
+    let loaded = match Instance::find(name)? {
+        Some(instance) => Some(instance.loaded()?),
+        None => None,
+    };
+    let plan = Plan::new(loaded.as_ref(), config);
+    if plan.is_empty() {
+        print("nothing would change\n")?;
+    } else {
+        print(plan)?;
+    }
+    Ok(Exit::Done)
+}
+
+pub fn summary(plan: &Plan) -> String {
+    if plan.rules.len() <= LISTED_RULES {
+        return plan.to_string();
+    }
+    let interfaces = Plan {
+        rules: Vec::new(),
+        ..plan.clone()
+    };
+    format!("{interfaces}{} rules changed\n", plan.rules.len())
+}
+
+/// Prints what keeps traffic from the application, if anything does.
+pub fn warn(config: &Config) {
+    match check::examine(config) {
+        Ok(findings) => {
+            for finding in findings.iter().filter(|finding| finding.needs_attention()) {
+                eprintln!("warning: {finding}");
+            }
+        }
+        Err(error) => eprintln!("warning: cannot check the host: {error}"),
+    }
+}

@@ -1,0 +1,143 @@
+//! The BPF file system: mounted where it is not, and the directories of the instances in it.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    mount::{MsFlags, mount, umount},
+    sys::statfs::{BPF_FS_MAGIC, statfs},
+};
+
+use super::Error;
+use crate::config::Name;
+
+const MOUNT_POINT: &str = "/sys/fs/bpf";
+const DIRECTORY: &str = "redirector";
+/// What a load builds in; bpffs reserves names with dots, and ours cannot contain a tilde.
+const STAGING_SUFFIX: &str = "~new";
+
+/// The BPF file system, locked against other changes for as long as this lives.
+pub struct BpfFs {
+    lock: Flock<File>,
+    mounted_here: bool,
+}
+
+impl BpfFs {
+    /// Mounts bpffs if it is not there, and waits for whoever else is changing something.
+    pub fn lock() -> Result<Self, Error> {
+        let mounted_here = mount_if_needed()?;
+        let root = File::open(MOUNT_POINT).map_err(Error::io("open", MOUNT_POINT))?;
+        let lock = Flock::lock(root, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| Error::io("lock", MOUNT_POINT)(errno.into()))?;
+        Ok(Self { lock, mounted_here })
+    }
+
+    /// Takes back a mount of this very call, for a load that failed.
+    pub fn undo_mount(self) {
+        let Self { lock, mounted_here } = self;
+        if mounted_here {
+            drop(lock);
+            // Busy means that someone has begun to use it.
+            let _ = umount(MOUNT_POINT);
+        }
+    }
+}
+
+/// The directory of an instance. It is loaded if its settings say so.
+pub fn directory(name: &Name) -> PathBuf {
+    parent().join(name)
+}
+
+pub fn staging(name: &Name) -> PathBuf {
+    parent().join(format!("{name}{STAGING_SUFFIX}"))
+}
+
+/// The names of everything pinned by us, leftovers of interrupted loads included.
+pub fn names() -> Result<Vec<Name>, Error> {
+    let entries = match fs::read_dir(parent()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io("read", parent()))?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.map_err(Error::io("read", parent()))?.file_name();
+        let name = name.to_string_lossy();
+        let name = name.strip_suffix(STAGING_SUFFIX).unwrap_or(&name);
+        if let Ok(name) = name.parse() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+pub fn create(directory: &Path) -> Result<(), Error> {
+    fs::create_dir_all(directory).map_err(Error::io("create", directory))
+}
+
+/// Removes a directory of pins, links first so that nothing is attached to what is gone.
+pub fn remove(directory: &Path) -> Result<(), Error> {
+    for part in ["links", "programs", "maps"] {
+        remove_tree(&directory.join(part))?;
+    }
+    remove_tree(directory)
+}
+
+/// Removes our own directory if no instance is left in it.
+pub fn remove_parent_if_empty() {
+    // Not empty is the other normal case.
+    let _ = fs::remove_dir(parent());
+}
+
+fn parent() -> PathBuf {
+    Path::new(MOUNT_POINT).join(DIRECTORY)
+}
+
+fn remove_tree(path: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn mount_if_needed() -> Result<bool, Error> {
+    let path = Path::new(MOUNT_POINT);
+    match statfs(path) {
+        Ok(found) if found.filesystem_type() == BPF_FS_MAGIC => return Ok(false),
+        Ok(_) | Err(Errno::ENOENT) => {}
+        Err(errno) => return Err(Error::io("look at", path)(errno.into())),
+    }
+    if !mounts_last() {
+        return Err(Error::PrivateMount { path: path.into() });
+    }
+    mount(
+        Some("bpf"),
+        path,
+        Some("bpf"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        Some("mode=700"),
+    )
+    .map_err(|errno| Error::Mount {
+        path: path.into(),
+        source: errno.into(),
+    })?;
+    Ok(true)
+}
+
+/// Whether the first process shares our mounts. Where it does not (`ip netns exec`), a mount and
+/// all pins in it are gone as soon as this command ends.
+fn mounts_last() -> bool {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
+    match (of("self"), of("1")) {
+        (Ok(own), Ok(first)) => own == first,
+        _ => true,
+    }
+}

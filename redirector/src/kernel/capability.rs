@@ -1,0 +1,33 @@
+//! What this process may do, from its effective capabilities rather than from its user id.
+
+use procfs::process::Process;
+
+use super::Error;
+
+/// Bits of `include/uapi/linux/capability.h`.
+const CAPABILITIES: [(&str, u32); 2] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12)];
+const CAP_SYS_ADMIN: u32 = 21;
+
+/// Fails, naming what is missing, unless programs can be loaded and attached.
+pub fn require() -> Result<(), Error> {
+    let effective = effective();
+    // Before CAP_BPF there was CAP_SYS_ADMIN, and it still implies it (capable.h, bpf_capable()).
+    let has = |bit: u32| effective & (1 << bit) != 0;
+    let missing: Vec<_> = CAPABILITIES
+        .iter()
+        .filter(|(name, bit)| !has(*bit) && (*name != "CAP_BPF" || !has(CAP_SYS_ADMIN)))
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::NotPermitted { missing })
+    }
+}
+
+/// Without /proc nothing is known to be missing; the kernel decides.
+fn effective() -> u64 {
+    Process::myself()
+        .and_then(|process| process.status())
+        .map_or(u64::MAX, |status| status.capeff)
+}

@@ -1,0 +1,90 @@
+use std::{io, path::PathBuf};
+
+use aya::{EbpfError, maps::MapError, pin::PinError, programs::ProgramError};
+
+use crate::config::Name;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "not permitted: {} missing; redirector needs CAP_BPF and CAP_NET_ADMIN, so run it as root or with sudo",
+        list(.missing)
+    )]
+    NotPermitted { missing: Vec<&'static str> },
+    #[error("instance \"{0}\" is not loaded; `redirector load` loads it")]
+    NotLoaded(Name),
+    #[error(
+        "instance \"{name}\" is loaded with other rules or interfaces; `redirector reload` changes it in place"
+    )]
+    Differs { name: Name },
+    #[error(
+        "instance \"{name}\" was loaded by another version of redirector ({found}); `redirector unload` it first"
+    )]
+    OtherVersion { name: Name, found: String },
+    #[error(
+        "instance \"{name}\" belongs to another network namespace; enter that one (nsenter --net), or choose another --name"
+    )]
+    OtherNamespace { name: Name },
+    #[error(
+        "{needed} rules, present and removed, do not fit into the {capacity} places that the load made; `redirector unload` and `redirector load` make more"
+    )]
+    Full { needed: usize, capacity: usize },
+    #[error("this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF); Linux 6.6 or newer is needed")]
+    NoBtf,
+    #[error("cannot attach to {interface}: this kernel has no TCX; Linux 6.6 or newer is needed")]
+    NoTcx { interface: String },
+    #[error(
+        "bpffs is not mounted at {path}, and a mount made in this mount namespace would vanish with it; \
+         mount it first (mount -t bpf bpf {path}), or enter the network namespace with nsenter --net instead of `ip netns exec`"
+    )]
+    PrivateMount { path: PathBuf },
+    #[error("cannot mount bpffs at {path}; `mount -t bpf bpf {path}` as root does it")]
+    Mount { path: PathBuf, source: io::Error },
+    #[error("cannot attach to {interface} {direction}")]
+    Attach {
+        interface: String,
+        direction: &'static str,
+        source: ProgramError,
+    },
+    #[error("the kernel refused program {name}: {reason}")]
+    Program { name: String, reason: String },
+    #[error("cannot load the BPF object")]
+    Object(#[source] EbpfError),
+    #[error("the BPF object has no {0}")]
+    Missing(String),
+    #[error("map {name}")]
+    Map { name: String, source: MapError },
+    #[error("cannot pin {path}")]
+    Pin { path: PathBuf, source: PinError },
+    #[error("cannot {what} {path}")]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("stopped before step {0} on request")]
+    Injected(u32),
+}
+
+impl Error {
+    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { what, path, source }
+    }
+
+    pub(crate) fn map_named(name: &str, source: MapError) -> Self {
+        Self::map(name)(source)
+    }
+
+    pub(super) fn map(name: &str) -> impl FnOnce(MapError) -> Self {
+        move |source| Self::Map {
+            name: name.to_owned(),
+            source,
+        }
+    }
+}
+
+fn list(missing: &[&str]) -> String {
+    let verb = if missing.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", missing.join(" and "))
+}

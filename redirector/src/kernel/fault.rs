@@ -1,0 +1,44 @@
+//! Injected faults: `REDIRECTOR_FAIL_AT=N` makes step N of a load fail, `REDIRECTOR_KILL_AT=N`
+//! kills the process there. Tests use them to show that half-done is undone.
+
+use std::{env, str::FromStr};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use super::Error;
+
+pub struct Steps {
+    taken: u32,
+    fail_at: Option<u32>,
+    kill_at: Option<u32>,
+}
+
+impl Steps {
+    pub fn new() -> Self {
+        Self {
+            taken: 0,
+            fail_at: number("REDIRECTOR_FAIL_AT"),
+            kill_at: number("REDIRECTOR_KILL_AT"),
+        }
+    }
+
+    /// Stands before every step that changes the host.
+    pub fn next(&mut self) -> Result<(), Error> {
+        self.taken += 1;
+        if self.kill_at == Some(self.taken) {
+            // It does not return; an error would mean that we may not kill ourselves.
+            let _ = kill(Pid::this(), Signal::SIGKILL);
+        }
+        if self.fail_at == Some(self.taken) {
+            return Err(Error::Injected(self.taken));
+        }
+        Ok(())
+    }
+}
+
+fn number(name: &str) -> Option<u32> {
+    env::var(name).ok().and_then(|text| u32::from_str(&text).ok())
+}

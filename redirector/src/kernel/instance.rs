@@ -1,0 +1,243 @@
+//! A loaded instance, as its pins tell.
+
+use std::{
+    io,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
+
+use aya::{maps::MapError, sys::SyscallError};
+use redirector_common::abi::{
+    ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings,
+};
+
+use super::{
+    Error, Maps, Table, bpffs, links, maps::Plain,
+};
+use crate::config::{Interface, Name, Rule};
+
+/// An instance whose pins are there and whose layout is ours.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub name: Name,
+    pub directory: PathBuf,
+    pub maps: Maps,
+    pub settings: Settings,
+}
+
+/// What an instance does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    pub since: SystemTime,
+    /// In the order of the configuration.
+    pub interfaces: Vec<LoadedInterface>,
+    /// In the order in which they were first loaded.
+    pub rules: Vec<LoadedRule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedInterface {
+    pub interface: Interface,
+    /// Both halves.
+    pub attached: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedRule {
+    /// Index into the counters.
+    pub number: u32,
+    pub rule: Rule,
+}
+
+impl Instance {
+    /// Opens an instance to read. Nothing is changed, and no lock is taken.
+    pub fn open(name: &Name) -> Result<Self, Error> {
+        Self::find(name)?.ok_or_else(|| Error::NotLoaded(name.clone()))
+    }
+
+    /// `None` where nothing is loaded by this name, or only what an interrupted load left.
+    pub fn find(name: &Name) -> Result<Option<Self>, Error> {
+        Ok(Self::find_any(name)?.filter(|instance| instance.settings.slot != SLOT_OFF))
+    }
+
+    pub fn loaded(&self) -> Result<Loaded, Error> {
+        let interfaces = self.interfaces()?;
+        let known: Vec<_> = interfaces
+            .iter()
+            .map(|loaded| loaded.interface.clone())
+            .collect();
+        let rules = self
+            .table(self.settings.slot)?
+            .active(&known)
+            .into_iter()
+            .map(|(number, rule)| LoadedRule { number, rule })
+            .collect();
+        Ok(Loaded {
+            since: SystemTime::UNIX_EPOCH + Duration::from_secs(self.settings.since),
+            interfaces,
+            rules,
+        })
+    }
+
+    /// The counters of one rule, summed over the CPUs.
+    pub fn counters(&self, numbers: &[u32]) -> Result<Vec<RuleCounters>, Error> {
+        let map = self.maps.counters()?;
+        numbers
+            .iter()
+            .map(|number| {
+                let per_cpu = map.get(number, 0).map_err(Error::map("COUNTERS"))?;
+                Ok(per_cpu.iter().fold(RuleCounters::default(), |sum, cpu| {
+                    let Plain(cpu) = *cpu;
+                    RuleCounters {
+                        in_packets: sum.in_packets + cpu.in_packets,
+                        in_bytes: sum.in_bytes + cpu.in_bytes,
+                        out_packets: sum.out_packets + cpu.out_packets,
+                        out_bytes: sum.out_bytes + cpu.out_bytes,
+                        connections: sum.connections + cpu.connections,
+                    }
+                }))
+            })
+            .collect()
+    }
+
+    /// Packets by the discriminant of [`redirector_common::Skip`].
+    pub fn skipped(&self) -> Result<Vec<u64>, Error> {
+        let map = self.maps.skipped()?;
+        map.iter()
+            .map(|per_cpu| {
+                let per_cpu = per_cpu.map_err(Error::map("SKIPPED"))?;
+                Ok(per_cpu.iter().map(|Plain(count)| count).sum())
+            })
+            .collect()
+    }
+
+    pub(super) fn table(&self, slot: u32) -> Result<Table, Error> {
+        let entries: Vec<_> = self
+            .maps
+            .rules()?
+            .iter()
+            .map(|entry| entry.map(|(Plain(key), Plain(rule))| (key, rule)))
+            .collect::<Result<_, _>>()
+            .map_err(Error::map("RULES"))?;
+        Ok(Table::of_slot(slot, &entries))
+    }
+
+    /// Fails unless this process is in the network namespace of the instance.
+    pub(super) fn require_namespace(&self) -> Result<(), Error> {
+        if self.settings.netns == network_namespace()? {
+            return Ok(());
+        }
+        Err(Error::OtherNamespace {
+            name: self.name.clone(),
+        })
+    }
+
+    fn find_any(name: &Name) -> Result<Option<Self>, Error> {
+        let directory = bpffs::directory(name);
+        let maps = Maps::new(directory.join("maps"));
+        let settings = match read_settings(&maps) {
+            Err(Error::Map { source, .. }) if is_not_found(&source) => return Ok(None),
+            Err(Error::Map { source, .. }) if is_other_size(&source) => {
+                return Err(other_version(name, source.to_string()));
+            }
+            settings => settings?,
+        };
+        if settings.abi != ABI_VERSION {
+            let found = format!("map layout {}, ours is {ABI_VERSION}", settings.abi);
+            return Err(other_version(name, found));
+        }
+        Ok(Some(Self {
+            name: name.clone(),
+            directory,
+            maps,
+            settings,
+        }))
+    }
+
+    fn interfaces(&self) -> Result<Vec<LoadedInterface>, Error> {
+        let mut records: Vec<_> = self
+            .maps
+            .interfaces()?
+            .iter()
+            .map(|entry| entry.map(|(Plain(index), Plain(record))| (index, record)))
+            .collect::<Result<_, _>>()
+            .map_err(Error::map("INTERFACES"))?;
+        records.sort_by_key(|(_, record): &(u32, InterfaceRecord)| record.order);
+        records
+            .into_iter()
+            .map(|(index, record)| {
+                let name = name_of(&record);
+                Ok(LoadedInterface {
+                    interface: Interface { name, index },
+                    attached: links::are_attached(&self.directory, index)?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// The inode of the calling thread's network namespace.
+pub fn network_namespace() -> Result<u64, Error> {
+    let path = "/proc/thread-self/ns/net";
+    std::fs::metadata(path)
+        .map(|metadata| metadata.ino())
+        .map_err(Error::io("look at", path))
+}
+
+fn read_settings(maps: &Maps) -> Result<Settings, Error> {
+    let Plain(settings) = maps
+        .settings()?
+        .get(&0, 0)
+        .map_err(Error::map("SETTINGS"))?;
+    Ok(settings)
+}
+
+fn is_not_found(error: &MapError) -> bool {
+    let io_error = match error {
+        MapError::SyscallError(SyscallError { io_error, .. }) => io_error,
+        MapError::IoError(io_error) => io_error,
+        _ => return false,
+    };
+    matches!(
+        io_error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn is_other_size(error: &MapError) -> bool {
+    matches!(
+        error,
+        MapError::InvalidKeySize { .. }
+            | MapError::InvalidValueSize { .. }
+            | MapError::InvalidMapType { .. }
+    )
+}
+
+fn other_version(name: &Name, found: String) -> Error {
+    Error::OtherVersion {
+        name: name.clone(),
+        found,
+    }
+}
+
+fn name_of(record: &InterfaceRecord) -> String {
+    let end = record
+        .name
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(record.name.len());
+    String::from_utf8_lossy(&record.name[..end]).into_owned()
+}
+
+/// The record of an interface, at most 15 bytes of name (`IFNAMSIZ`).
+pub fn record(interface: &Interface, order: u32) -> InterfaceRecord {
+    let mut record = InterfaceRecord {
+        order,
+        ..InterfaceRecord::default()
+    };
+    for (place, byte) in record.name.iter_mut().zip(interface.name.bytes()) {
+        *place = byte;
+    }
+    record
+}

@@ -1,0 +1,237 @@
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use aya::{Ebpf, maps::Map};
+use redirector_common::abi::{ABI_VERSION, SLOT_OFF, Settings};
+
+use super::{
+    Error, Maps, Table,
+    bpffs::{self, BpfFs},
+    capability,
+    fault::Steps,
+    instance::{self, Instance},
+    links,
+    maps::Plain,
+    object, table,
+};
+use crate::{
+    config::{Config, Interface, Name},
+    plan::Plan,
+};
+
+/// The slot that a load fills.
+const FIRST_SLOT: u32 = 0;
+
+/// Places for rules, however few there are, so that reloads can add some.
+const MIN_CAPACITY: usize = 1024;
+
+/// Maps that stay after the load; the log's ring buffer is one of them.
+const MAPS: [&str; 10] = [
+    "SETTINGS",
+    "PORTS",
+    "RULES",
+    "PENDING",
+    "FLOWS",
+    "SOCKETS",
+    "COUNTERS",
+    "SKIPPED",
+    "INTERFACES",
+    "AYA_LOGS",
+];
+
+#[derive(Debug)]
+pub enum Outcome {
+    Done(Plan),
+    /// It was as wanted already.
+    Unchanged,
+}
+
+/// Loads an instance: all of it, or nothing.
+///
+/// Everything is built in a directory beside the final one with the rules switched off. One write
+/// to `SETTINGS` puts it in force, after the last step that can fail.
+pub fn load(name: &Name, config: &Config, log_level: log::LevelFilter) -> Result<Outcome, Error> {
+    capability::require()?;
+    let mut steps = Steps::new();
+    steps.next()?;
+    let bpffs = BpfFs::lock()?;
+    let outcome = load_locked(name, config, log_level, &mut steps);
+    if outcome.is_err() {
+        bpffs::remove_parent_if_empty();
+        bpffs.undo_mount();
+    }
+    outcome
+}
+
+fn load_locked(
+    name: &Name,
+    config: &Config,
+    log_level: log::LevelFilter,
+    steps: &mut Steps,
+) -> Result<Outcome, Error> {
+    if let Some(instance) = Instance::find(name)? {
+        instance.require_namespace()?;
+        let plan = Plan::new(Some(&instance.loaded()?), config);
+        if plan.is_empty() {
+            return Ok(Outcome::Unchanged);
+        }
+        return Err(Error::Differs { name: name.clone() });
+    }
+    // Whatever is there was left by a load or unload that did not live to its end.
+    bpffs::remove(&bpffs::staging(name))?;
+    bpffs::remove(&bpffs::directory(name))?;
+    let plan = Plan::new(None, config);
+    let directory = Building {
+        directory: bpffs::staging(name),
+    };
+    build(&directory.directory, config, log_level, steps)?;
+    let directory = directory.publish(bpffs::directory(name), steps)?;
+    steps.next()?;
+    switch(&Maps::new(directory.directory.join("maps")), FIRST_SLOT)?;
+    directory.keep();
+    Ok(Outcome::Done(plan))
+}
+
+/// A directory of pins that goes away again unless it is kept.
+struct Building {
+    directory: PathBuf,
+}
+
+impl Building {
+    fn publish(mut self, to: PathBuf, steps: &mut Steps) -> Result<Self, Error> {
+        steps.next()?;
+        fs::rename(&self.directory, &to).map_err(Error::io("rename", &self.directory))?;
+        self.directory = to;
+        Ok(self)
+    }
+
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        // The error that brought us here is the one worth telling; the next load tries again.
+        let _ = bpffs::remove(&self.directory);
+    }
+}
+
+fn build(
+    directory: &Path,
+    config: &Config,
+    log_level: log::LevelFilter,
+    steps: &mut Steps,
+) -> Result<(), Error> {
+    let capacity = (2 * table::size(&config.rules)).max(MIN_CAPACITY);
+    let mut object = object::open(object::Settings {
+        capacity: capacity as u32,
+        log_level,
+    })?;
+    for part in ["maps", "programs", "links"] {
+        steps.next()?;
+        bpffs::create(&directory.join(part))?;
+    }
+    steps.next()?;
+    pin_maps(&object, directory)?;
+    steps.next()?;
+    pin_programs(&mut object, directory)?;
+    let maps = Maps::new(directory.join("maps"));
+    steps.next()?;
+    write_settings(&maps, &settings(SLOT_OFF)?)?;
+    write_interfaces(&maps, &config.interfaces)?;
+    let table = Table::default().next(&config.rules, capacity)?;
+    write_slot(&maps, FIRST_SLOT, &Table::default(), &table)?;
+    let links = links::attach(directory, &config.interfaces, steps)?;
+    links::pin_all(links, steps)
+}
+
+fn pin_maps(object: &Ebpf, directory: &Path) -> Result<(), Error> {
+    for name in MAPS {
+        let map: &Map = object
+            .map(name)
+            .ok_or_else(|| Error::Missing(format!("map {name}")))?;
+        let path = directory.join("maps").join(name);
+        map.pin(&path)
+            .map_err(|source| Error::Pin { path, source })?;
+    }
+    Ok(())
+}
+
+fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<(), Error> {
+    for (name, program) in object.programs_mut() {
+        let path = directory.join("programs").join(name);
+        program
+            .pin(&path)
+            .map_err(|source| Error::Pin { path, source })?;
+    }
+    Ok(())
+}
+
+fn settings(slot: u32) -> Result<Settings, Error> {
+    Ok(Settings {
+        abi: ABI_VERSION,
+        slot,
+        since: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
+        netns: instance::network_namespace()?,
+    })
+}
+
+fn write_settings(maps: &Maps, settings: &Settings) -> Result<(), Error> {
+    maps.settings()?
+        .set(0, Plain(*settings), 0)
+        .map_err(Error::map("SETTINGS"))
+}
+
+/// Puts a slot in force, or none: the one write that every packet after it sees.
+pub fn switch(maps: &Maps, slot: u32) -> Result<(), Error> {
+    let Plain(settings) = maps
+        .settings()?
+        .get(&0, 0)
+        .map_err(Error::map("SETTINGS"))?;
+    write_settings(maps, &Settings { slot, ..settings })?;
+    super::sys::wait_for_packets();
+    Ok(())
+}
+
+pub fn write_interfaces(maps: &Maps, interfaces: &[Interface]) -> Result<(), Error> {
+    let mut map = maps.interfaces()?;
+    for (order, interface) in (0..).zip(interfaces) {
+        let record = instance::record(interface, order);
+        map.insert(Plain(interface.index), Plain(record), 0)
+            .map_err(Error::map("INTERFACES"))?;
+    }
+    Ok(())
+}
+
+/// Replaces what an idle slot held by `table`.
+pub fn write_slot(maps: &Maps, slot: u32, stale: &Table, table: &Table) -> Result<(), Error> {
+    let mut rules = maps.rules()?;
+    for (key, _) in stale.entries(slot) {
+        rules.remove(&Plain(key)).map_err(Error::map("RULES"))?;
+    }
+    for (key, rule) in table.entries(slot) {
+        rules
+            .insert(Plain(key), Plain(rule), 0)
+            .map_err(Error::map("RULES"))?;
+    }
+    let mut ports = maps.ports()?;
+    let mut entries: HashMap<_, _> = stale
+        .ports(slot)
+        .into_keys()
+        .map(|index| (index, Default::default()))
+        .collect();
+    entries.extend(table.ports(slot));
+    for (index, entry) in entries {
+        ports
+            .set(index, Plain(entry), 0)
+            .map_err(Error::map("PORTS"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! Typed access to the maps of an instance, by their pins.
+
+use std::path::PathBuf;
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
+use redirector_common::abi::{
+    Flow, FlowKey, InterfaceRecord, PortEntry, Rule, RuleCounters, RuleKey, Settings,
+};
+
+use super::Error;
+
+/// A map key or value of `redirector_common::abi`.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Plain<T>(pub T);
+
+// SAFETY: bytemuck promises what aya asks for: any bytes are a value, and no padding.
+#[expect(unsafe_code, reason = "aya has a trait of its own for plain data")]
+unsafe impl<T: bytemuck::Pod> aya::Pod for Plain<T> {}
+
+pub type Values<V> = Array<MapData, Plain<V>>;
+pub type Table<K, V> = HashMap<MapData, Plain<K>, Plain<V>>;
+pub type PerCpu<V> = PerCpuArray<MapData, Plain<V>>;
+
+/// The maps pinned in one directory.
+#[derive(Clone, Debug)]
+pub struct Maps {
+    directory: PathBuf,
+}
+
+impl Maps {
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    pub fn settings(&self) -> Result<Values<Settings>, Error> {
+        self.open("SETTINGS")
+    }
+
+    pub fn ports(&self) -> Result<Values<PortEntry>, Error> {
+        self.open("PORTS")
+    }
+
+    pub fn rules(&self) -> Result<Table<RuleKey, Rule>, Error> {
+        self.open("RULES")
+    }
+
+    /// Flows that the application has not answered.
+    pub fn pending(&self) -> Result<Table<FlowKey, Flow>, Error> {
+        self.open("PENDING")
+    }
+
+    pub fn flows(&self) -> Result<Table<FlowKey, Flow>, Error> {
+        self.open("FLOWS")
+    }
+
+    pub fn counters(&self) -> Result<PerCpu<RuleCounters>, Error> {
+        self.open("COUNTERS")
+    }
+
+    pub fn skipped(&self) -> Result<PerCpu<u64>, Error> {
+        self.open("SKIPPED")
+    }
+
+    pub fn interfaces(&self) -> Result<Table<u32, InterfaceRecord>, Error> {
+        self.open("INTERFACES")
+    }
+
+    /// Opens a pin; aya compares the sizes of key and value with those of the type.
+    fn open<M: TryFrom<Map, Error = MapError>>(&self, name: &str) -> Result<M, Error> {
+        MapData::from_pin(self.directory.join(name))
+            .and_then(Map::from_map_data)
+            .and_then(M::try_from)
+            .map_err(Error::map(name))
+    }
+}

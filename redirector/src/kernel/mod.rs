@@ -1,0 +1,29 @@
+//! The control path's last step: the BPF object, its maps, links and pins.
+//!
+//! Pins are the only truth about what is loaded; there is no daemon and no file of ours elsewhere.
+
+mod bpffs;
+mod capability;
+mod error;
+mod fault;
+mod instance;
+mod links;
+mod load;
+mod maps;
+mod object;
+mod reload;
+mod sys;
+mod table;
+mod unload;
+
+pub use self::{
+    error::Error,
+    instance::{Instance, Loaded, LoadedInterface, LoadedRule},
+    load::{Outcome, load},
+    maps::{Maps, Plain},
+    object::{OBJECT, PROGRAMS, Settings as ObjectSettings, open as open_object},
+    capability::require as require_capabilities,
+    reload::reload,
+    table::Table,
+    unload::{unload, unload_all},
+};

@@ -1,0 +1,82 @@
+//! The BPF object inside this binary, and its programs.
+
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{ProgramError, SchedClassifier},
+};
+use aya_log::Level;
+
+use super::Error;
+
+/// What redirector/build.rs built.
+pub static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/redirector-ebpf"));
+
+/// Every program. `_l3` is for interfaces without a link-layer header.
+pub const PROGRAMS: [&str; 4] = ["ingress", "egress", "ingress_l3", "egress_l3"];
+
+/// What is fixed when the object is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Rules, present and removed, that the maps have places for.
+    pub capacity: u32,
+    pub log_level: log::LevelFilter,
+}
+
+/// Creates the maps and has the kernel verify every program.
+pub fn open(settings: Settings) -> Result<Ebpf, Error> {
+    let mut object = create_maps(settings)?;
+    for name in PROGRAMS {
+        let program = object
+            .program_mut(name)
+            .ok_or_else(|| Error::Missing(format!("program {name}")))?;
+        <&mut SchedClassifier>::try_from(program)
+            .and_then(SchedClassifier::load)
+            .map_err(|error| refused(name, &error))?;
+    }
+    Ok(object)
+}
+
+fn create_maps(settings: Settings) -> Result<Ebpf, Error> {
+    if aya::features().btf().is_none() {
+        return Err(Error::NoBtf);
+    }
+    let level = match settings.log_level {
+        log::LevelFilter::Off => 0,
+        log::LevelFilter::Error => Level::Error as u8,
+        log::LevelFilter::Warn => Level::Warn as u8,
+        log::LevelFilter::Info => Level::Info as u8,
+        log::LevelFilter::Debug => Level::Debug as u8,
+        log::LevelFilter::Trace => Level::Trace as u8,
+    };
+    EbpfLoader::new()
+        .override_global(aya_log::LEVEL, &level, true)
+        .map_max_entries("COUNTERS", settings.capacity)
+        // Both slots.
+        .map_max_entries("RULES", 2 * settings.capacity)
+        .load(OBJECT)
+        .map_err(Error::Object)
+}
+
+fn refused(name: &str, error: &ProgramError) -> Error {
+    let reason = match error {
+        // The last line is the verdict; the thousand before it are the walk there.
+        ProgramError::LoadError {
+            io_error,
+            verifier_log,
+        } => {
+            let log = verifier_log.to_string();
+            let verdict = log
+                .lines()
+                .rev()
+                .find(|line| !line.trim().is_empty() && !line.starts_with("processed "))
+                .unwrap_or_default();
+            format!("{io_error} ({})", verdict.trim())
+        }
+        other => other.to_string(),
+    };
+    Error::Program {
+        name: name.to_owned(),
+        reason,
+    }
+}

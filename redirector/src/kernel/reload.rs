@@ -1,0 +1,75 @@
+use redirector_common::abi::SLOTS;
+
+use super::{
+    Error, Outcome, Table,
+    bpffs::BpfFs,
+    capability,
+    fault::Steps,
+    instance::Instance,
+    links,
+    load::{switch, write_interfaces, write_slot},
+    maps::Plain,
+};
+use crate::{
+    config::{Config, Interface, Name},
+    plan::Plan,
+};
+
+/// Changes an instance in place. Packets see the old rules or the new ones, and a connection keeps
+/// the target it began with.
+pub fn reload(name: &Name, config: &Config) -> Result<Outcome, Error> {
+    capability::require()?;
+    let mut steps = Steps::new();
+    let _bpffs = BpfFs::lock()?;
+    let instance = Instance::open(name)?;
+    instance.require_namespace()?;
+    let plan = Plan::new(Some(&instance.loaded()?), config);
+    if plan.is_empty() {
+        return Ok(Outcome::Unchanged);
+    }
+    let idle = (instance.settings.slot + 1) % SLOTS;
+    let stale = instance.table(idle)?;
+    let table = next_table(&instance, config)?;
+    write_slot(&instance.maps, idle, &stale, &table)?;
+    let switched = attach_new(&instance, &plan, &mut steps)
+        .and_then(|()| steps.next())
+        .and_then(|()| switch(&instance.maps, idle));
+    if let Err(error) = switched {
+        // Half-done is undone; the first error is the one worth telling.
+        let _ = detach(&instance, &plan.attach);
+        return Err(error);
+    }
+    detach(&instance, &plan.detach)?;
+    write_interfaces(&instance.maps, &config.interfaces)?;
+    Ok(Outcome::Done(plan))
+}
+
+fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
+    let capacity = instance.maps.counters()?.len() as usize;
+    instance
+        .table(instance.settings.slot)?
+        .next(&config.rules, capacity)
+}
+
+/// New interfaces run the programs that are pinned already.
+fn attach_new(instance: &Instance, plan: &Plan, steps: &mut Steps) -> Result<(), Error> {
+    let links = links::attach(&instance.directory, &plan.attach, steps)?;
+    for interface in &plan.attach {
+        // What an earlier interface of this index, or a detached link, left.
+        links::remove(&instance.directory, interface.index)?;
+    }
+    write_interfaces(&instance.maps, &plan.attach)?;
+    links::pin_all(links, steps)
+}
+
+fn detach(instance: &Instance, interfaces: &[Interface]) -> Result<(), Error> {
+    let mut map = instance.maps.interfaces()?;
+    for interface in interfaces {
+        links::remove(&instance.directory, interface.index)?;
+        let key = Plain(interface.index);
+        if map.get(&key, 0).is_ok() {
+            map.remove(&key).map_err(Error::map("INTERFACES"))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+use redirector_common::abi::SLOT_OFF;
+
+use super::{
+    Error, Maps,
+    bpffs::{self, BpfFs},
+    capability,
+    load::switch,
+};
+use crate::config::Name;
+
+/// Removes an instance, or what an interrupted load left of one. False where there was nothing.
+pub fn unload(name: &Name) -> Result<bool, Error> {
+    capability::require()?;
+    let _bpffs = BpfFs::lock()?;
+    unload_locked(name)
+}
+
+/// Removes every instance and tells their names.
+pub fn unload_all() -> Result<Vec<Name>, Error> {
+    capability::require()?;
+    let _bpffs = BpfFs::lock()?;
+    let mut removed = bpffs::names()?;
+    for name in &removed {
+        unload_locked(name)?;
+    }
+    removed.sort();
+    Ok(removed)
+}
+
+fn unload_locked(name: &Name) -> Result<bool, Error> {
+    let directories = [bpffs::directory(name), bpffs::staging(name)];
+    let found = directories.iter().any(|directory| directory.exists());
+    for directory in directories {
+        // First out of force, so that a death on the way leaves nothing that is half in force.
+        // Maps of another version, or none, are no reason to leave the rest.
+        let _ = switch(&Maps::new(directory.join("maps")), SLOT_OFF);
+        bpffs::remove(&directory)?;
+    }
+    bpffs::remove_parent_if_empty();
+    Ok(found)
+}

@@ -1,0 +1,115 @@
+//! What a load or reload would change, computed without touching anything: `--dry-run` prints it.
+
+use std::fmt;
+
+use crate::{
+    config::{Config, Interface, Port, Rule},
+    kernel::Loaded,
+};
+
+/// The way from what is loaded to a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub detach: Vec<Interface>,
+    pub attach: Vec<Interface>,
+    pub rules: Vec<RuleChange>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleChange {
+    Add(Rule),
+    Remove(Rule),
+    /// New connections go to another target.
+    Retarget {
+        rule: Rule,
+        was: Port,
+    },
+}
+
+impl Plan {
+    /// From nothing if nothing is loaded.
+    pub fn new(loaded: Option<&Loaded>, config: &Config) -> Self {
+        let (interfaces, rules) = match loaded {
+            Some(loaded) => (&loaded.interfaces[..], &loaded.rules[..]),
+            None => (&[][..], &[][..]),
+        };
+        let attach = config
+            .interfaces
+            .iter()
+            .filter(|wanted| {
+                !interfaces
+                    .iter()
+                    .any(|loaded| loaded.attached && loaded.interface.index == wanted.index)
+            })
+            .cloned()
+            .collect();
+        let detach = interfaces
+            .iter()
+            .map(|loaded| &loaded.interface)
+            .filter(|loaded| {
+                !config
+                    .interfaces
+                    .iter()
+                    .any(|wanted| wanted.index == loaded.index)
+            })
+            .cloned()
+            .collect();
+        let loaded: Vec<_> = rules.iter().map(|loaded| &loaded.rule).collect();
+        Self {
+            detach,
+            attach,
+            rules: rule_changes(&loaded, &config.rules),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.detach.is_empty() && self.attach.is_empty() && self.rules.is_empty()
+    }
+}
+
+fn rule_changes(loaded: &[&Rule], wanted: &[Rule]) -> Vec<RuleChange> {
+    let before: std::collections::HashMap<_, _> =
+        loaded.iter().map(|rule| (identity(rule), *rule)).collect();
+    let after: std::collections::HashSet<_> = wanted.iter().map(identity).collect();
+    let removed = loaded
+        .iter()
+        .filter(|rule| !after.contains(&identity(rule)))
+        .map(|rule| RuleChange::Remove((*rule).clone()));
+    let changed = wanted
+        .iter()
+        .filter_map(|rule| match before.get(&identity(rule)) {
+            None => Some(RuleChange::Add(rule.clone())),
+            Some(loaded) if loaded.to != rule.to => Some(RuleChange::Retarget {
+                rule: rule.clone(),
+                was: loaded.to,
+            }),
+            Some(_) => None,
+        });
+    removed.chain(changed).collect()
+}
+
+/// What makes two rules the same one, whatever their targets.
+fn identity(rule: &Rule) -> impl std::hash::Hash + Eq + use<> {
+    let mut interfaces: Vec<_> = rule.interfaces.iter().map(|i| i.index).collect();
+    interfaces.sort_unstable();
+    (rule.protocol, rule.address, rule.from, interfaces)
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for interface in &self.detach {
+            writeln!(f, "- {}", interface.name)?;
+        }
+        for interface in &self.attach {
+            writeln!(f, "+ {} (tcx ingress, tcx egress)", interface.name)?;
+        }
+        for change in &self.rules {
+            match change {
+                RuleChange::Add(rule) => writeln!(f, "+ {rule}")?,
+                RuleChange::Remove(rule) => writeln!(f, "- {rule}")?,
+                RuleChange::Retarget { rule, was } => writeln!(f, "~ {rule} (was to {was})")?,
+            }
+        }
+        Ok(())
+    }
+}

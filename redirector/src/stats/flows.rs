@@ -1,0 +1,80 @@
+//! Tracked flows, as the two flow tables have them.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
+use aya::maps::MapError;
+use nix::time::{ClockId, clock_gettime};
+use redirector_common::{
+    Table,
+    abi::{self, Flow, FlowKey, NO_PORT},
+};
+
+use crate::{
+    config::Protocol,
+    kernel::{Error, Instance, Plain},
+};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrackedFlow {
+    pub protocol: Protocol,
+    pub client: (IpAddr, u16),
+    pub address: IpAddr,
+    /// The port on the wire.
+    pub from: u16,
+    /// The application's port.
+    pub to: u16,
+    pub answered: bool,
+    pub age: Duration,
+}
+
+/// Every redirected flow, the oldest first. Long-lived TCP connections whose socket remembers
+/// them can be missing once the table has made room for others.
+pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
+    let mut flows: HashMap<FlowKey, (Flow, Table)> = HashMap::new();
+    for (table, map) in [
+        (Table::Pending, instance.maps.pending()?),
+        (Table::Answered, instance.maps.flows()?),
+    ] {
+        for entry in map.iter() {
+            match entry {
+                Ok((Plain(key), Plain(flow))) => _ = flows.insert(key, (flow, table)),
+                // Evicted while we were walking.
+                Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(Error::map_named("FLOWS", error)),
+            }
+        }
+    }
+    let now = monotonic();
+    let mut flows: Vec<_> = flows
+        .into_iter()
+        .filter(|(_, (flow, _))| flow.from != NO_PORT)
+        .map(|(key, (flow, table))| TrackedFlow {
+            protocol: if key.protocol == abi::Protocol::Udp as u8 {
+                Protocol::Udp
+            } else {
+                Protocol::Tcp
+            },
+            client: (address(key.remote), u16::from_be_bytes(key.remote_port)),
+            address: address(key.local),
+            from: u16::from_be_bytes(flow.from),
+            to: u16::from_be_bytes(key.local_port),
+            answered: table == Table::Answered,
+            age: now.saturating_sub(Duration::from_nanos(flow.created)),
+        })
+        .collect();
+    flows.sort_by(|a, b| b.age.cmp(&a.age).then_with(|| a.client.cmp(&b.client)));
+    Ok(flows)
+}
+
+fn address(address: abi::Address) -> IpAddr {
+    Ipv6Addr::from(address).to_canonical()
+}
+
+/// The clock that the BPF programs read.
+fn monotonic() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::ZERO, Duration::from)
+}
