@@ -31,10 +31,8 @@ fn finding(rule: &Rule, listening: &[Socket], remote: bool, ipv6: bool) -> Findi
     let to = format!("{}/{}", rule.to, rule.protocol);
     let new = |level, message| Finding::new(ID, level, subject(rule), message);
     let Some(first) = listening.first() else {
-        return new(Level::Warning, format!("nothing listens on {to}")).help(format!(
-            "start the application, or let the rule end at the port it listens on (now {})",
-            rule.to
-        ));
+        return new(Level::Warning, format!("nothing listens on {to}"))
+            .help("start the application, or point the rule at the port it listens on");
     };
     if let Some(address) = rule.address {
         return match listening.iter().find(|socket| serves(socket, address)) {

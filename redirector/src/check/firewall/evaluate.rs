@@ -23,6 +23,11 @@ pub enum Answer {
         accepted: Cause,
         dropped: Cause,
     },
+    /// Let in up to a limit of rate or number.
+    Limited {
+        accepted: Cause,
+        dropped: Cause,
+    },
     Shut(Cause),
 }
 
@@ -32,11 +37,11 @@ pub fn answer(table: &Table, name: &str, chain: &Chain, packet: &Packet<'_>) -> 
         .base
         .as_ref()
         .filter(|base| meets(table.family, base, packet))?;
-    let run = |usually| {
+    let run = |mode| {
         let mut walk = Walk {
             table,
             packet,
-            usually,
+            mode,
             accepted: None,
             dropped: None,
         };
@@ -53,13 +58,14 @@ pub fn answer(table: &Table, name: &str, chain: &Chain, packet: &Packet<'_>) -> 
         }
         (walk.accepted, walk.dropped)
     };
-    Some(match run(false) {
-        (Some(accepted), Some(_)) => match run(true) {
-            (None, Some(dropped)) => Answer::Partly { accepted, dropped },
+    Some(match run(Mode::Possible) {
+        (Some(accepted), Some(_)) => match (run(Mode::Usual), run(Mode::Strict)) {
+            ((None, Some(dropped)), _) => Answer::Partly { accepted, dropped },
+            ((Some(accepted), _), (None, Some(dropped))) => Answer::Limited { accepted, dropped },
             _ => Answer::Open,
         },
         // The usual path names the rule that matters, not the first that might.
-        (None, Some(dropped)) => Answer::Shut(run(true).1.unwrap_or(dropped)),
+        (None, Some(dropped)) => Answer::Shut(run(Mode::Usual).1.unwrap_or(dropped)),
         _ => Answer::Open,
     })
 }
@@ -76,11 +82,21 @@ fn meets(family: Family, base: &Base, packet: &Packet<'_>) -> bool {
         && (base.devices.is_empty() || base.devices.iter().any(|device| device == packet.interface))
 }
 
+/// What to make of a condition that cannot be evaluated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Go both ways.
+    Possible,
+    /// Go the way that most packets go.
+    Usual,
+    /// It does not hold.
+    Strict,
+}
+
 struct Walk<'a> {
     table: &'a Table,
     packet: &'a Packet<'a>,
-    /// Take what usually holds for certain, instead of going both ways.
-    usually: bool,
+    mode: Mode,
     accepted: Option<Cause>,
     dropped: Option<Cause>,
 }
@@ -201,7 +217,7 @@ impl Walk<'_> {
     }
 
     fn opaque(&mut self, cause: &Cause) -> bool {
-        if !self.usually {
+        if self.mode == Mode::Possible {
             self.accepted.get_or_insert_with(|| cause.clone());
             self.dropped.get_or_insert_with(|| cause.clone());
         }
@@ -210,7 +226,11 @@ impl Walk<'_> {
 
     fn settle(&self, tri: Tri) -> Tri {
         match tri {
-            Tri::Perhaps { usually } if self.usually => usually.into(),
+            Tri::Perhaps { usually } => match self.mode {
+                Mode::Possible => tri,
+                Mode::Usual => usually.into(),
+                Mode::Strict => Tri::No,
+            },
             tri => tri,
         }
     }

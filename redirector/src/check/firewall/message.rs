@@ -82,6 +82,15 @@ pub fn finding(
             Level::Warning,
             format!("{port} is stopped{scope} by {}", cause(dropped)),
         ),
+        Answer::Limited { accepted, dropped } => {
+            let (by, rest) = (cause(accepted), cause(dropped));
+            (
+                Level::Ok,
+                format!(
+                    "{port} is let in{scope} within the limits of {by}; the rest is stopped by {rest}"
+                ),
+            )
+        }
         Answer::Partly { accepted, dropped } => {
             let level = if as_the_source {
                 Level::Ok
@@ -89,7 +98,7 @@ pub fn finding(
                 Level::Warning
             };
             let message = format!(
-                "{port} is let in{scope} only by {}; all else is stopped by {}",
+                "{port} is let in{scope} for some only, by {}; all else is stopped by {}",
                 cause(accepted),
                 cause(dropped)
             );

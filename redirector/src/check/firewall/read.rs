@@ -33,15 +33,7 @@ pub fn read() -> Firewall {
             }
         }
         Ok(Err(why)) => firewall.unread.push(format!("nft's JSON: {why}")),
-        Err(Trouble::Missing) if kernel::has_nftables() == Some(false) => {}
-        Err(Trouble::Missing) => {
-            firewall
-                .unread
-                .push("nftables may hold rules, and nft is not installed".to_owned());
-            FAMILIES
-                .into_iter()
-                .for_each(|(family, ..)| firewall.replace_by_iptables(family));
-        }
+        Err(Trouble::Missing) => firewall.read_without_nft(kernel::nftables()),
         Err(Trouble::Failed(why)) => firewall.unread.push(why),
     }
     for (family, tool, names) in FAMILIES {
@@ -108,7 +100,7 @@ pub fn texts() -> impl Fn(&Table, &str, &RuleName) -> String {
             return plain_text(table, chain, name);
         };
         let arguments = [
-            "-a",
+            "-as",
             "list",
             "chain",
             table.family.name(),
@@ -134,6 +126,32 @@ enum Trouble {
 }
 
 impl Firewall {
+    /// iptables-save is enough where nf_tables holds nothing but the tables of iptables-nft.
+    fn read_without_nft(&mut self, held: Option<Vec<(Family, String)>>) {
+        if held.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        FAMILIES
+            .into_iter()
+            .for_each(|(family, ..)| self.replace_by_iptables(family));
+        let read = |(family, name): &(Family, String)| {
+            self.tables
+                .iter()
+                .any(|table| table.family == *family && table.name == *name)
+        };
+        let unread = held.map(|held| held.into_iter().find(|table| !read(table)));
+        match unread {
+            Some(None) => {}
+            Some(Some((family, name))) => {
+                let table = format!("{} {name}", family.name());
+                self.unread.push(format!(
+                    "nft is not installed, and there is a table {table}"
+                ));
+            }
+            None => self.unread.push("nft is not installed".to_owned()),
+        }
+    }
+
     /// nft shows the extensions of iptables-nft by name only; iptables-save knows their arguments.
     fn replace_by_iptables(&mut self, family: Family) {
         let tool = if family == Family::Ip6 {
@@ -162,6 +180,12 @@ impl Firewall {
             Ok(names) if names.trim().is_empty() => return,
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            // nft has said so already.
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && !self.unread.is_empty() =>
+            {
+                return;
+            }
             Err(error) => return self.unread.push(format!("{names}: {error}")),
         }
         let legacy = if family == Family::Ip6 {

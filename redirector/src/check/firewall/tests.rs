@@ -7,6 +7,7 @@ use crate::check::{
 const OPEN: &str = "open";
 const SHUT: &str = "shut";
 const PARTLY: &str = "partly";
+const LIMITED: &str = "limited";
 
 fn eth0(ipv6: bool, protocol: Protocol, port: u16) -> Packet<'static> {
     Packet {
@@ -29,6 +30,8 @@ fn verdict(tables: &[Table], packet: &Packet<'_>) -> &'static str {
         SHUT
     } else if answers.iter().any(|a| matches!(a, Answer::Partly { .. })) {
         PARTLY
+    } else if answers.iter().any(|a| matches!(a, Answer::Limited { .. })) {
+        LIMITED
     } else {
         OPEN
     }
@@ -54,7 +57,7 @@ fn debians_example_agrees_with_real_connections() {
         (8000, SHUT),
         (9050, OPEN),
         (9101, SHUT),
-        (22, OPEN),
+        (22, LIMITED),
         (8443, PARTLY),
         (7000, OPEN),
         (7001, OPEN),
@@ -227,7 +230,7 @@ fn messages_name_the_place_and_the_way_out() {
 
 #[test]
 fn what_is_open_only_to_some_is_said_and_weighed_by_the_source_port() {
-    let message = "8443/tcp is let in on eth0 over IPv4 only by `-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 8443 -j ACCEPT` \
+    let message = "8443/tcp is let in on eth0 over IPv4 for some only, by `-A INPUT -s 10.0.0.0/8 -p tcp -m tcp --dport 8443 -j ACCEPT` \
         in iptables filter INPUT; all else is stopped by the policy of iptables filter INPUT";
     let help = "iptables -I INPUT -p tcp --dport 8443 -j ACCEPT".to_owned();
     let tables = || fixtures::iptables("multiport");
@@ -260,5 +263,30 @@ fn nothing_in_the_way_is_said() {
     for tables in [Vec::new(), fixtures::iptables("docker")] {
         let found = found(tables, "80:8000/tcp", &[]);
         assert_eq!(found.as_slice(), std::slice::from_ref(&expected));
+    }
+}
+
+#[test]
+fn an_extension_that_hides_a_target_is_never_an_all_clear() {
+    let save = "*filter\n:INPUT DROP [0:0]\n-A INPUT -p tcp -j XYZ --always\nCOMMIT\n";
+    assert_tcp(
+        &iptables::parse(save, ruleset::Family::Ip, "iptables"),
+        false,
+        &[(8000, PARTLY)],
+    );
+}
+
+#[test]
+fn a_denied_crowd_is_a_warning_though_the_policy_accepts() {
+    for rule in [
+        "! -s 10.0.0.0/8 -p tcp -j DROP",
+        "-p tcp -m multiport ! --dports 22,80 -j DROP",
+    ] {
+        let save = format!("*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule}\nCOMMIT\n");
+        let verdict = verdict(
+            &iptables::parse(&save, ruleset::Family::Ip, "iptables"),
+            &eth0(false, Protocol::Tcp, 8000),
+        );
+        assert_ne!(verdict, OPEN, "{rule}");
     }
 }
