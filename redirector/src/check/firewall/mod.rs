@@ -56,6 +56,7 @@ pub fn findings(
         chains: base_chains(&firewall.tables),
         groups: PortGroups::new(&firewall.tables),
         known: HashMap::new(),
+        complete: firewall.unread.is_empty(),
     };
     for rule in &config.rules {
         let own = judge.rule(config, rule, links, text);
@@ -89,6 +90,8 @@ struct Judge<'a> {
     chains: Vec<(&'a Table, &'a str, &'a Chain)>,
     groups: PortGroups,
     known: HashMap<Question<'a>, Vec<Obstacle<'a>>>,
+    /// Everything could be read.
+    complete: bool,
 }
 
 impl<'a> Judge<'a> {
@@ -117,11 +120,12 @@ impl<'a> Judge<'a> {
         let mut findings = Vec::new();
         for (obstacle, stopped) in met {
             // An operator who restricts the source port too knows what they do.
-            let as_the_source = stopped.iter().all(|way| {
-                self.obstacles(rule, *way, rule.from.get())
-                    .iter()
-                    .any(|o| matches!(o.answer, Answer::Partly { .. }))
-            });
+            let as_the_source = self.complete
+                && stopped.iter().all(|way| {
+                    self.obstacles(rule, *way, rule.from.get())
+                        .iter()
+                        .any(|o| matches!(o.answer, Answer::Partly { .. }))
+                });
             findings.push(finding(
                 rule,
                 &obstacle,
