@@ -1,1 +1,123 @@
 //! Would a load work here, and would traffic reach the application?
+//!
+//! Each question has a file: facts are read once, and a pure function turns them into findings.
+
+mod existing_redirect;
+mod firewall;
+mod interface;
+mod listener;
+mod shadowed;
+mod sockets;
+
+use serde::Serialize;
+
+use crate::config::{Config, Rule};
+
+/// One answer, about one thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which question: stable, for programs.
+    pub id: &'static str,
+    pub level: Level,
+    /// What it is about: a rule as it is written, or an interface.
+    pub subject: String,
+    /// One line.
+    pub message: String,
+    /// The way out, in one line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be; may still carry a remark.
+    Ok,
+    /// A load succeeds, but some traffic will not get where it should.
+    Warning,
+    /// A load would fail.
+    Failure,
+}
+
+/// A fact without which nothing can be said. A firewall that cannot be read is a finding instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot list listening sockets: {0}")]
+    Sockets(#[source] procfs::ProcError),
+    #[error("cannot list network interfaces: {0}")]
+    Interfaces(#[source] nix::Error),
+}
+
+/// Everything worth saying about this host, in the current network namespace. Changes nothing.
+///
+/// # Errors
+///
+/// [`Error`] if the kernel will not list sockets or interfaces.
+pub fn examine(config: &Config) -> Result<Vec<Finding>, Error> {
+    let links = interface::read()?;
+    let sockets = sockets::read(config)?;
+    let firewall = firewall::read();
+    let mut findings = interface::findings(config, &links);
+    findings.extend(listener::findings(config, &sockets, &links));
+    findings.extend(shadowed::findings(config, &sockets));
+    let text = firewall::texts();
+    findings.extend(firewall::findings(config, &firewall, &links, &text));
+    findings.extend(existing_redirect::findings(config, &firewall.tables, &text));
+    Ok(findings)
+}
+
+impl Finding {
+    fn new(
+        id: &'static str,
+        level: Level,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            level,
+            subject: subject.into(),
+            message: message.into(),
+            help: None,
+        }
+    }
+
+    fn help(self, help: impl Into<String>) -> Self {
+        Self {
+            help: Some(help.into()),
+            ..self
+        }
+    }
+}
+
+/// The rule as it would be written on the command line.
+fn subject(rule: &Rule) -> String {
+    let Rule {
+        from, to, protocol, ..
+    } = rule;
+    match rule.address {
+        None => format!("{from}:{to}/{protocol}"),
+        Some(address) => format!("{}:{from}:{to}/{protocol}", bracketed(address)),
+    }
+}
+
+fn bracketed(address: std::net::IpAddr) -> String {
+    if address.is_ipv6() {
+        format!("[{address}]")
+    } else {
+        address.to_string()
+    }
+}
+
+/// Names of the interfaces whose traffic the rule takes.
+fn interfaces<'a>(config: &'a Config, rule: &'a Rule) -> impl Iterator<Item = &'a str> {
+    let own = if rule.interfaces.is_empty() {
+        &config.interfaces
+    } else {
+        &rule.interfaces
+    };
+    own.iter().map(|interface| interface.name.as_str())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Whether a packet meets a condition: yes, no, or perhaps.
+
+use std::net::IpAddr;
+
+use super::ruleset::{Field, Match, Step, Value};
+use crate::config::Protocol;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub ipv6: bool,
+    pub protocol: Protocol,
+    pub port: u16,
+    pub interface: &'a str,
+    /// The local address it is for, if the rule names one.
+    pub destination: Option<IpAddr>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tri {
+    Yes,
+    No,
+    /// Cannot be known; most packets will see this.
+    Perhaps {
+        usually: bool,
+    },
+}
+
+impl Tri {
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Yes, x) | (x, Self::Yes) => x,
+            (Self::Perhaps { usually: a }, Self::Perhaps { usually: b }) => {
+                Self::Perhaps { usually: a && b }
+            }
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        self.not().and(other.not()).not()
+    }
+
+    pub const fn not(self) -> Self {
+        match self {
+            Self::Yes => Self::No,
+            Self::No => Self::Yes,
+            Self::Perhaps { usually } => Self::Perhaps { usually: !usually },
+        }
+    }
+}
+
+impl From<bool> for Tri {
+    fn from(holds: bool) -> Self {
+        if holds { Self::Yes } else { Self::No }
+    }
+}
+
+/// Whether the rule could apply to the packet, looking at its conditions alone.
+pub fn may_apply(steps: &[Step], packet: &Packet<'_>) -> bool {
+    steps
+        .iter()
+        .all(|step| !matches!(step, Step::Match(m) if matched(m, packet) == Tri::No))
+}
+
+pub fn matched(m: &Match, packet: &Packet<'_>) -> Tri {
+    let mut any = Tri::No;
+    for value in &m.values {
+        any = any.or(fits(&m.key, value, packet));
+        if any == Tri::Yes {
+            break;
+        }
+    }
+    if m.negated { any.not() } else { any }
+}
+
+pub fn fits(key: &[Field], values: &[Value], packet: &Packet<'_>) -> Tri {
+    if key.len() != values.len() {
+        return Tri::Perhaps { usually: false };
+    }
+    key.iter()
+        .zip(values)
+        .fold(Tri::Yes, |all, (field, value)| {
+            all.and(fits_one(*field, value, packet))
+        })
+}
+
+fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
+    const UNKNOWN: Tri = Tri::Perhaps { usually: false };
+    match (field, value) {
+        (_, Value::Any) => Tri::Yes,
+        (Field::Port, Value::Number(n)) => (*n == u64::from(packet.port)).into(),
+        (Field::Port, Value::Range(low, high)) => {
+            (*low..=*high).contains(&packet.port.into()).into()
+        }
+        (Field::Protocol, Value::Name(name)) => (*name == packet.protocol.to_string()).into(),
+        (Field::Protocol, Value::Number(n)) => (*n == number(packet.protocol)).into(),
+        (Field::Version, Value::Name(name)) => match name.as_str() {
+            "ip" | "ipv4" => (!packet.ipv6).into(),
+            "ip6" | "ipv6" => packet.ipv6.into(),
+            _ => Tri::No,
+        },
+        (Field::Interface, Value::Name(pattern)) => named(pattern, packet.interface).into(),
+        (Field::Source, Value::Prefix(..)) if from_afar(value, packet) => Tri::No,
+        (Field::Destination, Value::Prefix(prefix, length)) => match packet.destination {
+            Some(address) => within(address, *prefix, *length).into(),
+            None if from_afar(value, packet) || prefix.is_multicast() || is_broadcast(*prefix) => {
+                Tri::No
+            }
+            None if *length == 0 => (prefix.is_ipv6() == packet.ipv6).into(),
+            None => UNKNOWN,
+        },
+        (Field::DestinationType, Value::Name(name)) => (name == "local").into(),
+        (Field::PacketType, Value::Name(name)) => {
+            matches!(name.as_str(), "host" | "unicast").into()
+        }
+        (Field::ConnectionState, Value::Name(name)) => (name == "new").into(),
+        (Field::ConnectionStatus, Value::Name(_)) => Tri::No,
+        (Field::ConnectionDirection, Value::Name(name)) => (name == "original").into(),
+        _ => UNKNOWN,
+    }
+}
+
+const fn number(protocol: Protocol) -> u64 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+    }
+}
+
+fn named(pattern: &str, interface: &str) -> bool {
+    pattern
+        .strip_suffix('*')
+        .map_or(pattern == interface, |start| interface.starts_with(start))
+}
+
+/// A loopback address on a packet that did not come over loopback.
+fn from_afar(value: &Value, packet: &Packet<'_>) -> bool {
+    matches!(value, Value::Prefix(address, 8..) if address.is_loopback())
+        && packet.interface != "lo"
+}
+
+fn is_broadcast(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.is_broadcast())
+}
+
+fn within(address: IpAddr, prefix: IpAddr, length: u8) -> bool {
+    let bits = |address| match address {
+        IpAddr::V4(v4) => (32, u128::from(u32::from(v4))),
+        IpAddr::V6(v6) => (128, u128::from(v6)),
+    };
+    let ((width, a), (other, b)) = (bits(address), bits(prefix));
+    width == other && (length == 0 || (a ^ b) >> (width - u32::from(length).min(width)) == 0)
+}

@@ -1,0 +1,155 @@
+//! What stands in the way, in words, and the command that clears it.
+
+use super::{
+    ID,
+    evaluate::{Answer, Cause},
+    ruleset::{Family, RuleName, Table},
+};
+use crate::{
+    check::{Finding, Level, subject},
+    config::Rule,
+};
+
+/// How a rule is written, for messages.
+pub type RuleText<'a> = dyn Fn(&Table, &str, &RuleName) -> String + 'a;
+
+/// Where the packets of one rule come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way<'a> {
+    pub interface: &'a str,
+    pub ipv6: bool,
+}
+
+/// A chain that does not simply let the packet in.
+#[derive(Clone)]
+pub struct Obstacle<'a> {
+    pub table: &'a Table,
+    pub chain: &'a str,
+    pub answer: Answer,
+}
+
+/// As messages name it: `inet filter input`, `iptables filter INPUT`.
+pub fn place(table: &Table, chain: &str) -> String {
+    let owner = if table.tool == "nft" {
+        table.family.name()
+    } else {
+        table.tool
+    };
+    format!("{owner} {} {chain}", table.name)
+}
+
+/// Nothing if every way is stopped; else which.
+pub fn scope(all: &[Way<'_>], stopped: &[Way<'_>]) -> String {
+    let mut scope = String::new();
+    let mut names: Vec<_> = stopped.iter().map(|way| way.interface).collect();
+    names.dedup();
+    if all.iter().any(|way| !names.contains(&way.interface)) {
+        scope = format!(" on {}", names.join(" and "));
+    }
+    for (ipv6, word) in [(false, "IPv4"), (true, "IPv6")] {
+        if stopped.iter().all(|way| way.ipv6 == ipv6) && all.iter().any(|way| way.ipv6 != ipv6) {
+            scope.push_str(" over ");
+            scope.push_str(word);
+        }
+    }
+    scope
+}
+
+pub fn finding(
+    rule: &Rule,
+    obstacle: &Obstacle<'_>,
+    scope: &str,
+    as_the_source: bool,
+    text: &RuleText<'_>,
+) -> Finding {
+    let Obstacle {
+        table,
+        chain,
+        answer,
+    } = obstacle;
+    let port = format!("{}/{}", rule.to, rule.protocol);
+    let cause = |cause: &Cause| match &cause.rule {
+        None => format!("the policy of {}", place(table, &cause.chain)),
+        Some(name) => format!(
+            "`{}` in {}",
+            text(table, &cause.chain, name),
+            place(table, &cause.chain)
+        ),
+    };
+    let (level, message) = match answer {
+        Answer::Open => (Level::Ok, format!("{port} is let in")),
+        Answer::Shut(dropped) => (
+            Level::Warning,
+            format!("{port} is stopped{scope} by {}", cause(dropped)),
+        ),
+        Answer::Limited { accepted, dropped } => {
+            let (by, rest) = (cause(accepted), cause(dropped));
+            (
+                Level::Ok,
+                format!(
+                    "{port} is let in{scope} within the limits of {by}; the rest is stopped by {rest}"
+                ),
+            )
+        }
+        Answer::Partly { accepted, dropped } => {
+            let level = if as_the_source {
+                Level::Ok
+            } else {
+                Level::Warning
+            };
+            let message = format!(
+                "{port} is let in{scope} for some only, by {}; all else is stopped by {}",
+                cause(accepted),
+                cause(dropped)
+            );
+            (level, message)
+        }
+    };
+    let finding = Finding::new(ID, level, subject(rule), message);
+    if level == Level::Ok {
+        finding
+    } else {
+        finding.help(help(table, chain, rule))
+    }
+}
+
+fn help(table: &Table, chain: &str, rule: &Rule) -> String {
+    let Rule { to, protocol, .. } = rule;
+    let has = |prefix: &str| table.chains.keys().any(|name| name.starts_with(prefix));
+    let by_iptables = match table.family {
+        Family::Ip if chain == "INPUT" => Some("iptables"),
+        Family::Ip6 if chain == "INPUT" => Some("ip6tables"),
+        _ => None,
+    };
+    let tool = if table.tool == "nft" {
+        by_iptables.unwrap_or("nft")
+    } else {
+        table.tool
+    };
+    if table.name == "firewalld" || has("INPUT_ZONES") {
+        format!("firewall-cmd --add-port={to}/{protocol} (and again with --permanent)")
+    } else if has("ufw-") || has("ufw6-") {
+        format!("ufw allow {to}/{protocol}")
+    } else if tool == "nft" {
+        format!(
+            "nft insert rule {} {} {chain} {protocol} dport {to} accept",
+            table.family.name(),
+            table.name
+        )
+    } else {
+        let table = if table.name == "filter" {
+            String::new()
+        } else {
+            format!(" -t {}", table.name)
+        };
+        format!("{tool}{table} -I {chain} -p {protocol} --dport {to} -j ACCEPT")
+    }
+}
+
+/// The rule's own words where they are known.
+pub fn plain_text(_: &Table, _: &str, name: &RuleName) -> String {
+    match name {
+        RuleName::Text(text) => text.clone(),
+        RuleName::Handle(handle) => format!("the rule with handle {handle}"),
+    }
+}

@@ -1,0 +1,197 @@
+//! Does a host firewall let the target port in? The rewrite comes before netfilter, which sees the target port only.
+
+pub mod conditions;
+mod evaluate;
+mod iptables;
+mod iptables_options;
+mod kernel;
+mod message;
+mod nft;
+mod nft_match;
+mod nft_statement;
+mod read;
+pub mod ruleset;
+
+use std::collections::HashMap;
+
+use self::{
+    conditions::Packet,
+    evaluate::{Answer, answer},
+    message::{Obstacle, Way, finding, scope},
+    ruleset::{Chain, PortGroups, Table},
+};
+pub use self::{
+    message::{RuleText, place, plain_text},
+    read::{read, texts},
+};
+use super::{Finding, Level, interface::Links, interfaces, subject};
+use crate::config::{Config, Protocol, Rule};
+
+const ID: &str = "firewall";
+
+pub struct Firewall {
+    pub tables: Vec<Table>,
+    /// What could not be read, and why.
+    pub unread: Vec<String>,
+}
+
+pub fn findings(
+    config: &Config,
+    firewall: &Firewall,
+    links: &Links,
+    text: &RuleText<'_>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !firewall.unread.is_empty() {
+        let message = format!(
+            "the firewall could not be read, so it may stop these ports: {}",
+            firewall.unread.join("; ")
+        );
+        findings.push(
+            Finding::new(ID, Level::Warning, ID, message)
+                .help("run this as root, with nft and iptables installed"),
+        );
+    }
+    let mut judge = Judge {
+        chains: base_chains(&firewall.tables),
+        groups: PortGroups::new(&firewall.tables),
+        known: HashMap::new(),
+        complete: firewall.unread.is_empty(),
+    };
+    for rule in &config.rules {
+        let own = judge.rule(config, rule, links, text);
+        if own.is_empty() && firewall.unread.is_empty() {
+            let message = format!("no firewall stops {}/{}", rule.to, rule.protocol);
+            findings.push(Finding::new(ID, Level::Ok, subject(rule), message));
+        }
+        findings.extend(own);
+    }
+    findings
+}
+
+fn base_chains(tables: &[Table]) -> Vec<(&Table, &str, &Chain)> {
+    let mut chains: Vec<_> = tables
+        .iter()
+        .flat_map(|table| {
+            table
+                .chains
+                .iter()
+                .map(move |(name, chain)| (table, name.as_str(), chain))
+        })
+        .filter(|(_, _, chain)| chain.base.is_some())
+        .collect();
+    chains.sort_by(|a, b| (&a.0.name, a.1).cmp(&(&b.0.name, b.1)));
+    chains
+}
+
+type Question<'a> = (usize, Protocol, Option<std::net::IpAddr>, &'a str, bool);
+
+struct Judge<'a> {
+    chains: Vec<(&'a Table, &'a str, &'a Chain)>,
+    groups: PortGroups,
+    known: HashMap<Question<'a>, Vec<Obstacle<'a>>>,
+    /// Everything could be read.
+    complete: bool,
+}
+
+impl<'a> Judge<'a> {
+    fn rule(
+        &mut self,
+        config: &'a Config,
+        rule: &'a Rule,
+        links: &Links,
+        text: &RuleText<'_>,
+    ) -> Vec<Finding> {
+        let ways = ways(config, rule, links);
+        let mut met: Vec<(Obstacle<'a>, Vec<Way<'a>>)> = Vec::new();
+        for way in &ways {
+            for obstacle in self.obstacles(rule, *way, rule.to.get()) {
+                let same = |(other, _): &&mut (Obstacle<'_>, _)| {
+                    std::ptr::eq(other.table, obstacle.table)
+                        && other.chain == obstacle.chain
+                        && other.answer == obstacle.answer
+                };
+                match met.iter_mut().find(same) {
+                    Some((_, ways)) => ways.push(*way),
+                    None => met.push((obstacle, vec![*way])),
+                }
+            }
+        }
+        let mut findings = Vec::new();
+        for (obstacle, stopped) in met {
+            // An operator who restricts the source port too knows what they do.
+            let as_the_source = self.complete
+                && stopped.iter().all(|way| {
+                    self.obstacles(rule, *way, rule.from.get())
+                        .iter()
+                        .any(|o| matches!(o.answer, Answer::Partly { .. }))
+                });
+            findings.push(finding(
+                rule,
+                &obstacle,
+                &scope(&ways, &stopped),
+                as_the_source,
+                text,
+            ));
+        }
+        findings
+    }
+
+    fn obstacles(&mut self, rule: &Rule, way: Way<'a>, port: u16) -> Vec<Obstacle<'a>> {
+        let Way { interface, ipv6 } = way;
+        let question = (
+            self.groups.of(port),
+            rule.protocol,
+            rule.address,
+            interface,
+            ipv6,
+        );
+        if let Some(known) = self.known.get(&question) {
+            return known.clone();
+        }
+        let packet = Packet {
+            ipv6,
+            protocol: rule.protocol,
+            port,
+            interface,
+            destination: rule.address,
+        };
+        let found: Vec<_> = self
+            .chains
+            .iter()
+            .filter_map(
+                |&(table, chain, inner)| match answer(table, chain, inner, &packet)? {
+                    Answer::Open => None,
+                    answer => Some(Obstacle {
+                        table,
+                        chain,
+                        answer,
+                    }),
+                },
+            )
+            .collect();
+        self.known.insert(question, found.clone());
+        found
+    }
+}
+
+fn ways<'a>(config: &'a Config, rule: &'a Rule, links: &Links) -> Vec<Way<'a>> {
+    let mut ways = Vec::new();
+    for interface in interfaces(config, rule) {
+        let routable = links.get(interface).is_some_and(|link| link.routable_ipv6);
+        for ipv6 in [false, true] {
+            if rule
+                .address
+                .map_or(!ipv6 || routable, |address| address.is_ipv6() == ipv6)
+            {
+                ways.push(Way { interface, ipv6 });
+            }
+        }
+    }
+    ways
+}
+
+#[cfg(test)]
+pub mod fixtures;
+#[cfg(test)]
+mod tests;

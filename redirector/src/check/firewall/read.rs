@@ -1,0 +1,239 @@
+//! Asks nft and iptables for the rules of the current network namespace.
+
+use std::{cell::RefCell, collections::HashMap, fs, io, process::Command};
+
+use super::{
+    Firewall, iptables, kernel, nft, plain_text,
+    ruleset::{Chain, Family, Hook, RuleName, Table},
+};
+
+const FAMILIES: [(Family, &str, &str); 2] = [
+    (Family::Ip, "iptables", "/proc/net/ip_tables_names"),
+    (Family::Ip6, "ip6tables", "/proc/net/ip6_tables_names"),
+];
+
+/// Never fails: what could not be read is said in `unread`.
+pub fn read() -> Firewall {
+    let mut firewall = Firewall {
+        tables: Vec::new(),
+        unread: Vec::new(),
+    };
+    match run("nft", &["-j", "list", "ruleset"]).map(|text| nft::parse(&text)) {
+        Ok(Ok(listing)) => {
+            firewall.tables = listing.tables;
+            name_devices(&mut firewall.tables, |table, chain| {
+                run(
+                    "nft",
+                    &["list", "chain", table.family.name(), &table.name, chain],
+                )
+                .ok()
+            });
+            for family in listing.compat {
+                firewall.replace_by_iptables(family);
+            }
+        }
+        Ok(Err(why)) => firewall.unread.push(format!("nft's JSON: {why}")),
+        Err(Trouble::Missing) => firewall.read_without_nft(kernel::nftables()),
+        Err(Trouble::Failed(why)) => firewall.unread.push(why),
+    }
+    for (family, tool, names) in FAMILIES {
+        firewall.add_legacy(family, tool, names);
+    }
+    firewall
+}
+
+/// nft before 1.0.8 leaves the devices of an ingress chain out of its JSON.
+pub(super) fn name_devices(tables: &mut [Table], list: impl Fn(&Table, &str) -> Option<String>) {
+    for table in tables {
+        let ingress = |chain: &Chain| {
+            chain
+                .base
+                .as_ref()
+                .is_some_and(|b| b.hook == Hook::Ingress && b.devices.is_empty())
+        };
+        let nameless: Vec<_> = table
+            .chains
+            .iter()
+            .filter(|(_, c)| ingress(c))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in nameless {
+            let devices = list(table, &name)
+                .map(|text| devices(&text))
+                .unwrap_or_default();
+            if let Some(base) = table
+                .chains
+                .get_mut(&name)
+                .and_then(|chain| chain.base.as_mut())
+            {
+                base.devices = devices;
+            }
+        }
+    }
+}
+
+/// From `type filter hook ingress devices = { eth0, eth1 } priority filter; ...`.
+fn devices(text: &str) -> Vec<String> {
+    let line = text
+        .lines()
+        .find_map(|line| line.trim().split_once("hook ingress device"))
+        .map(|(_, rest)| rest);
+    let names = line
+        .unwrap_or_default()
+        .trim_start_matches('s')
+        .split(" priority")
+        .next()
+        .unwrap_or_default();
+    let apart = |c: char| c.is_whitespace() || "={},\"".contains(c);
+    names
+        .split(apart)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Writes rules as nft does, and asks nft at most once per chain.
+pub fn texts() -> impl Fn(&Table, &str, &RuleName) -> String {
+    let listings: RefCell<HashMap<String, String>> = RefCell::default();
+    move |table, chain, name| {
+        let RuleName::Handle(handle) = name else {
+            return plain_text(table, chain, name);
+        };
+        let arguments = [
+            "-as",
+            "list",
+            "chain",
+            table.family.name(),
+            &table.name,
+            chain,
+        ];
+        let mut listings = listings.borrow_mut();
+        let listing = listings
+            .entry(arguments.join(" "))
+            .or_insert_with(|| run("nft", &arguments).unwrap_or_else(|_| String::new()));
+        let ending = format!(" # handle {handle}");
+        let found = listing.lines().find_map(|line| line.strip_suffix(&ending));
+        found.map_or_else(
+            || plain_text(table, chain, name),
+            |rule| rule.trim().to_owned(),
+        )
+    }
+}
+
+enum Trouble {
+    Missing,
+    Failed(String),
+}
+
+impl Firewall {
+    /// iptables-save is enough where nf_tables holds nothing but the tables of iptables-nft.
+    fn read_without_nft(&mut self, held: Option<Vec<(Family, String)>>) {
+        if held.as_ref().is_some_and(Vec::is_empty) {
+            return;
+        }
+        FAMILIES
+            .into_iter()
+            .for_each(|(family, ..)| self.replace_by_iptables(family));
+        let read = |(family, name): &(Family, String)| {
+            self.tables
+                .iter()
+                .any(|table| table.family == *family && table.name == *name)
+        };
+        let unread = held.map(|held| held.into_iter().find(|table| !read(table)));
+        match unread {
+            Some(None) => {}
+            Some(Some((family, name))) => {
+                let table = format!("{} {name}", family.name());
+                self.unread.push(format!(
+                    "nft is not installed, and there is a table {table}"
+                ));
+            }
+            None => self.unread.push("nft is not installed".to_owned()),
+        }
+    }
+
+    /// nft shows the extensions of iptables-nft by name only; iptables-save knows their arguments.
+    fn replace_by_iptables(&mut self, family: Family) {
+        let tool = if family == Family::Ip6 {
+            "ip6tables"
+        } else {
+            "iptables"
+        };
+        match save(tool, "nft", |version| version.contains("nf_tables")) {
+            Ok(text) => {
+                let saved = iptables::parse(&text, family, tool);
+                self.tables.retain(|table| {
+                    table.family != family || saved.iter().all(|s| s.name != table.name)
+                });
+                self.tables.extend(saved);
+            }
+            Err(Trouble::Missing) if self.tables.is_empty() => {}
+            Err(Trouble::Missing) => self.unread.push(format!(
+                "{tool}-save, which knows its own extensions, is not installed"
+            )),
+            Err(Trouble::Failed(why)) => self.unread.push(why),
+        }
+    }
+
+    fn add_legacy(&mut self, family: Family, tool: &'static str, names: &str) {
+        match fs::read_to_string(names) {
+            Ok(names) if names.trim().is_empty() => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            // nft has said so already.
+            Err(error)
+                if error.kind() == io::ErrorKind::PermissionDenied && !self.unread.is_empty() =>
+            {
+                return;
+            }
+            Err(error) => return self.unread.push(format!("{names}: {error}")),
+        }
+        let legacy = if family == Family::Ip6 {
+            "ip6tables-legacy"
+        } else {
+            "iptables-legacy"
+        };
+        match save(tool, "legacy", |version| !version.contains("nf_tables")) {
+            Ok(text) => self.tables.extend(iptables::parse(&text, family, legacy)),
+            Err(Trouble::Missing) => self.unread.push(format!(
+                "the kernel holds rules of {legacy}, which is not installed"
+            )),
+            Err(Trouble::Failed(why)) => self.unread.push(why),
+        }
+    }
+}
+
+/// By its full name, or the plain one where that is the same back end.
+fn save(tool: &str, backend: &str, is_it: fn(&str) -> bool) -> Result<String, Trouble> {
+    match run(&format!("{tool}-{backend}-save"), &[]) {
+        Err(Trouble::Missing) if is_it(&run(&format!("{tool}-save"), &["--version"])?) => {
+            run(&format!("{tool}-save"), &[])
+        }
+        other => other,
+    }
+}
+
+/// Also looks in sbin, which an ordinary user's PATH may lack.
+fn run(program: &str, arguments: &[&str]) -> Result<String, Trouble> {
+    for place in ["", "/usr/sbin/", "/sbin/"] {
+        let output = match Command::new(format!("{place}{program}"))
+            .args(arguments)
+            .env("LC_ALL", "C")
+            .output()
+        {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Trouble::Failed(format!("{program}: {error}"))),
+            Ok(output) => output,
+        };
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let words = String::from_utf8_lossy(&output.stderr);
+        let first = words
+            .lines()
+            .find(|line| !line.trim().is_empty())
+            .unwrap_or("failed without a word");
+        return Err(Trouble::Failed(format!("{program}: {}", first.trim())));
+    }
+    Err(Trouble::Missing)
+}

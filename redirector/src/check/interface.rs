@@ -1,0 +1,89 @@
+//! Is each interface there, and up?
+
+use std::{collections::HashMap, net::IpAddr};
+
+use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
+
+use super::{Error, Finding, Level};
+use crate::config::Config;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Switched on by the administrator.
+    pub up: bool,
+    /// The cable, the peer or the tunnel is there too.
+    pub running: bool,
+    /// Reachable by IPv6 from beyond its own link.
+    pub routable_ipv6: bool,
+}
+
+pub type Links = HashMap<String, Link>;
+
+/// From netlink and not from /sys/class/net, which shows the namespace it was mounted in.
+pub fn read() -> Result<Links, Error> {
+    let mut links = Links::new();
+    for entry in getifaddrs().map_err(Error::Interfaces)? {
+        let address = entry
+            .address
+            .as_ref()
+            .and_then(|a| a.as_sockaddr_in6())
+            .map(|a| a.ip());
+        let link = links.entry(entry.interface_name).or_default();
+        link.up = entry.flags.contains(InterfaceFlags::IFF_UP);
+        link.running = entry.flags.contains(InterfaceFlags::IFF_RUNNING);
+        link.routable_ipv6 |=
+            address.is_some_and(|a| !a.is_unicast_link_local() && !IpAddr::V6(a).is_loopback());
+    }
+    Ok(links)
+}
+
+pub fn findings(config: &Config, links: &Links) -> Vec<Finding> {
+    config
+        .interfaces
+        .iter()
+        .map(|interface| finding(&interface.name, links.get(&interface.name)))
+        .collect()
+}
+
+fn finding(name: &str, link: Option<&Link>) -> Finding {
+    let new =
+        |level, message: &str| Finding::new("interface", level, name, format!("{name}{message}"));
+    match link {
+        None => new(Level::Failure, " does not exist").help("list those that exist: ip link"),
+        Some(Link { up: false, .. }) => new(Level::Warning, " is down: no traffic arrives there")
+            .help(format!("ip link set {name} up")),
+        Some(Link { running: false, .. }) => new(
+            Level::Warning,
+            " is up but has no carrier: no traffic arrives there",
+        )
+        .help("look at the cable, the peer or the switch port"),
+        Some(_) => new(Level::Ok, " is up"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_carries_nothing_is_a_warning() {
+        let link = |up, running| Link {
+            up,
+            running,
+            routable_ipv6: false,
+        };
+        for (link, level) in [
+            (Some(link(true, true)), Level::Ok),
+            (Some(link(true, false)), Level::Warning),
+            (Some(link(false, false)), Level::Warning),
+            (None, Level::Failure),
+        ] {
+            assert_eq!(finding("eth0", link.as_ref()).level, level);
+        }
+    }
+
+    #[test]
+    fn loopback_is_always_listed() {
+        assert!(read().unwrap().contains_key("lo"));
+    }
+}

@@ -1,0 +1,172 @@
+//! Who listens on the ports of the rules: one pass over the socket tables, one over the processes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use procfs::{
+    net::TcpState,
+    process::{FDTarget, Process, all_processes},
+};
+
+use super::Error;
+use crate::config::{Config, Protocol};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Socket {
+    pub address: IpAddr,
+    pub owner: Owner,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    Process {
+        name: String,
+        pid: i32,
+    },
+    /// Some processes may not be looked into.
+    Hidden,
+    /// The kernel itself, or a process of another PID namespace.
+    #[default]
+    Unseen,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Process { name, pid } => write!(f, "{name} (pid {pid})"),
+            Self::Hidden => f.write_str("a process of another user"),
+            Self::Unseen => f.write_str("the kernel or a process in another container"),
+        }
+    }
+}
+
+pub type Sockets = HashMap<(Protocol, u16), Vec<Socket>>;
+
+/// TCP listeners and unconnected UDP sockets on any port that a rule mentions.
+pub fn read(config: &Config) -> Result<Sockets, Error> {
+    let wanted: HashSet<(Protocol, u16)> = config
+        .rules
+        .iter()
+        .flat_map(|r| [(r.protocol, r.from.get()), (r.protocol, r.to.get())])
+        .collect();
+    let mut found: Vec<(Protocol, SocketAddr, u64)> = Vec::new();
+    if config
+        .rules
+        .iter()
+        .any(|rule| rule.protocol == Protocol::Tcp)
+    {
+        let tables = [table(procfs::net::tcp())?, table(procfs::net::tcp6())?].concat();
+        let listening = tables
+            .into_iter()
+            .filter(|entry| entry.state == TcpState::Listen);
+        found.extend(listening.map(|entry| (Protocol::Tcp, entry.local_address, entry.inode)));
+    }
+    if config
+        .rules
+        .iter()
+        .any(|rule| rule.protocol == Protocol::Udp)
+    {
+        let tables = [table(procfs::net::udp())?, table(procfs::net::udp6())?].concat();
+        let unconnected = tables
+            .into_iter()
+            .filter(|entry| entry.remote_address.port() == 0);
+        found.extend(unconnected.map(|entry| (Protocol::Udp, entry.local_address, entry.inode)));
+    }
+    found.retain(|(protocol, address, _)| wanted.contains(&(*protocol, address.port())));
+    let owners = owners(found.iter().map(|(_, _, inode)| *inode).collect());
+    let mut sockets = Sockets::new();
+    for (protocol, address, inode) in found {
+        let owner = owners.get(&inode).cloned().unwrap_or_default();
+        let socket = Socket {
+            address: address.ip().to_canonical(),
+            owner,
+        };
+        sockets
+            .entry((protocol, address.port()))
+            .or_default()
+            .push(socket);
+    }
+    Ok(sockets)
+}
+
+/// A kernel without IPv6 has no tcp6.
+fn table<T>(read: procfs::ProcResult<Vec<T>>) -> Result<Vec<T>, Error> {
+    match read {
+        Err(procfs::ProcError::NotFound(_)) => Ok(Vec::new()),
+        other => other.map_err(Error::Sockets),
+    }
+}
+
+/// The lowest process id that holds each socket: of a master and its workers, the master.
+fn owners(mut inodes: HashSet<u64>) -> HashMap<u64, Owner> {
+    let mut owners = HashMap::new();
+    if inodes.is_empty() {
+        return owners;
+    }
+    let mut hidden = false;
+    for process in all_processes().into_iter().flatten().flatten() {
+        let Ok(descriptors) = process.fd() else {
+            hidden = true;
+            continue;
+        };
+        for target in descriptors.flatten().map(|descriptor| descriptor.target) {
+            if let FDTarget::Socket(inode) = target
+                && inodes.remove(&inode)
+            {
+                owners.insert(
+                    inode,
+                    Owner::Process {
+                        name: name(&process),
+                        pid: process.pid,
+                    },
+                );
+            }
+        }
+        if inodes.is_empty() {
+            return owners;
+        }
+    }
+    if hidden {
+        owners.extend(inodes.into_iter().map(|inode| (inode, Owner::Hidden)));
+    }
+    owners
+}
+
+fn name(process: &Process) -> String {
+    process
+        .stat()
+        .map_or_else(|_| "a process".to_owned(), |stat| stat.comm)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, UdpSocket},
+        os::fd::AsFd,
+    };
+
+    use super::*;
+    use crate::check::tests::{config, rule};
+
+    #[test]
+    fn own_sockets_are_found_with_their_owner() {
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let tcp = (Protocol::Tcp, tcp.local_addr().unwrap().port(), tcp.as_fd());
+        let udp = (Protocol::Udp, udp.local_addr().unwrap().port(), udp.as_fd());
+        let rules = [tcp, udp].map(|(protocol, port, _)| rule(&format!("1:{port}/{protocol}")));
+        let sockets = read(&config(rules.to_vec())).unwrap();
+        for (protocol, port, _) in [tcp, udp] {
+            let [socket] = &sockets[&(protocol, port)][..] else {
+                panic!("{sockets:?}")
+            };
+            assert_eq!(socket.address, IpAddr::from([127, 0, 0, 1]));
+            let own = std::process::id();
+            assert!(
+                matches!(&socket.owner, Owner::Process { pid, .. } if pid.unsigned_abs() == own)
+            );
+        }
+    }
+}
