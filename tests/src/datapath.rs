@@ -62,7 +62,7 @@ impl Datapath {
             nft(
                 host,
                 "table inet watch {
-                     chain input { type filter hook input priority 0; ct state new accept }
+                     chain input { type filter hook input priority 0; ct state new accept; }
                  }",
             );
         }
