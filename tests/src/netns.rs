@@ -10,6 +10,11 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::process::run;
 
+/// States of `include/net/tcp_states.h`.
+const TIME_WAIT: u8 = 6;
+const CLOSE: u8 = 7;
+const LISTEN: u8 = 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offloads {
     On,
@@ -159,17 +164,35 @@ impl Namespace {
 
     /// True when a TCP socket listens on `port`, found without sending a packet.
     pub fn listens_on(&self, port: u16) -> bool {
-        let read = |file: &'static str| self.enter(|| fs::read_to_string(file)).unwrap_or_default();
-        let suffix = format!(":{port:04X}");
+        self.tcp_sockets().contains(&(port, LISTEN))
+    }
+
+    /// True while a TCP connection may still send something by itself.
+    pub fn has_live_connections(&self) -> bool {
+        self.tcp_sockets()
+            .iter()
+            .any(|&(_, state)| ![LISTEN, TIME_WAIT, CLOSE].contains(&state))
+    }
+
+    /// Local port and state of every TCP socket, both families.
+    fn tcp_sockets(&self) -> Vec<(u16, u8)> {
+        let hexadecimal = |text: &str| u16::from_str_radix(text, 16).ok();
+        let socket = |line: &str| {
+            let mut words = line.split_whitespace().skip(1);
+            let (_, port) = words.next()?.rsplit_once(':')?;
+            Some((
+                hexadecimal(port)?,
+                u8::try_from(hexadecimal(words.nth(1)?)?).ok()?,
+            ))
+        };
         ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"]
-            .into_iter()
-            .any(|file| {
-                read(file).lines().any(|line| {
-                    let mut words = line.split_whitespace().skip(1);
-                    words.next().is_some_and(|local| local.ends_with(&suffix))
-                        && words.nth(1) == Some("0A")
-                })
+            .iter()
+            .map(|file| {
+                self.enter(|| fs::read_to_string(file))
+                    .expect("the list of sockets")
             })
+            .flat_map(|list| list.lines().filter_map(socket).collect::<Vec<_>>())
+            .collect()
     }
 }
 

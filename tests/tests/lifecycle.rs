@@ -1,12 +1,13 @@
 //! load, reload, unload: all or nothing, and nothing left behind.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use integration::counters::rule;
 use integration::footprint::{Footprint, programs_alive};
 use integration::redirector::{Instance, json};
-use integration::server::{Connection, Listener, is_refused};
+use integration::server::{Connection, Listener, connect};
 use integration::topology::Lan;
 use integration::wait;
 use serde_json::json;
@@ -51,20 +52,22 @@ fn load_outlives_its_command_and_says_what_it_did() {
 fn a_second_load_changes_nothing() {
     let lan = Lan::new();
     let instance = Instance::load(&lan.server, WEB);
-    let (footprint, status) = (Footprint::of(&instance), instance.status());
+    let rules_and_interfaces =
+        || ["rules", "interfaces"].map(|field| instance.status()[field].clone());
+    let (footprint, loaded) = (Footprint::of(&instance), rules_and_interfaces());
 
     let reordered = "-i lo -i eth0 443:4430 80:8000/tcp";
     for same in [WEB, reordered] {
         instance.run("load", same).success("the same rules again");
         assert_eq!(Footprint::of(&instance), footprint, "{same}");
-        assert_eq!(instance.status(), status, "{same}");
+        assert_eq!(rules_and_interfaces(), loaded, "{same}");
     }
     for other in ["-i eth0 -i lo 80:8001 443:4430", "-i eth0 -i lo 80:8000"] {
         let refused = instance.run("load", other);
         assert_eq!(refused.code, Some(1), "{other}: {refused:#?}");
         assert!(refused.stderr.contains("reload"), "{other}: {refused:#?}");
         assert_eq!(Footprint::of(&instance), footprint, "{other}");
-        assert_eq!(instance.status(), status, "{other}");
+        assert_eq!(rules_and_interfaces(), loaded, "{other}");
     }
 }
 
@@ -221,11 +224,18 @@ fn open_everywhere(lan: &Lan, listener: &Listener) -> Vec<Connection> {
 }
 
 /// Where the port is answered, by place: nobody listens on it but the redirection's target.
-fn answered(lan: &Lan, port: u16) -> Vec<bool> {
-    lan.places()
-        .iter()
-        .map(|(from, address)| !is_refused(from, SocketAddr::new(*address, port)))
-        .collect()
+fn answered(lan: &Lan, port: u16) -> [bool; 6] {
+    lan.places().map(|(from, address)| {
+        let to = SocketAddr::new(address, port);
+        match connect(from, 0, to) {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => false,
+            Err(error) => panic!(
+                "{to} from {} neither answers nor refuses: {error}",
+                from.name()
+            ),
+        }
+    })
 }
 
 #[track_caller]

@@ -131,6 +131,20 @@ fn one_client_port_to_both_ports() {
 }
 
 #[test]
+fn a_target_that_is_another_rules_source_does_not_chain() {
+    let lan = Lan::new();
+    let [web, other] = [8000, 9000].map(|port| Listener::bind(&lan.server, port));
+    let _redirected = Datapath::under_test().redirect(&lan.server, &["80:8000", "8000:9000"]);
+    for (from, address) in lan.places() {
+        let [mut first, mut second] = [(80, &web), (8000, &other)].map(|(port, listener)| {
+            Connection::open(from, SocketAddr::new(address, port), listener)
+        });
+        first.exchange("80, answered by 8000");
+        second.exchange("8000, answered by 9000");
+    }
+}
+
+#[test]
 fn a_target_that_nobody_listens_on_refuses() {
     let lan = Lan::new();
     let _redirected = Datapath::under_test().redirect(&lan.server, WEB);
