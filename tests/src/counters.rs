@@ -19,8 +19,9 @@ pub struct Counts {
     pub outgoing: Count,
 }
 
-/// Counts what enters for a target port and what leaves from it. The redirection happens
-/// before netfilter on ingress and after it on egress, so that only targets are seen here.
+/// Counts what enters for a target port and what leaves from it: on ingress the redirection is
+/// done before `input`, and on egress it is undone after `postrouting`, so that only targets are
+/// seen here.
 pub struct NftCounters(Namespace);
 
 impl NftCounters {
@@ -39,7 +40,7 @@ impl NftCounters {
             &format!(
                 "table inet witness {{
                      {counters}
-                     chain incoming {{ type filter hook prerouting priority raw; {incoming} }}
+                     chain incoming {{ type filter hook input priority raw; {incoming} }}
                      chain outgoing {{ type filter hook postrouting priority raw; {outgoing} }}
                  }}"
             ),

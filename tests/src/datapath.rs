@@ -77,7 +77,7 @@ impl Drop for Redirected {
     }
 }
 
-/// Loads a script of nft commands.
+/// Runs a script of nft commands.
 #[track_caller]
 pub fn nft(host: &Namespace, script: &str) {
     let directory = Background::directory();

@@ -20,8 +20,7 @@ impl UdpServer {
         ))
     }
 
-    /// A datagram to the server and its echo back, of every size from empty to several
-    /// fragments' worth.
+    /// Datagrams to the server and their echoes, from an empty one to a full packet.
     #[track_caller]
     pub fn exchange(&self, client: &UdpClient, what: &str) {
         for size in UdpClient::SIZES {
@@ -78,8 +77,8 @@ impl UdpClient {
         self.0.local_addr().expect("the client's address")
     }
 
-    /// Sends a datagram that nobody is expected to answer with another; what comes back is an error.
-    pub fn error_after_send(&self) -> io::Result<usize> {
+    /// What comes back for a datagram to nobody.
+    pub fn answer_from_nobody(&self) -> io::Result<usize> {
         self.0.send(b"anyone?")?;
         self.0.recv(&mut [0; 16])
     }

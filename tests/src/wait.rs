@@ -12,6 +12,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 ///
 /// # Panics
 /// With `what` once [`DEADLINE`] has passed.
+#[track_caller]
 pub fn until_some<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -27,11 +28,13 @@ pub fn until_some<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Polls until `condition` holds.
+#[track_caller]
 pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     until_some(what, || condition().then_some(()));
 }
 
 /// Polls until two observations agree; the panic shows both.
+#[track_caller]
 pub fn until_equal<T, F>(what: &str, mut observe: F)
 where
     T: PartialEq + std::fmt::Debug,

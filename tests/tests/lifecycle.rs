@@ -99,36 +99,34 @@ fn reload_moves_new_connections_and_no_live_one() {
 #[test]
 fn unload_leaves_nothing() {
     let lan = Lan::new();
-    let mut instance = Instance::unloaded(&lan.server);
+    let instance = Instance::unloaded(&lan.server);
     let before = Footprint::of(&instance);
-    let ours = |alive: &BTreeSet<u32>, footprint: &Footprint| {
-        footprint.tcx.iter().any(|program| alive.contains(program))
-    };
     for _ in 0..2 {
         instance.run("load", WEB).success("load");
         let loaded = Footprint::of(&instance);
-        assert!(
-            loaded.is_attached() && loaded.pins.contains(&instance.pins()),
-            "{loaded:#?}"
-        );
+        assert!(loaded.is_attached(), "{loaded:#?}");
+        assert!(loaded.pins.contains(&instance.pins()), "{loaded:#?}");
+        let programs: BTreeSet<_> = loaded.tcx.iter().copied().collect();
+        assert!(programs.is_subset(&programs_alive()), "{loaded:#?}");
+
         instance.run("unload", "").success("unload");
         assert_unloaded(&instance, &before);
         // The kernel frees a program some time after its last holder is gone.
         wait::until("the programs are gone", || {
-            !ours(&programs_alive(), &loaded)
+            programs.is_disjoint(&programs_alive())
         });
         assert_everywhere(&lan, 80, false);
     }
     instance.run("unload", "").success("unload of nothing");
-    instance.unset();
 }
 
 #[test]
 fn a_qdisc_of_somebody_else_stays() {
     let lan = Lan::new();
     lan.server.run("tc qdisc add dev eth0 clsact");
-    lan.server
-        .run("tc filter add dev eth0 ingress protocol ip prio 7 matchall action ok");
+    lan.server.run(
+        "tc filter add dev eth0 ingress protocol ip prio 7 u32 match ip dport 9 0xffff flowid 1:1",
+    );
     let instance = Instance::unloaded(&lan.server);
     let before = Footprint::of(&instance);
     let listener = Listener::bind(&lan.server, 8000);

@@ -214,7 +214,7 @@ fn a_udp_target_that_nobody_listens_on_is_reported() {
     let _redirected = Datapath::under_test().redirect(&lan.server, &["53:5353/udp"]);
     for (from, address) in lan.places() {
         let to = SocketAddr::new(address, 53);
-        let answer = UdpClient::connect(from, 0, to).error_after_send();
+        let answer = UdpClient::connect(from, 0, to).answer_from_nobody();
         let kind = answer.map_err(|error| error.kind());
         assert_eq!(
             kind,
