@@ -1,1 +1,29 @@
+//! The packet path: wire → parse → match → track → rewrite → count → wire.
+//!
+//! It is generic over [`Packet`] and [`State`] and compiles twice: for the BPF target over socket
+//! buffers and maps, and natively over byte slices and hash maps, where the tests run it.
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "native"))]
+extern crate std;
+
+pub mod abi;
+pub mod checksum;
+mod direction;
+pub mod headers;
+#[cfg(any(test, feature = "native"))]
+pub mod native;
+mod packet;
+mod parse;
+mod redirect;
+mod skip;
+mod state;
+mod track;
+
+pub use direction::Direction;
+pub use packet::{Checksum, LinkLayer, Packet};
+pub use parse::{IpVersion, MAX_IPV6_EXTENSIONS, Segment, TcpFlags, parse};
+pub use redirect::{Verdict, redirect};
+pub use skip::Skip;
+pub use state::{Peer, State, Table};

@@ -1,8 +1,64 @@
+//! The BPF programs: the packet path of `redirector-common` over socket buffers and maps.
+//! Everything that BPF needs `unsafe` for is here, and nothing is decided here.
 #![no_std]
 #![no_main]
+#![expect(unsafe_code, reason = "helpers, maps and packet pointers need it")]
+
+mod kernel;
+mod maps;
+mod skb;
+
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
+use redirector_common::{Direction, LinkLayer, Skip, State, redirect};
+
+use crate::{kernel::Kernel, skb::SkbPacket};
+
+#[classifier]
+pub fn ingress(ctx: TcContext) -> i32 {
+    run(&ctx, LinkLayer::Ethernet, Direction::Ingress)
+}
+
+#[classifier]
+pub fn egress(ctx: TcContext) -> i32 {
+    run(&ctx, LinkLayer::Ethernet, Direction::Egress)
+}
+
+#[classifier]
+pub fn ingress_l3(ctx: TcContext) -> i32 {
+    run(&ctx, LinkLayer::None, Direction::Ingress)
+}
+
+#[classifier]
+pub fn egress_l3(ctx: TcContext) -> i32 {
+    run(&ctx, LinkLayer::None, Direction::Egress)
+}
+
+/// Runs the packet path and passes the packet on to the next program, whatever it says.
+#[inline(always)]
+fn run(ctx: &TcContext, link_layer: LinkLayer, direction: Direction) -> i32 {
+    let mut packet = SkbPacket::new(ctx, link_layer);
+    let mut state = Kernel::new(ctx);
+    loop {
+        match redirect(&mut packet, &mut state, direction) {
+            Ok(_) => break,
+            // Headers in paged data look like ones that end early, until they are pulled.
+            Err(Skip::Malformed) if packet.pull_headers() => {}
+            Err(skip) => {
+                state.count_skip(skip);
+                break;
+            }
+        }
+    }
+    TC_ACT_UNSPEC
+}
 
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
+
+// SAFETY: the kernel reads this section, nothing else is in it.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

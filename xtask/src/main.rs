@@ -1,1 +1,41 @@
-fn main() {}
+//! Set-up, build, run and test of redirector: `cargo xtask <verb>`.
+
+mod build;
+mod run;
+mod setup;
+mod sys;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+enum Verb {
+    /// Install what building (and with --tests, testing) needs; does nothing twice
+    Setup(setup::Options),
+    /// Set up, then build target/release/redirector
+    Build(build::Options),
+    /// Set up, build, then run redirector with these arguments
+    Run(run::Options),
+    /// Set up, build, then run every test
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Verb::parse() {
+        Verb::Setup(options) => setup::verb(&options),
+        Verb::Build(options) => build::verb(&options),
+        Verb::Run(options) => run::verb(&options),
+        Verb::Test(options) => test::verb(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

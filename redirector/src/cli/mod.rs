@@ -1,9 +1,47 @@
 //! The command line: one file per verb.
 
+pub mod args;
+mod check;
+mod completions;
+mod error;
+mod flows;
+mod load;
+mod log;
+mod print;
+mod reload;
+mod report;
+mod stats;
+mod status;
+mod unload;
+
 use std::process::ExitCode;
 
+use clap::Parser;
+
+use self::args::{Cli, Command};
 use crate::exit::Exit;
 
+pub use self::print::print;
+
 pub fn main() -> ExitCode {
-    Exit::Done.into()
+    match Cli::try_parse() {
+        Ok(cli) => run(cli.command).unwrap_or_else(|error| error::report(&error)),
+        Err(error) => error::report_usage(&error),
+    }
+    .into()
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Load(args) => load::run(args),
+        Command::Unload(args) => unload::run(args),
+        Command::Reload(args) => reload::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Stats(args) => stats::run(args),
+        Command::Flows(args) => flows::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Log(args) => log::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::ProgramReport => report::run(),
+    }
 }

@@ -1,6 +1,28 @@
 //! Rules and settings, validated once; nothing downstream validates again.
+//!
+//! [`Draft`] is what was asked for (command line, file or defaults); [`Draft::lower`] holds it against
+//! this host's interfaces and makes the [`Config`].
+
+mod draft;
+mod error;
+mod file;
+mod lower;
+mod name;
+mod rule;
+mod suggest;
 
 use std::{fmt, net::IpAddr, num::NonZeroU16};
+
+pub use self::{
+    draft::{DEFAULT_FILE, Draft, Origin},
+    error::{Error, Problem},
+    lower::{Notice, Resolved},
+    name::{Name, NameError},
+    rule::{Protocols, RuleError, RuleSpec},
+};
+
+/// The most entries of the rule table. A rule takes one for each protocol and each interface it names.
+pub const MAX_RULES: usize = 16384;
 
 /// A TCP or UDP port in host byte order; never 0.
 pub type Port = NonZeroU16;
@@ -29,30 +51,55 @@ pub struct Interface {
 }
 
 /// What was written `[ADDRESS:]FROM:TO[/PROTOCOL]`; `both` has become two rules.
+///
+/// Several rules of a [`Config`] can match one packet; the most specific wins: address and interface, then
+/// address, then interface, then neither. No two rules of one specificity match the same packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub protocol: Protocol,
-    /// `None`: every local address.
+    /// `None`: every local address. Never an IPv4-mapped IPv6 address.
     pub address: Option<IpAddr>,
     pub from: Port,
+    /// Never equal to `from`.
     pub to: Port,
     /// Empty: every interface of the instance.
     pub interfaces: Vec<Interface>,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        RuleSpec {
+            protocol: self.protocol.into(),
+            address: self.address,
+            from: self.from,
+            to: self.to,
+        }
+        .fmt(f)?;
+        for (position, interface) in self.interfaces.iter().enumerate() {
+            let separator = if position == 0 { " on " } else { ", " };
+            write!(f, "{separator}{}", interface.name)?;
+        }
+        Ok(())
+    }
 }
 
 /// The attach point of the ingress half.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
+    /// The best that the kernel and the interface offer
     #[default]
     Auto,
+    /// Traffic control: TCX, or clsact below Linux 6.6
     Tc,
 }
 
 /// What an instance should be: the one validated type that the command line and the file lower into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// At least one, each once.
     pub interfaces: Vec<Interface>,
     pub hook: Hook,
+    /// At least one.
     pub rules: Vec<Rule>,
 }

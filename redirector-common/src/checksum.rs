@@ -1,0 +1,28 @@
+//! The Internet checksum, updated in place.
+
+/// `checksum` after a 16-bit field went from `old` to `new` (RFC 1624 equation 3).
+///
+/// The result can be 0x0000 where a full computation gives 0x0000 too, but never turns a valid
+/// checksum into the other zero: ~(~HC + ~m + m') keeps -0 and +0 apart as a sum does.
+#[inline(always)]
+pub fn update(checksum: [u8; 2], old: [u8; 2], new: [u8; 2]) -> [u8; 2] {
+    let mut sum = u32::from(!u16::from_be_bytes(checksum))
+        + u32::from(!u16::from_be_bytes(old))
+        + u32::from(u16::from_be_bytes(new));
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    (!(sum as u16)).to_be_bytes()
+}
+
+/// Like [`update`] for UDP (RFC 768): 0 says "no checksum" and stays, and a computed 0 is sent as
+/// 0xffff.
+#[inline(always)]
+pub fn update_udp(checksum: [u8; 2], old: [u8; 2], new: [u8; 2]) -> [u8; 2] {
+    if checksum == [0, 0] {
+        return checksum;
+    }
+    match update(checksum, old, new) {
+        [0, 0] => [0xff, 0xff],
+        updated => updated,
+    }
+}

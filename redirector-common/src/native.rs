@@ -1,0 +1,189 @@
+//! Native `Packet` and `State`, for unit, property, differential and fuzz tests.
+
+use std::{
+    collections::{HashMap, HashSet},
+    vec::Vec,
+};
+
+use bytemuck::Pod;
+
+use crate::{
+    Checksum, Direction, IpVersion, LinkLayer, Packet, Peer, Segment, Skip, State, Table,
+    abi::{
+        Address, Flow, FlowKey, PortEntry, Protocol, Rule, RuleCounters, RuleKey, SocketFlow,
+        port_index,
+    },
+    checksum,
+};
+
+/// A packet in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub bytes: Vec<u8>,
+    pub link_layer: LinkLayer,
+    pub other_host: bool,
+}
+
+impl Frame {
+    pub fn ethernet(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            link_layer: LinkLayer::Ethernet,
+            other_host: false,
+        }
+    }
+
+    fn u16_at(&self, offset: usize) -> Result<[u8; 2], Skip> {
+        self.header::<[u8; 2]>(offset).copied()
+    }
+}
+
+impl Packet for Frame {
+    fn link_layer(&self) -> LinkLayer {
+        self.link_layer
+    }
+
+    fn is_other_host(&self) -> bool {
+        self.other_host
+    }
+
+    fn length(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn header<T: Pod>(&self, offset: usize) -> Result<&T, Skip> {
+        let end = offset.checked_add(size_of::<T>()).ok_or(Skip::Malformed)?;
+        let bytes = self.bytes.get(offset..end).ok_or(Skip::Malformed)?;
+        bytemuck::try_from_bytes(bytes).map_err(|_| Skip::Malformed)
+    }
+
+    fn replace_u16(
+        &mut self,
+        offset: usize,
+        old: [u8; 2],
+        new: [u8; 2],
+        checksum: Checksum,
+    ) -> Result<(), Skip> {
+        let update = if checksum.zero_is_none {
+            checksum::update_udp
+        } else {
+            checksum::update
+        };
+        let updated = update(self.u16_at(checksum.offset)?, old, new);
+        self.u16_at(offset)?;
+        self.bytes[checksum.offset..][..2].copy_from_slice(&updated);
+        self.bytes[offset..][..2].copy_from_slice(&new);
+        Ok(())
+    }
+}
+
+/// Remote address and port, local address and port.
+pub type Tuple = (Address, [u8; 2], Address, [u8; 2]);
+
+/// The maps and the kernel's answers, as plain collections that a test fills.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    pub slot: u32,
+    pub ifindex: u32,
+    pub now: u64,
+    pub ports: HashMap<u32, PortEntry>,
+    pub rules: HashMap<RuleKey, Rule>,
+    pub pending: HashMap<FlowKey, Flow>,
+    pub answered: HashMap<FlowKey, Flow>,
+    pub counters: HashMap<u32, RuleCounters>,
+    pub skipped: HashMap<u32, u64>,
+    /// What the sending socket remembers; `None` where there is no socket.
+    pub socket: Option<Option<SocketFlow>>,
+    /// TCP sockets that are not listeners.
+    pub peers: HashMap<Tuple, Peer>,
+    /// Destinations that routing would forward.
+    pub remote: HashSet<Address>,
+}
+
+impl Memory {
+    fn table(&mut self, table: Table) -> &mut HashMap<FlowKey, Flow> {
+        match table {
+            Table::Pending => &mut self.pending,
+            Table::Answered => &mut self.answered,
+        }
+    }
+}
+
+impl State for Memory {
+    fn port(&self, protocol: Protocol, port: [u8; 2]) -> Option<PortEntry> {
+        self.ports
+            .get(&port_index(self.slot, protocol, port))
+            .copied()
+    }
+
+    fn rule(&self, key: &RuleKey) -> Option<Rule> {
+        let slot = self.slot as u8;
+        self.rules.get(&RuleKey { slot, ..*key }).copied()
+    }
+
+    fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+
+    fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow> {
+        match table {
+            Table::Pending => self.pending.get(key).copied(),
+            Table::Answered => self.answered.get(key).copied(),
+        }
+    }
+
+    fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow) {
+        self.table(table).insert(*key, *flow);
+    }
+
+    fn remove_flow(&mut self, table: Table, key: &FlowKey) {
+        self.table(table).remove(key);
+    }
+
+    fn socket_flow(&self) -> Option<SocketFlow> {
+        self.socket.flatten()
+    }
+
+    fn remember_on_socket(&mut self, _segment: &Segment, flow: SocketFlow) {
+        if let Some(socket) = &mut self.socket {
+            *socket = Some(flow);
+        }
+    }
+
+    fn peer(&self, _version: IpVersion, key: &FlowKey) -> Peer {
+        let tuple = (key.remote, key.remote_port, key.local, key.local_port);
+        self.peers.get(&tuple).copied().unwrap_or(Peer::None)
+    }
+
+    fn is_local(&self, _version: IpVersion, key: &FlowKey) -> bool {
+        !self.remote.contains(&key.local)
+    }
+
+    fn now(&self) -> u64 {
+        self.now
+    }
+
+    fn count(&mut self, rule: u32, direction: Direction, bytes: u32) {
+        let counters = self.counters.entry(rule).or_default();
+        match direction {
+            Direction::Ingress => {
+                counters.in_packets += 1;
+                counters.in_bytes += u64::from(bytes);
+            }
+            Direction::Egress => {
+                counters.out_packets += 1;
+                counters.out_bytes += u64::from(bytes);
+            }
+        }
+    }
+
+    fn count_connection(&mut self, rule: u32) {
+        self.counters.entry(rule).or_default().connections += 1;
+    }
+
+    fn count_skip(&mut self, skip: Skip) {
+        *self.skipped.entry(skip as u32).or_default() += 1;
+    }
+
+    fn report_collision(&self, _key: &FlowKey) {}
+}

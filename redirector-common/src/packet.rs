@@ -1,0 +1,43 @@
+use bytemuck::Pod;
+
+use crate::Skip;
+
+/// What precedes the network header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkLayer {
+    Ethernet,
+    /// Nothing: tun, WireGuard and other layer-3 devices.
+    None,
+}
+
+/// Where the transport checksum is, and how zero is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checksum {
+    /// Bytes from the start of the packet.
+    pub offset: usize,
+    /// RFC 768: 0 means none, a computed 0 is written as 0xffff.
+    pub zero_is_none: bool,
+}
+
+/// A packet's bytes, from its link-layer header onwards.
+pub trait Packet {
+    fn link_layer(&self) -> LinkLayer;
+
+    /// Whether the link layer addressed another host (`PACKET_OTHERHOST`).
+    fn is_other_host(&self) -> bool;
+
+    /// Bytes from the start of the packet to its end, paged data included.
+    fn length(&self) -> usize;
+
+    /// The header at `offset` bytes, or [`Skip::Malformed`] where the packet ends before it does.
+    fn header<T: Pod>(&self, offset: usize) -> Result<&T, Skip>;
+
+    /// Replaces the 16-bit field at `offset` and updates `checksum`, which covers it.
+    fn replace_u16(
+        &mut self,
+        offset: usize,
+        old: [u8; 2],
+        new: [u8; 2],
+        checksum: Checksum,
+    ) -> Result<(), Skip>;
+}

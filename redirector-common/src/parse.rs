@@ -1,0 +1,226 @@
+use crate::{
+    LinkLayer, Packet, Skip,
+    abi::{Address, NO_PORT, Protocol, mapped_ipv4},
+    headers::{
+        ETH_P_8021AD, ETH_P_8021Q, ETH_P_IPV4, ETH_P_IPV6, Ethernet, Ipv4, Ipv6, Ipv6Extension,
+        Tcp, Udp, Vlan, ipproto,
+    },
+};
+
+/// IEEE 802.1ad: a service tag and a customer tag.
+const MAX_VLAN_TAGS: usize = 2;
+
+/// Longer chains of IPv6 extension headers are left alone.
+pub const MAX_IPV6_EXTENSIONS: usize = 6;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IpVersion {
+    V4,
+    V6,
+}
+
+/// RFC 9293 section 3.1; no flag is set for UDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpFlags(u8);
+
+impl TcpFlags {
+    const SYN: u8 = 1 << 1;
+    const RST: u8 = 1 << 2;
+    const ACK: u8 = 1 << 4;
+
+    /// The first segment of a connection: SYN without ACK.
+    #[inline(always)]
+    pub fn is_opening(self) -> bool {
+        self.0 & (Self::SYN | Self::ACK) == Self::SYN
+    }
+
+    /// The listener's answer to it.
+    #[inline(always)]
+    pub fn is_syn_ack(self) -> bool {
+        self.0 & (Self::SYN | Self::ACK | Self::RST) == Self::SYN | Self::ACK
+    }
+
+    /// Whether a host could have sent it without having received the final ACK of a handshake.
+    #[inline(always)]
+    pub fn is_syn_or_reset(self) -> bool {
+        self.0 & (Self::SYN | Self::RST) != 0
+    }
+}
+
+/// A TCP segment or UDP datagram, or the first fragment of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub protocol: Protocol,
+    pub version: IpVersion,
+    /// Bytes from the start of the packet to the network header.
+    pub network: usize,
+    /// Bytes from the start of the packet to the transport header.
+    pub transport: usize,
+    pub source_port: [u8; 2],
+    pub destination_port: [u8; 2],
+    pub flags: TcpFlags,
+    /// TCP sequence and acknowledgment numbers in network byte order; 0 for UDP.
+    pub sequence: [u8; 4],
+    pub acknowledgment: [u8; 4],
+    /// Bytes from the network header to the end of the payload.
+    pub bytes: u32,
+}
+
+/// Finds the ports. `None`: neither TCP nor UDP over IP, so nothing of ours.
+#[inline(always)]
+pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
+    let Some((version, network)) = network_layer(packet)? else {
+        return Ok(None);
+    };
+    let transport = match version {
+        IpVersion::V4 => ipv4(packet, network)?,
+        IpVersion::V6 => ipv6(packet, network)?,
+    };
+    let Some((protocol, transport, length)) = transport else {
+        return Ok(None);
+    };
+    let mut segment = Segment {
+        protocol,
+        version,
+        network,
+        transport,
+        source_port: NO_PORT,
+        destination_port: NO_PORT,
+        flags: TcpFlags(0),
+        sequence: [0; 4],
+        acknowledgment: [0; 4],
+        bytes: bytes(packet, network, length)?,
+    };
+    match protocol {
+        Protocol::Tcp => {
+            let tcp = packet.header::<Tcp>(transport)?;
+            segment.source_port = tcp.source_port;
+            segment.destination_port = tcp.destination_port;
+            segment.flags = TcpFlags(tcp.flags);
+            segment.sequence = tcp.sequence;
+            segment.acknowledgment = tcp.acknowledgment;
+        }
+        Protocol::Udp => {
+            let udp = packet.header::<Udp>(transport)?;
+            segment.source_port = udp.source_port;
+            segment.destination_port = udp.destination_port;
+        }
+    }
+    Ok(Some(segment))
+}
+
+/// Source and destination address of a parsed segment; apart from [`parse`] because most packets
+/// never need them.
+#[inline(always)]
+pub fn addresses<P: Packet>(packet: &P, segment: &Segment) -> Result<(Address, Address), Skip> {
+    Ok(match segment.version {
+        IpVersion::V4 => {
+            let ip = packet.header::<Ipv4>(segment.network)?;
+            (mapped_ipv4(ip.source), mapped_ipv4(ip.destination))
+        }
+        IpVersion::V6 => {
+            let ip = packet.header::<Ipv6>(segment.network)?;
+            (ip.source, ip.destination)
+        }
+    })
+}
+
+#[inline(always)]
+fn network_layer<P: Packet>(packet: &P) -> Result<Option<(IpVersion, usize)>, Skip> {
+    if packet.link_layer() == LinkLayer::None {
+        return Ok(match packet.header::<[u8; 1]>(0)?[0] >> 4 {
+            4 => Some((IpVersion::V4, 0)),
+            6 => Some((IpVersion::V6, 0)),
+            _ => None,
+        });
+    }
+    let mut offset = size_of::<Ethernet>();
+    let mut ethertype = packet.header::<Ethernet>(0)?.ethertype;
+    for _ in 0..MAX_VLAN_TAGS {
+        if ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD {
+            ethertype = packet.header::<Vlan>(offset)?.ethertype;
+            offset += size_of::<Vlan>();
+        }
+    }
+    Ok(match ethertype {
+        ETH_P_IPV4 => Some((IpVersion::V4, offset)),
+        ETH_P_IPV6 => Some((IpVersion::V6, offset)),
+        _ => None,
+    })
+}
+
+/// Protocol, offset of the transport header and the datagram's length in bytes by its header.
+type Transport = (Protocol, usize, u32);
+
+#[inline(always)]
+fn ipv4<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip> {
+    let ip = packet.header::<Ipv4>(offset)?;
+    let header_length = ip.header_length();
+    if ip.version() != 4 || header_length < size_of::<Ipv4>() {
+        return Err(Skip::Malformed);
+    }
+    let Some(protocol) = transport_protocol(ip.protocol) else {
+        return Ok(None);
+    };
+    if ip.is_later_fragment() {
+        return Err(Skip::Fragment);
+    }
+    let length = u32::from(u16::from_be_bytes(ip.total_length));
+    Ok(Some((protocol, offset + header_length, length)))
+}
+
+#[inline(always)]
+fn ipv6<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip> {
+    let ip = packet.header::<Ipv6>(offset)?;
+    if ip.version() != 6 {
+        return Err(Skip::Malformed);
+    }
+    let payload = u32::from(u16::from_be_bytes(ip.payload_length));
+    // 0: a jumbogram or a BIG TCP super-packet; its length is the packet's.
+    let length = if payload == 0 {
+        0
+    } else {
+        payload + size_of::<Ipv6>() as u32
+    };
+    let mut next_header = ip.next_header;
+    let mut offset = offset + size_of::<Ipv6>();
+    for _ in 0..MAX_IPV6_EXTENSIONS {
+        let units = match next_header {
+            ipproto::HOP_BY_HOP | ipproto::ROUTING | ipproto::DESTINATION_OPTIONS => {
+                usize::from(packet.header::<Ipv6Extension>(offset)?.length)
+            }
+            ipproto::FRAGMENT => {
+                if packet.header::<Ipv6Extension>(offset)?.is_later_fragment() {
+                    return Err(Skip::Fragment);
+                }
+                0
+            }
+            _ => break,
+        };
+        next_header = packet.header::<Ipv6Extension>(offset)?.next_header;
+        offset += (units + 1) * size_of::<Ipv6Extension>();
+    }
+    Ok(transport_protocol(next_header).map(|protocol| (protocol, offset, length)))
+}
+
+#[inline(always)]
+fn transport_protocol(number: u8) -> Option<Protocol> {
+    match number {
+        ipproto::TCP => Some(Protocol::Tcp),
+        ipproto::UDP => Some(Protocol::Udp),
+        _ => None,
+    }
+}
+
+/// `length` without link-layer padding, or all that follows where the header does not tell.
+#[inline(always)]
+fn bytes<P: Packet>(packet: &P, network: usize, length: u32) -> Result<u32, Skip> {
+    if length != 0 {
+        return Ok(length);
+    }
+    packet
+        .length()
+        .checked_sub(network)
+        .map(|rest| rest as u32)
+        .ok_or(Skip::Malformed)
+}

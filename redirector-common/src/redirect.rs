@@ -1,0 +1,266 @@
+use crate::{
+    Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
+    abi::{
+        ANY_ADDRESS, FlowKey, NO_PORT, PORT_DETAILED, PORT_SOURCE, PORT_TARGET, PortEntry,
+        Protocol, Rule, RuleKey,
+    },
+    headers::{Tcp, Udp},
+    parse,
+    track::{self, Translation},
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not for us.
+    Unrelated,
+    Redirected {
+        rule: u32,
+    },
+}
+
+/// Takes one packet through the whole path. Its bytes change only in one port and the checksum
+/// over it, and only if the verdict is [`Verdict::Redirected`].
+#[inline(always)]
+pub fn redirect<P: Packet, S: State>(
+    packet: &mut P,
+    state: &mut S,
+    direction: Direction,
+) -> Result<Verdict, Skip> {
+    let Some(segment) = parse(packet)? else {
+        return Ok(Verdict::Unrelated);
+    };
+    let translation = match direction {
+        Direction::Ingress => ingress(packet, state, &segment)?,
+        Direction::Egress => egress(packet, state, &segment)?,
+    };
+    let Some(Translation { port, rule }) = translation else {
+        return Ok(Verdict::Unrelated);
+    };
+    rewrite(packet, &segment, direction, port)?;
+    state.count(rule, direction, segment.bytes);
+    Ok(Verdict::Redirected { rule })
+}
+
+type Decision = Result<Option<Translation>, Skip>;
+
+#[inline(always)]
+fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> Decision {
+    let Some(entry) = state.port(segment.protocol, segment.destination_port) else {
+        return Ok(None);
+    };
+    let is_source = entry.flags & PORT_SOURCE != 0;
+    let begins = segment.flags.is_opening() || segment.protocol == Protocol::Udp;
+    if !is_source && (entry.flags & PORT_TARGET == 0 || !begins) {
+        return Ok(None);
+    }
+    if packet.is_other_host() {
+        return Err(Skip::OtherHost);
+    }
+    let mut key = track::key(packet, state, segment, Direction::Ingress)?;
+    if !is_source {
+        return direct(state, segment, &key);
+    }
+    let rule = rule_for(state, segment, &key, entry);
+    key.local_port = rule.target;
+    if segment.flags.is_opening() {
+        return open(state, segment, &key, &rule);
+    }
+    if let Some(known) = track::known(state, segment, &key) {
+        return Ok(Some(known));
+    }
+    // A flow keeps the target it began with, so earlier targets are asked for it too.
+    for target in rule.retired {
+        if target != NO_PORT {
+            key.local_port = target;
+            if let Some(known) = track::known(state, segment, &key) {
+                return Ok(Some(known));
+            }
+        }
+    }
+    match segment.protocol {
+        Protocol::Tcp => resume(state, segment, &mut key, &rule),
+        Protocol::Udp => begin_udp(state, segment, &mut key, &rule),
+    }
+}
+
+#[inline(always)]
+fn egress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> Decision {
+    let Some(entry) = state.port(segment.protocol, segment.source_port) else {
+        return Ok(None);
+    };
+    let is_target = entry.flags & PORT_TARGET != 0;
+    let is_source = entry.flags & PORT_SOURCE != 0;
+    let may_be_outgoing = is_source && segment.protocol == Protocol::Udp;
+    if !is_target && !may_be_outgoing {
+        return Ok(None);
+    }
+    let key = track::key(packet, state, segment, Direction::Egress)?;
+    if is_target && let Some(translation) = track::answer(state, segment, &key) {
+        return Ok(Some(translation));
+    }
+    if may_be_outgoing {
+        track::note_outgoing(state, &key);
+    }
+    if is_source {
+        return Ok(None);
+    }
+    Err(Skip::Direct)
+}
+
+/// The most specific rule wins: address and interface, then address, then interface, then neither.
+#[inline(always)]
+fn rule_for<S: State>(state: &S, segment: &Segment, key: &FlowKey, entry: PortEntry) -> Rule {
+    if entry.flags & PORT_DETAILED != 0 {
+        let ifindex = state.ifindex();
+        let mut rule_key = RuleKey {
+            address: key.local,
+            ifindex,
+            port: segment.destination_port,
+            protocol: segment.protocol as u8,
+            slot: 0,
+        };
+        for (address, ifindex) in [
+            (key.local, ifindex),
+            (key.local, 0),
+            (ANY_ADDRESS, ifindex),
+            (ANY_ADDRESS, 0),
+        ] {
+            rule_key.address = address;
+            rule_key.ifindex = ifindex;
+            if let Some(rule) = state.rule(&rule_key) {
+                return rule;
+            }
+        }
+    }
+    Rule {
+        target: entry.target,
+        number: entry.rule,
+        ..Rule::default()
+    }
+}
+
+/// The first packet of something straight to a target port: what went through a wire port with the
+/// same client port is over, and the replies keep this port.
+#[inline(always)]
+fn direct<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Decision {
+    if state.flow(Table::Answered, key).is_none() && state.flow(Table::Pending, key).is_none() {
+        return Ok(None);
+    }
+    if segment.protocol == Protocol::Tcp
+        && let Peer::Connected { .. } = state.peer(segment.version, key)
+    {
+        state.report_collision(key);
+        return Err(Skip::Collision);
+    }
+    track::forget(state, Table::Answered, key);
+    track::forget(state, Table::Pending, key);
+    Ok(None)
+}
+
+/// A SYN: a new connection under the rules in force, or a repetition within a live one.
+#[inline(always)]
+fn open<S: State>(state: &mut S, segment: &Segment, key: &FlowKey, rule: &Rule) -> Decision {
+    if rule.target == NO_PORT {
+        return Ok(None);
+    }
+    if !state.is_local(segment.version, key) {
+        return Err(Skip::NotLocal);
+    }
+    let from = segment.destination_port;
+    if let Peer::Connected { origin } = state.peer(segment.version, key) {
+        if !track::is_ours(state, key, origin, from) {
+            // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
+            state.report_collision(key);
+            return Err(Skip::Collision);
+        }
+    } else {
+        track::forget(state, Table::Answered, key);
+        track::begin(state, key, from, rule.number, true);
+    }
+    Ok(Some(Translation {
+        port: key.local_port,
+        rule: rule.number,
+    }))
+}
+
+/// TCP past its SYN, of a flow that no table knows: evicted, from before the load, or not ours.
+#[inline(always)]
+fn resume<S: State>(state: &mut S, segment: &Segment, key: &mut FlowKey, rule: &Rule) -> Decision {
+    if !state.is_local(segment.version, key) {
+        return Err(Skip::NotLocal);
+    }
+    let from = segment.destination_port;
+    key.local_port = from;
+    if state.peer(segment.version, key) != Peer::None {
+        return Err(Skip::Established);
+    }
+    let mut target = rule.target;
+    for retired in rule.retired {
+        if retired != NO_PORT {
+            key.local_port = retired;
+            if state.peer(segment.version, key) != Peer::None {
+                target = retired;
+            }
+        }
+    }
+    if target == NO_PORT {
+        return Ok(None);
+    }
+    key.local_port = target;
+    track::begin(state, key, from, rule.number, false);
+    Ok(Some(Translation {
+        port: target,
+        rule: rule.number,
+    }))
+}
+
+#[inline(always)]
+fn begin_udp<S: State>(
+    state: &mut S,
+    segment: &Segment,
+    key: &mut FlowKey,
+    rule: &Rule,
+) -> Decision {
+    if rule.target == NO_PORT {
+        return Ok(None);
+    }
+    key.local_port = segment.destination_port;
+    if track::is_outgoing(state, key) {
+        return Err(Skip::Outgoing);
+    }
+    if !state.is_local(segment.version, key) {
+        return Err(Skip::NotLocal);
+    }
+    key.local_port = rule.target;
+    track::begin(state, key, segment.destination_port, rule.number, true);
+    Ok(Some(Translation {
+        port: rule.target,
+        rule: rule.number,
+    }))
+}
+
+#[inline(always)]
+fn rewrite<P: Packet>(
+    packet: &mut P,
+    segment: &Segment,
+    direction: Direction,
+    port: [u8; 2],
+) -> Result<(), Skip> {
+    let (old, offset) = match direction {
+        Direction::Ingress => (segment.destination_port, 2),
+        Direction::Egress => (segment.source_port, 0),
+    };
+    let (checksum, zero_is_none) = match segment.protocol {
+        Protocol::Tcp => (core::mem::offset_of!(Tcp, checksum), false),
+        Protocol::Udp => (core::mem::offset_of!(Udp, checksum), true),
+    };
+    packet.replace_u16(
+        segment.transport + offset,
+        old,
+        port,
+        Checksum {
+            offset: segment.transport + checksum,
+            zero_is_none,
+        },
+    )
+}

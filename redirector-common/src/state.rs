@@ -1,0 +1,65 @@
+use crate::{
+    Direction, IpVersion, Segment, Skip,
+    abi::{Flow, FlowKey, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
+};
+
+/// The two flow tables, both least-recently-used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// Seen from the client only. A flood of spoofed packets fills and churns this one.
+    Pending,
+    /// Answered by the application.
+    Answered,
+}
+
+/// The TCP socket that a tuple belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// None, or a listener.
+    None,
+    /// A handshake without its final ACK, or TIME_WAIT: a SYN repeats or replaces it.
+    Mini,
+    Connected {
+        /// What the socket remembers of its redirection.
+        origin: Option<SocketFlow>,
+    },
+}
+
+/// Everything the packet path knows beyond the packet. Copies in, copies out.
+pub trait State {
+    /// What `port` means under the rules in force.
+    fn port(&self, protocol: Protocol, port: [u8; 2]) -> Option<PortEntry>;
+
+    /// A rule of the slot in force, whatever the key's slot.
+    fn rule(&self, key: &RuleKey) -> Option<Rule>;
+
+    /// The interface's index.
+    fn ifindex(&self) -> u32;
+
+    fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow>;
+    fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
+    fn remove_flow(&mut self, table: Table, key: &FlowKey);
+
+    /// What the socket that sends this packet remembers.
+    fn socket_flow(&self) -> Option<SocketFlow>;
+
+    /// Makes the connected socket that sends this segment remember `flow` for as long as it lives.
+    fn remember_on_socket(&mut self, segment: &Segment, flow: SocketFlow);
+
+    /// The TCP socket of the key's tuple.
+    fn peer(&self, version: IpVersion, key: &FlowKey) -> Peer;
+
+    /// Whether the key's local address is one of this host, as routing sees it.
+    fn is_local(&self, version: IpVersion, key: &FlowKey) -> bool;
+
+    /// `CLOCK_MONOTONIC_COARSE`, nanoseconds.
+    fn now(&self) -> u64;
+
+    /// Counts one redirected packet of `bytes` from the network header onwards.
+    fn count(&mut self, rule: u32, direction: Direction, bytes: u32);
+    fn count_connection(&mut self, rule: u32);
+    fn count_skip(&mut self, skip: Skip);
+
+    /// Tells the operator of a [`Skip::Collision`]; it is rare and a client sees it.
+    fn report_collision(&self, key: &FlowKey);
+}

@@ -1,0 +1,195 @@
+//! Who remembers that a connection was redirected: its socket where it has one, else a flow table.
+
+use crate::{
+    Direction, Packet, Segment, Skip, State, Table,
+    abi::{FLOW_OPENED, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Protocol, SocketFlow},
+    parse::addresses,
+};
+
+/// Nanoseconds after which a connection's origin moves from the flow table into its socket, where
+/// nothing evicts it. Shorter connections never pay for the allocation.
+const SOCKET_AFTER: u64 = 1_000_000_000;
+
+/// What a packet is rewritten to, and for which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    pub port: [u8; 2],
+    pub rule: u32,
+}
+
+/// The flow that a packet belongs to, with its own local port.
+#[inline(always)]
+pub fn key<P: Packet, S: State>(
+    packet: &P,
+    state: &S,
+    segment: &Segment,
+    direction: Direction,
+) -> Result<FlowKey, Skip> {
+    let (source, destination) = addresses(packet, segment)?;
+    let (remote, remote_port, local, local_port) = match direction {
+        Direction::Ingress => (
+            source,
+            segment.source_port,
+            destination,
+            segment.destination_port,
+        ),
+        Direction::Egress => (
+            destination,
+            segment.destination_port,
+            source,
+            segment.source_port,
+        ),
+    };
+    Ok(FlowKey {
+        remote,
+        local,
+        remote_port,
+        local_port,
+        scope: if is_link_local(&remote) {
+            state.ifindex()
+        } else {
+            0
+        },
+        protocol: segment.protocol as u8,
+        reserved: [0; 3],
+    })
+}
+
+/// RFC 4291 section 2.5.6: fe80::/10.
+#[inline(always)]
+fn is_link_local(address: &[u8; 16]) -> bool {
+    address[0] == 0xfe && address[1] & 0xc0 == 0x80
+}
+
+/// The translation of a flow that has been seen before, for a packet from its client. The key's
+/// local port is the target.
+#[inline(always)]
+pub fn known<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Option<Translation> {
+    let flow = match state.flow(Table::Answered, key) {
+        Some(flow) => flow,
+        None => {
+            let flow = state.flow(Table::Pending, key)?;
+            let proven = flow.expected == segment.acknowledgment;
+            if flow.flags & FLOW_SYN_ACK != 0 && proven {
+                settle(state, key, flow);
+            }
+            flow
+        }
+    };
+    (flow.from == segment.destination_port).then_some(Translation {
+        port: key.local_port,
+        rule: flow.rule,
+    })
+}
+
+/// Records a flow seen from the client. It becomes proof of a connection when it is answered.
+#[inline(always)]
+pub fn begin<S: State>(state: &mut S, key: &FlowKey, from: [u8; 2], rule: u32, opened: bool) {
+    let flow = Flow {
+        created: state.now(),
+        rule,
+        from,
+        flags: if opened { FLOW_OPENED } else { 0 },
+        ..Flow::default()
+    };
+    state.insert_flow(Table::Pending, key, &flow);
+}
+
+/// A client's packet says that what `table` knows of its tuple is over.
+#[inline(always)]
+pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
+    if state.flow(table, key).is_some() {
+        state.remove_flow(table, key);
+    }
+}
+
+/// Records that this host itself began a flow from a wire port. UDP only: for TCP the socket tells.
+#[inline(always)]
+pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
+    if state.flow(Table::Answered, key).is_none() {
+        let flow = Flow {
+            created: state.now(),
+            ..Flow::default()
+        };
+        state.insert_flow(Table::Answered, key, &flow);
+    }
+}
+
+/// Whether this host itself began the flow; the key's local port is the wire port.
+#[inline(always)]
+pub fn is_outgoing<S: State>(state: &S, key: &FlowKey) -> bool {
+    matches!(state.flow(Table::Answered, key), Some(flow) if flow.from == NO_PORT)
+}
+
+/// What the application's packet goes back to, if its connection was redirected.
+#[inline(always)]
+pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Option<Translation> {
+    let is_tcp = segment.protocol == Protocol::Tcp;
+    if is_tcp && let Some(flow) = state.socket_flow() {
+        return Some(Translation {
+            port: flow.from,
+            rule: flow.rule,
+        });
+    }
+    let flow = match state.flow(Table::Answered, key) {
+        Some(flow) => flow,
+        None => {
+            let flow = state.flow(Table::Pending, key)?;
+            if segment.flags.is_syn_ack() {
+                expect_ack(state, key, flow, segment.sequence);
+            } else if !segment.flags.is_syn_or_reset() {
+                settle(state, key, flow);
+            }
+            flow
+        }
+    };
+    if flow.from == NO_PORT {
+        return None;
+    }
+    if is_tcp && state.now().saturating_sub(flow.created) > SOCKET_AFTER {
+        let origin = SocketFlow {
+            rule: flow.rule,
+            from: flow.from,
+            reserved: [0; 2],
+        };
+        state.remember_on_socket(segment, origin);
+    }
+    Some(Translation {
+        port: flow.from,
+        rule: flow.rule,
+    })
+}
+
+/// A SYN-ACK proves nothing, since a spoofed SYN causes one; the ACK that quotes its number does.
+#[inline(always)]
+fn expect_ack<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow, sequence: [u8; 4]) {
+    flow.flags |= FLOW_SYN_ACK;
+    flow.expected = u32::from_be_bytes(sequence).wrapping_add(1).to_be_bytes();
+    state.insert_flow(Table::Pending, key, &flow);
+}
+
+/// Both sides were seen: the flow is real, whatever floods the other table.
+#[inline(always)]
+fn settle<S: State>(state: &mut S, key: &FlowKey, flow: Flow) {
+    state.insert_flow(Table::Answered, key, &flow);
+    if flow.flags & FLOW_OPENED != 0 {
+        state.count_connection(flow.rule);
+    }
+}
+
+/// Whether a connected socket is the one that the flow of `key` leads to from `from`.
+#[inline(always)]
+pub fn is_ours<S: State>(
+    state: &S,
+    key: &FlowKey,
+    origin: Option<SocketFlow>,
+    from: [u8; 2],
+) -> bool {
+    match origin {
+        Some(origin) => origin.from == from,
+        None => [Table::Answered, Table::Pending]
+            .into_iter()
+            .filter_map(|table| state.flow(table, key))
+            .any(|flow| flow.from == from),
+    }
+}

@@ -1,0 +1,310 @@
+//! The kernel's knowledge as a [`State`]: maps, routing, sockets, clock.
+
+use core::ptr;
+
+use aya_ebpf::{
+    bindings::{
+        __sk_buff, BPF_FIB_LKUP_RET_FWD_DISABLED, BPF_FIB_LKUP_RET_NOT_FWDED,
+        BPF_SK_STORAGE_GET_F_CREATE, bpf_fib_lookup as FibLookup, bpf_sock, bpf_sock_tuple,
+    },
+    helpers::generated::{
+        bpf_fib_lookup, bpf_ktime_get_coarse_ns, bpf_sk_release, bpf_sk_storage_get,
+        bpf_skc_lookup_tcp,
+    },
+    programs::TcContext,
+};
+use aya_log_ebpf::warn;
+use redirector_common::{
+    Direction, IpVersion, Peer, Segment, Skip, State, Table,
+    abi::{Flow, FlowKey, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index},
+};
+
+use crate::maps::{COUNTERS, FLOWS, PENDING, PORTS, RULES, SETTINGS, SKIPPED, SOCKETS};
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+/// The context's network namespace (`include/uapi/linux/bpf.h`: a negative number).
+const BPF_F_CURRENT_NETNS: u64 = u64::MAX;
+
+/// Socket states of `include/net/tcp_states.h`.
+mod tcp {
+    pub const TIME_WAIT: u32 = 6;
+    pub const CLOSE: u32 = 7;
+    pub const LISTEN: u32 = 10;
+    pub const NEW_SYN_RECV: u32 = 12;
+}
+
+pub struct Kernel<'a> {
+    ctx: &'a TcContext,
+    /// Read once, so that one packet never sees half of a reload.
+    slot: u32,
+}
+
+impl<'a> Kernel<'a> {
+    #[inline(always)]
+    pub fn new(ctx: &'a TcContext) -> Self {
+        let slot = SETTINGS.get(0).map_or(0, |settings| settings.slot);
+        Self { ctx, slot }
+    }
+
+    #[inline(always)]
+    fn skb(&self) -> *mut __sk_buff {
+        self.ctx.skb.skb
+    }
+
+    /// The socket that sends this packet, or null.
+    #[inline(always)]
+    fn socket(&self) -> *mut bpf_sock {
+        // SAFETY: the kernel's context lives as long as the program runs.
+        unsafe { (*self.skb()).__bindgen_anon_2.sk }
+    }
+
+    #[inline(always)]
+    fn socket_storage(
+        socket: *mut bpf_sock,
+        create: Option<&mut SocketFlow>,
+    ) -> Option<SocketFlow> {
+        let (value, flags) = match create {
+            Some(value) => (ptr::from_mut(value), BPF_SK_STORAGE_GET_F_CREATE),
+            None => (ptr::null_mut(), 0),
+        };
+        let map = ptr::from_ref(&SOCKETS).cast_mut();
+        // SAFETY: the socket is not null, and the helper refuses one that is not full.
+        let stored = unsafe {
+            bpf_sk_storage_get(map.cast(), socket.cast(), value.cast(), u64::from(flags))
+        };
+        // SAFETY: what the helper returns is null or a value of the map's type.
+        unsafe { stored.cast::<SocketFlow>().as_ref() }.copied()
+    }
+}
+
+impl State for Kernel<'_> {
+    #[inline(always)]
+    fn port(&self, protocol: Protocol, port: [u8; 2]) -> Option<PortEntry> {
+        PORTS.get(port_index(self.slot, protocol, port)).copied()
+    }
+
+    #[inline(always)]
+    fn rule(&self, key: &RuleKey) -> Option<Rule> {
+        let slot = self.slot as u8;
+        let key = RuleKey { slot, ..*key };
+        // SAFETY: copied at once; user space writes the idle slot only.
+        unsafe { RULES.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        // SAFETY: the kernel's context lives as long as the program runs.
+        unsafe { (*self.skb()).ifindex }
+    }
+
+    #[inline(always)]
+    fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow> {
+        // SAFETY: copied at once. An entry that is reused meanwhile gives a wrong copy for one
+        // packet, as the kernel's own LRU lookups do.
+        match table {
+            Table::Pending => unsafe { PENDING.get(key) }.copied(),
+            Table::Answered => unsafe { FLOWS.get(key) }.copied(),
+        }
+    }
+
+    #[inline(always)]
+    fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow) {
+        // An LRU map refuses only when no CPU has an entry to spare; the packet goes on, and the
+        // client's next one tries again.
+        let _ = match table {
+            Table::Pending => PENDING.insert(key, flow, 0),
+            Table::Answered => FLOWS.insert(key, flow, 0),
+        };
+    }
+
+    #[inline(always)]
+    fn remove_flow(&mut self, table: Table, key: &FlowKey) {
+        // Already evicted is as good as removed.
+        let _ = match table {
+            Table::Pending => PENDING.remove(key),
+            Table::Answered => FLOWS.remove(key),
+        };
+    }
+
+    #[inline(always)]
+    fn socket_flow(&self) -> Option<SocketFlow> {
+        let socket = self.socket();
+        if socket.is_null() {
+            return None;
+        }
+        Self::socket_storage(socket, None)
+    }
+
+    #[inline(always)]
+    fn remember_on_socket(&mut self, segment: &Segment, mut flow: SocketFlow) {
+        let socket = self.socket();
+        if socket.is_null() {
+            return;
+        }
+        // SAFETY: not null; these fields are readable of every socket.
+        let (state, local, remote) =
+            unsafe { ((*socket).state, (*socket).src_port, (*socket).dst_port) };
+        // A RST or an ACK in TIME_WAIT is sent through a socket that belongs to the CPU.
+        let sends_it = local == u32::from(u16::from_be_bytes(segment.source_port))
+            && remote == u16::from_ne_bytes(segment.destination_port);
+        if sends_it && is_connected(state) {
+            Self::socket_storage(socket, Some(&mut flow));
+        }
+    }
+
+    #[inline(always)]
+    fn peer(&self, version: IpVersion, key: &FlowKey) -> Peer {
+        // SAFETY: all zeros is a valid value of the union.
+        let mut tuple: bpf_sock_tuple = unsafe { core::mem::zeroed() };
+        let sport = u16::from_ne_bytes(key.remote_port);
+        let dport = u16::from_ne_bytes(key.local_port);
+        let size = match version {
+            IpVersion::V4 => {
+                // SAFETY: every bit pattern is valid in either arm of the union.
+                let ipv4 = unsafe { &mut tuple.__bindgen_anon_1.ipv4 };
+                ipv4.saddr = ipv4_of(&key.remote);
+                ipv4.daddr = ipv4_of(&key.local);
+                ipv4.sport = sport;
+                ipv4.dport = dport;
+                size_of_val(ipv4)
+            }
+            IpVersion::V6 => {
+                // SAFETY: every bit pattern is valid in either arm of the union.
+                let ipv6 = unsafe { &mut tuple.__bindgen_anon_1.ipv6 };
+                ipv6.saddr = ipv6_of(&key.remote);
+                ipv6.daddr = ipv6_of(&key.local);
+                ipv6.sport = sport;
+                ipv6.dport = dport;
+                size_of_val(ipv6)
+            }
+        };
+        // SAFETY: the tuple is initialised for `size` bytes; the reference is released below.
+        let socket = unsafe {
+            bpf_skc_lookup_tcp(
+                self.skb().cast(),
+                &mut tuple,
+                size as u32,
+                BPF_F_CURRENT_NETNS,
+                0,
+            )
+        };
+        if socket.is_null() {
+            return Peer::None;
+        }
+        // SAFETY: not null and referenced.
+        let peer = match unsafe { (*socket).state } {
+            tcp::LISTEN => Peer::None,
+            tcp::TIME_WAIT | tcp::NEW_SYN_RECV => Peer::Mini,
+            _ => Peer::Connected {
+                origin: Self::socket_storage(socket, None),
+            },
+        };
+        // SAFETY: gives back the reference of the lookup.
+        unsafe { bpf_sk_release(socket.cast()) };
+        peer
+    }
+
+    #[inline(always)]
+    fn is_local(&self, version: IpVersion, key: &FlowKey) -> bool {
+        // SAFETY: all zeros is a valid request.
+        let mut request: FibLookup = unsafe { core::mem::zeroed() };
+        request.ifindex = self.ifindex();
+        match version {
+            IpVersion::V4 => {
+                request.family = AF_INET;
+                request.__bindgen_anon_3.ipv4_src = ipv4_of(&key.remote);
+                request.__bindgen_anon_4.ipv4_dst = ipv4_of(&key.local);
+            }
+            IpVersion::V6 => {
+                request.family = AF_INET6;
+                request.__bindgen_anon_3.ipv6_src = ipv6_of(&key.remote);
+                request.__bindgen_anon_4.ipv6_dst = ipv6_of(&key.local);
+            }
+        }
+        let size = size_of::<FibLookup>() as i32;
+        // SAFETY: the request is initialised and `size` bytes long.
+        let answer = unsafe { bpf_fib_lookup(self.skb().cast(), &mut request, size, 0) } as u32;
+        // Not forwarded because it is ours, or because this host forwards nothing.
+        answer == BPF_FIB_LKUP_RET_NOT_FWDED || answer == BPF_FIB_LKUP_RET_FWD_DISABLED
+    }
+
+    #[inline(always)]
+    fn now(&self) -> u64 {
+        // SAFETY: no arguments, no conditions.
+        unsafe { bpf_ktime_get_coarse_ns() }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, rule: u32, direction: Direction, bytes: u32) {
+        let Some(counters) = COUNTERS.get_ptr_mut(rule) else {
+            return;
+        };
+        // SAFETY: this CPU's own value, and the program is not preempted by itself.
+        let counters = unsafe { &mut *counters };
+        match direction {
+            Direction::Ingress => {
+                counters.in_packets += 1;
+                counters.in_bytes += u64::from(bytes);
+            }
+            Direction::Egress => {
+                counters.out_packets += 1;
+                counters.out_bytes += u64::from(bytes);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn count_connection(&mut self, rule: u32) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            unsafe { (*counters).connections += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn count_skip(&mut self, skip: Skip) {
+        if let Some(counter) = SKIPPED.get_ptr_mut(skip as u32) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            unsafe { *counter += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn report_collision(&self, key: &FlowKey) {
+        warn!(
+            self.ctx,
+            "[{:i}]:{} is connected to port {} already, directly or through another port",
+            key.remote,
+            u16::from_be_bytes(key.remote_port),
+            u16::from_be_bytes(key.local_port)
+        );
+    }
+}
+
+#[inline(always)]
+fn is_connected(state: u32) -> bool {
+    !matches!(
+        state,
+        tcp::TIME_WAIT | tcp::CLOSE | tcp::LISTEN | tcp::NEW_SYN_RECV
+    )
+}
+
+/// The IPv4 part of a mapped address, as the kernel's `__be32`.
+#[inline(always)]
+fn ipv4_of(address: &[u8; 16]) -> u32 {
+    u32::from_ne_bytes([address[12], address[13], address[14], address[15]])
+}
+
+/// An address as the kernel's `__be32[4]`.
+#[inline(always)]
+fn ipv6_of(address: &[u8; 16]) -> [u32; 4] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
+    [
+        u32::from_ne_bytes([a, b, c, d]),
+        u32::from_ne_bytes([e, f, g, h]),
+        u32::from_ne_bytes([i, j, k, l]),
+        u32::from_ne_bytes([m, n, o, p]),
+    ]
+}

@@ -1,0 +1,41 @@
+//! The maps. `ARCHITECTURE.md` gives the reason for each; the types and their layout are in
+//! `redirector_common::abi`. Sizes that depend on the rules are set at load.
+
+use aya_ebpf::{
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, SkStorage},
+    macros::btf_map,
+};
+use redirector_common::{
+    Skip,
+    abi::{
+        Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, PORT_ENTRIES, PortEntry, Rule,
+        RuleCounters, RuleKey, Settings, SocketFlow,
+    },
+};
+
+#[btf_map]
+pub static SETTINGS: Array<Settings, 1> = Array::new();
+
+#[btf_map]
+pub static PORTS: Array<PortEntry, { PORT_ENTRIES as usize }> = Array::new();
+
+#[btf_map]
+pub static RULES: HashMap<RuleKey, Rule, 2048> = HashMap::new();
+
+#[btf_map]
+pub static PENDING: LruHashMap<FlowKey, Flow, 65_536> = LruHashMap::new();
+
+#[btf_map]
+pub static FLOWS: LruHashMap<FlowKey, Flow, 262_144> = LruHashMap::new();
+
+#[btf_map]
+pub static SOCKETS: SkStorage<SocketFlow> = SkStorage::new();
+
+#[btf_map]
+pub static COUNTERS: PerCpuArray<RuleCounters, 1024> = PerCpuArray::new();
+
+#[btf_map]
+pub static SKIPPED: PerCpuArray<u64, { Skip::COUNT as usize }> = PerCpuArray::new();
+
+#[btf_map]
+pub static INTERFACES: HashMap<u32, InterfaceRecord, { MAX_INTERFACES as usize }> = HashMap::new();

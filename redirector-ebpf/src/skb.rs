@@ -1,0 +1,101 @@
+//! A socket buffer as a [`Packet`].
+
+use aya_ebpf::{
+    bindings::{__sk_buff, BPF_F_MARK_MANGLED_0},
+    helpers::generated::bpf_skb_pull_data,
+    programs::TcContext,
+};
+use bytemuck::Pod;
+use redirector_common::{Checksum, LinkLayer, Packet, Skip};
+
+/// `PACKET_OTHERHOST` of `include/uapi/linux/if_packet.h`.
+const PACKET_OTHERHOST: u32 = 3;
+
+/// Enough for the longest chain of headers that is worth following, in bytes.
+const HEADERS: u32 = 512;
+
+pub struct SkbPacket<'a> {
+    ctx: &'a TcContext,
+    link_layer: LinkLayer,
+    pulled: bool,
+}
+
+impl<'a> SkbPacket<'a> {
+    #[inline(always)]
+    pub fn new(ctx: &'a TcContext, link_layer: LinkLayer) -> Self {
+        Self {
+            ctx,
+            link_layer,
+            pulled: false,
+        }
+    }
+
+    /// Makes headers in paged data readable. False where nothing more can be had.
+    #[inline(always)]
+    pub fn pull_headers(&mut self) -> bool {
+        if self.pulled {
+            return false;
+        }
+        self.pulled = true;
+        let wanted = self.ctx.len().min(HEADERS);
+        // SAFETY: the context is the one the kernel passed; the helper checks the length.
+        unsafe { bpf_skb_pull_data(self.skb(), wanted) == 0 }
+    }
+
+    #[inline(always)]
+    fn skb(&self) -> *mut __sk_buff {
+        self.ctx.skb.skb
+    }
+}
+
+impl Packet for SkbPacket<'_> {
+    #[inline(always)]
+    fn link_layer(&self) -> LinkLayer {
+        self.link_layer
+    }
+
+    #[inline(always)]
+    fn is_other_host(&self) -> bool {
+        // SAFETY: the kernel's context lives as long as the program runs.
+        unsafe { (*self.skb()).pkt_type == PACKET_OTHERHOST }
+    }
+
+    #[inline(always)]
+    fn length(&self) -> usize {
+        self.ctx.len() as usize
+    }
+
+    #[inline(always)]
+    fn header<T: Pod>(&self, offset: usize) -> Result<&T, Skip> {
+        let start = self.ctx.data();
+        // Never arithmetic on the end: the verifier proves `start + constant <= end` only.
+        if start + offset + size_of::<T>() > self.ctx.data_end() {
+            return Err(Skip::Malformed);
+        }
+        // SAFETY: checked to lie within the packet; `T` is plain data of alignment 1, and what
+        // would move the packet takes `&mut self`.
+        Ok(unsafe { &*((start + offset) as *const T) })
+    }
+
+    #[inline(always)]
+    fn replace_u16(
+        &mut self,
+        offset: usize,
+        old: [u8; 2],
+        new: [u8; 2],
+        checksum: Checksum,
+    ) -> Result<(), Skip> {
+        // A port is no part of the pseudo header: without BPF_F_PSEUDO_HDR the helper leaves a
+        // partial checksum (CHECKSUM_PARTIAL) as it is and updates a full one.
+        let mut flags = size_of::<[u8; 2]>() as u64;
+        if checksum.zero_is_none {
+            flags |= u64::from(BPF_F_MARK_MANGLED_0);
+        }
+        let from = u64::from(u16::from_ne_bytes(old));
+        let to = u64::from(u16::from_ne_bytes(new));
+        self.ctx
+            .l4_csum_replace(checksum.offset, from, to, flags)
+            .map_err(|_| Skip::Rewrite)?;
+        self.ctx.store(offset, &new, 0).map_err(|_| Skip::Rewrite)
+    }
+}

@@ -1,0 +1,213 @@
+//! The command line's grammar. What the words mean together is decided in `config`.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::{
+    config::{self, Draft, Hook, Name, Resolved, RuleSpec},
+    host::Network,
+};
+
+/// Redirect ports to an unprivileged application with eBPF.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Attach the redirector
+    #[command(after_help = EXAMPLES)]
+    Load(Load),
+    /// Detach it and remove everything load made
+    Unload(Unload),
+    /// Apply changed rules in place; live connections keep their target
+    #[command(after_help = EXAMPLES)]
+    Reload(Load),
+    /// Show what is attached where
+    Status(Status),
+    /// Show packet counters per rule and direction
+    Stats(Stats),
+    /// List tracked flows
+    Flows(Flows),
+    /// Tell whether a load would work here, and whether traffic would reach the application
+    Check(Check),
+    /// Print the messages of the eBPF programs as they come
+    Log(Log),
+    /// Print a completion script
+    Completions(Completions),
+    /// Print the size of each program in instructions
+    #[command(hide = true)]
+    ProgramReport,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  redirector load                            80 to 8000 and 443 to 4430, on eth0 and lo
+  redirector load 80:8000 443:4430/both -i eth0 -i lo
+  redirector load 203.0.113.5:80:8000 '[2001:db8::1]:80:8000'
+  redirector load -c web.toml --name web";
+
+#[derive(Debug, Args)]
+pub struct Load {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Which messages of the eBPF programs are kept for `redirector log`
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    pub log_level: LogLevel,
+}
+
+#[derive(Debug, Args)]
+pub struct Unload {
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Every instance
+    #[arg(long, conflicts_with = "name")]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub instance: Instance,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Stats {
+    #[command(flatten)]
+    pub instance: Instance,
+    #[command(flatten)]
+    pub json: Json,
+    /// Again every SECONDS (1 if not given), until interrupted
+    #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
+    pub watch: Option<Interval>,
+}
+
+#[derive(Debug, Args)]
+pub struct Flows {
+    #[command(flatten)]
+    pub instance: Instance,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub json: Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Log {
+    #[command(flatten)]
+    pub instance: Instance,
+}
+
+#[derive(Debug, Args)]
+pub struct Completions {
+    pub shell: Shell,
+}
+
+/// What to redirect, and where.
+#[derive(Debug, Args)]
+pub struct Source {
+    /// [ADDRESS:]FROM:TO[/PROTOCOL], PROTOCOL being tcp (the default), udp or both
+    #[arg(value_name = "RULE")]
+    pub rules: Vec<RuleSpec>,
+    /// Attach to this interface (may be repeated) [default: eth0 and lo]
+    #[arg(short = 'i', long = "interface", value_name = "NAME")]
+    pub interfaces: Vec<String>,
+    #[arg(short, long, value_name = "FILE", help = CONFIG_HELP)]
+    pub config: Option<PathBuf>,
+    /// Where to attach [default: auto]
+    #[arg(long, value_enum)]
+    pub hook: Option<Hook>,
+}
+
+const CONFIG_HELP: &str =
+    "Read rules and interfaces from this file [default: /etc/redirector/config.toml, if it exists]";
+
+#[derive(Debug, Args)]
+pub struct Instance {
+    /// Which instance
+    #[arg(long, default_value_t)]
+    pub name: Name,
+}
+
+#[derive(Debug, Args)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long = "json")]
+    pub enabled: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    Off,
+    Error,
+    #[default]
+    Warn,
+    Info,
+    Debug,
+}
+
+/// Time between two outputs of `--watch`; never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval(pub Duration);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interval {0:?} is not a number of seconds above 0")]
+pub struct IntervalError(String);
+
+impl Source {
+    /// The validated configuration these options ask for on this network.
+    pub fn resolve(&self, network: &Network) -> Result<Resolved, config::Error> {
+        Draft::new(&self.rules, self.config.as_deref())?
+            .interfaces(&self.interfaces)
+            .hook(self.hook)
+            .lower(network)
+    }
+}
+
+impl From<LogLevel> for log::LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Off => Self::Off,
+            LogLevel::Error => Self::Error,
+            LogLevel::Warn => Self::Warn,
+            LogLevel::Info => Self::Info,
+            LogLevel::Debug => Self::Debug,
+        }
+    }
+}
+
+impl FromStr for Interval {
+    type Err = IntervalError;
+
+    fn from_str(seconds: &str) -> Result<Self, Self::Err> {
+        seconds
+            .parse()
+            .ok()
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .filter(|interval| !interval.is_zero())
+            .map(Self)
+            .ok_or_else(|| IntervalError(seconds.to_owned()))
+    }
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -1,0 +1,50 @@
+//! Standard output, whose reader may go away (`redirector flows | head`).
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum PrintError {
+    /// Ends the command quietly: whoever read the output has enough.
+    #[error("standard output is closed")]
+    Closed,
+    #[error("cannot write to standard output")]
+    Io(#[source] io::Error),
+}
+
+/// Writes and flushes `text`, which brings its own newline. Unlike `print!` it never panics.
+pub fn print(text: impl Display) -> Result<(), PrintError> {
+    write(io::stdout().lock(), text)
+}
+
+fn write(output: impl Write, text: impl Display) -> Result<(), PrintError> {
+    // Standard output flushes at each newline; a table of ten thousand flows should not.
+    let mut output = io::BufWriter::with_capacity(64 * 1024, output);
+    write!(output, "{text}")
+        .and_then(|()| output.flush())
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => PrintError::Closed,
+            _ => PrintError::Io(error),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_an_error_of_its_own() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        assert!(matches!(write(writer, "text\n"), Err(PrintError::Closed)));
+    }
+
+    #[test]
+    fn writes_the_text_as_it_is() {
+        let mut output = Vec::new();
+        write(&mut output, "80:8000/tcp\n").unwrap();
+        assert_eq!(output, b"80:8000/tcp\n");
+    }
+}

@@ -1,0 +1,191 @@
+//! What was asked for, before this host is looked at.
+
+use std::{
+    fmt, fs, io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Hook, Port, RuleSpec,
+    error::{Error, Place, Problem, line_of},
+    file,
+    rule::Protocols,
+};
+
+/// Used where neither rules nor a file are named, if it exists.
+pub const DEFAULT_FILE: &str = "/etc/redirector/config.toml";
+
+const DEFAULT_RULES: [RuleSpec; 2] = [default_rule(80, 8000), default_rule(443, 4430)];
+
+#[derive(Debug)]
+pub struct Draft {
+    pub(super) origin: Origin,
+    /// Empty: none were named.
+    pub(super) interfaces: Vec<Word>,
+    pub(super) hook: Hook,
+    pub(super) rules: Vec<DraftRule>,
+    /// The file's text; spans point into it.
+    text: String,
+}
+
+/// Where the rules come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// 80:8000 and 443:4430.
+    Defaults,
+    CommandLine,
+    File(PathBuf),
+}
+
+#[derive(Debug)]
+pub(super) struct DraftRule {
+    pub spec: RuleSpec,
+    /// Empty: every interface of the instance.
+    pub interfaces: Vec<Word>,
+    pub span: Option<Range<usize>>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Word {
+    pub text: String,
+    /// `None`: from the command line.
+    pub span: Option<Range<usize>>,
+}
+
+impl Draft {
+    /// The named rules, or the named file, or [`DEFAULT_FILE`], or the default rules.
+    pub fn new(rules: &[RuleSpec], file: Option<&Path>) -> Result<Self, Error> {
+        Self::with_default_file(rules, file, Path::new(DEFAULT_FILE))
+    }
+
+    /// Replaces the interfaces, unless the list is empty.
+    pub fn interfaces(mut self, names: &[String]) -> Self {
+        if !names.is_empty() {
+            self.interfaces = names
+                .iter()
+                .map(|name| Word {
+                    text: name.clone(),
+                    span: None,
+                })
+                .collect();
+        }
+        self
+    }
+
+    /// Replaces the hook, if one is given.
+    pub fn hook(mut self, hook: Option<Hook>) -> Self {
+        self.hook = hook.unwrap_or(self.hook);
+        self
+    }
+
+    pub(super) fn with_default_file(
+        rules: &[RuleSpec],
+        file: Option<&Path>,
+        default_file: &Path,
+    ) -> Result<Self, Error> {
+        match (rules, file) {
+            ([], Some(file)) => Self::read(file),
+            ([], None) => match Self::read(default_file) {
+                Err(error) if error.is_missing_file() => {
+                    Ok(Self::from_rules(Origin::Defaults, DEFAULT_RULES.to_vec()))
+                }
+                read => read,
+            },
+            (rules, None) => Ok(Self::from_rules(Origin::CommandLine, rules.to_vec())),
+            (_, Some(_)) => Err(Error::new(Problem::RulesAndFile)),
+        }
+    }
+
+    pub(super) fn parse(path: &Path, text: String) -> Result<Self, Error> {
+        let file::File {
+            interfaces,
+            hook,
+            rules,
+        } = file::parse(path, &text)?;
+        Ok(Self {
+            origin: Origin::File(path.to_owned()),
+            interfaces,
+            hook,
+            rules,
+            text,
+        })
+    }
+
+    fn read(path: &Path) -> Result<Self, Error> {
+        let bytes = fs::read(path).map_err(|error| {
+            let path = path.to_owned();
+            Error::new(Problem::Unreadable { path, error })
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let start = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes());
+            let place = Place::new(path, &text, &(start..start));
+            Error::at(place, Problem::Syntax("not UTF-8".to_owned()))
+        })?;
+        Self::parse(path, text)
+    }
+
+    fn from_rules(origin: Origin, rules: Vec<RuleSpec>) -> Self {
+        let rules = rules
+            .into_iter()
+            .map(|spec| DraftRule {
+                spec,
+                interfaces: Vec::new(),
+                span: None,
+            })
+            .collect();
+        Self {
+            origin,
+            interfaces: Vec::new(),
+            hook: Hook::default(),
+            rules,
+            text: String::new(),
+        }
+    }
+
+    /// The problem, and the place of the span where it comes from a file.
+    pub(super) fn error(&self, span: Option<&Range<usize>>, problem: Problem) -> Error {
+        match (&self.origin, span) {
+            (Origin::File(path), Some(span)) => {
+                Error::at(Place::new(path, &self.text, span), problem)
+            }
+            _ => Error::new(problem),
+        }
+    }
+
+    pub(super) fn line(&self, span: Option<&Range<usize>>) -> Option<usize> {
+        span.map(|span| line_of(&self.text, span.start))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Defaults => f.write_str("the defaults"),
+            Self::CommandLine => f.write_str("the command line"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl Error {
+    fn is_missing_file(&self) -> bool {
+        match &*self.problem {
+            Problem::Unreadable { error, .. } => error.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+}
+
+const fn default_rule(from: u16, to: u16) -> RuleSpec {
+    match (Port::new(from), Port::new(to)) {
+        (Some(from), Some(to)) => RuleSpec {
+            protocol: Protocols::Tcp,
+            address: None,
+            from,
+            to,
+        },
+        _ => panic!("a default port is 0"),
+    }
+}

@@ -1,0 +1,55 @@
+//! `cargo xtask setup`: looks at what is there, installs what is not.
+
+mod apt;
+mod compiler;
+mod linker;
+mod toolchain;
+mod tools;
+
+use anyhow::{Result, bail};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Also install what `cargo xtask test` needs
+    #[arg(long)]
+    tests: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Build,
+    Tests,
+}
+
+pub fn verb(options: &Options) -> Result<()> {
+    let scope = if options.tests {
+        Scope::Tests
+    } else {
+        Scope::Build
+    };
+    if ensure(scope)? {
+        println!("set-up is complete");
+    } else {
+        println!("everything is in place");
+    }
+    Ok(())
+}
+
+/// Returns whether anything had to be done; is silent if not.
+pub fn ensure(scope: Scope) -> Result<bool> {
+    let mut missing = Vec::new();
+    let found = toolchain::find();
+    if found.is_none() {
+        missing.extend(toolchain::missing());
+    }
+    if scope == Scope::Tests {
+        missing.extend(tools::missing());
+    }
+    match apt::install(&missing) {
+        Err(error) if found.is_none() => bail!("{error:#}\n{}", toolchain::OTHER_ROUTE),
+        outcome => outcome?,
+    }
+    let toolchain = found.map_or_else(toolchain::complete, Ok)?;
+    let recorded = toolchain.record()?;
+    Ok(recorded || !missing.is_empty())
+}

@@ -1,0 +1,74 @@
+//! `cargo xtask test`
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    build,
+    setup::{self, Scope},
+    sys, workspace,
+};
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Also run what takes long (sets REDIRECTOR_LONG=1)
+    #[arg(long)]
+    long: bool,
+
+    /// Run only tests whose name contains one of these
+    filter: Vec<String>,
+}
+
+pub fn verb(options: &Options) -> Result<()> {
+    setup::ensure(Scope::Tests)?;
+    let redirector = build::release()?;
+    let outcomes = [
+        sys::announce("the native tests", &mut native(options)),
+        sys::announce(
+            "the integration tests",
+            &mut integration(options, &redirector),
+        ),
+    ];
+    let failures: Vec<_> = outcomes
+        .into_iter()
+        .filter_map(|outcome| Some(outcome.err()?.to_string()))
+        .collect();
+    if !failures.is_empty() {
+        bail!("{}", failures.join("; "));
+    }
+    Ok(())
+}
+
+/// Everything that needs no rights.
+fn native(options: &Options) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(["test", "--no-fail-fast", "--workspace"])
+        .args(["--exclude", "integration", "--exclude", "redirector-ebpf"])
+        .arg("--")
+        .args(&options.filter);
+    cargo
+}
+
+/// Everything that loads programs: compiled as the user, run as root.
+fn integration(options: &Options, redirector: &Path) -> Command {
+    let mut environment = vec![format!("REDIRECTOR_BIN={}", redirector.display())];
+    if options.long {
+        environment.push("REDIRECTOR_LONG=1".to_owned());
+    }
+    let mut runner = vec!["env".to_owned()];
+    if !sys::is_root() {
+        runner.insert(0, "sudo".to_owned());
+    }
+    runner.extend(environment);
+
+    let mut cargo = workspace::cargo();
+    cargo
+        .args(["test", "--no-fail-fast", "--package", "integration"])
+        // Rust's notation of a list of strings is TOML's.
+        .args(["--config", &format!("target.'cfg(unix)'.runner={runner:?}")])
+        .arg("--")
+        .args(&options.filter);
+    cargo
+}
