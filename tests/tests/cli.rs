@@ -183,7 +183,7 @@ fn two_capabilities_are_enough() {
     let lan = Lan::new();
     let listener = Listener::bind(&lan.server, 8000);
     // Whoever comes first mounts the bpffs, and that takes more.
-    Instance::load(&lan.server, "-i lo 81:8001");
+    let _mounts = Instance::load(&Namespace::new("other"), "-i lo 80:8000");
 
     let instance = Instance::unloaded(&lan.server);
     let mut command = lan.server.command("setpriv");

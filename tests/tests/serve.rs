@@ -60,13 +60,10 @@ fn the_wire_shows_the_port_that_was_asked() {
 
 #[test]
 fn loopback_shows_the_port_that_was_asked() {
-    if Datapath::under_test() == Datapath::Nft {
-        println!("nftables rewrites before loopback: its wire shows the target");
-        return;
-    }
     let lan = Lan::new();
+    let datapath = Datapath::under_test();
     let _nginx = Nginx::start(&lan.server, &[8000]);
-    let _redirected = Datapath::under_test().redirect(&lan.server, WEB);
+    let _redirected = datapath.redirect(&lan.server, WEB);
     for (from, address) in &lan.places()[2..] {
         for port in [80, 8000] {
             let to = SocketAddr::new(*address, port);
@@ -74,7 +71,11 @@ fn loopback_shows_the_port_that_was_asked() {
             let client = curl(from, to)
                 .unwrap_or_else(|output| panic!("{output:#?}"))
                 .client;
-            let expected = BTreeSet::from([port, client.port()]);
+            let mut expected = BTreeSet::from([port, client.port()]);
+            if datapath == Datapath::Nft {
+                // Its output hook has rewritten the request before loopback carries it.
+                expected.insert(8000);
+            }
             assert_eq!(ports_of(&capture.stop(), *address), expected, "{to}");
         }
     }
