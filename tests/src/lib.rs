@@ -1,1 +1,32 @@
-//! Harness of the integration tests.
+//! Harness of the integration tests: hosts made of network namespaces, real clients and
+//! servers, and independent witnesses (tcpdump, nft counters) of what is on the wire.
+//!
+//! `cargo xtask test` runs the tests as root with `REDIRECTOR_BIN` set to the release binary.
+//! `REDIRECTOR_LONG=1` makes the volumes ten times larger; `REDIRECTOR_DATAPATH=nft` runs the
+//! traffic tests against nftables' own `redirect`, the oracle.
+
+pub mod capture;
+pub mod counters;
+pub mod datapath;
+pub mod flood;
+pub mod footprint;
+pub mod http;
+pub mod netns;
+pub mod packet;
+pub mod process;
+pub mod random;
+pub mod redirector;
+pub mod server;
+pub mod topology;
+pub mod transfer;
+pub mod udp;
+pub mod wait;
+
+/// Multiplies the volume of a test in the long run.
+pub fn scale(volume: u64) -> u64 {
+    if std::env::var_os("REDIRECTOR_LONG").is_some_and(|value| value == "1") {
+        volume * 10
+    } else {
+        volume
+    }
+}

@@ -1,0 +1,130 @@
+//! Programs that are run to their end, and programs that are ended with their owner.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// `None` when a signal ended the program.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    /// Standard output of a program that must have succeeded.
+    #[track_caller]
+    pub fn success(self, what: &str) -> String {
+        assert_eq!(self.code, Some(0), "{what}: {self:#?}");
+        self.stdout
+    }
+}
+
+/// Runs a program to its end.
+///
+/// # Panics
+/// When it cannot be started, or does not end in time (it is then killed).
+#[track_caller]
+pub fn run(command: &mut Command) -> Output {
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let pid = child.id();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    let Ok(output) = receiver.recv_timeout(LIMIT) else {
+        signal(pid, Signal::SIGKILL);
+        panic!("did not end within {LIMIT:?}: {command:?}");
+    };
+    let output = output.unwrap_or_else(|error| panic!("cannot read from {command:?}: {error}"));
+    Output {
+        code: output.status.code(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A program in the background, with a directory of its own. Dropping it ends the program.
+pub struct Background {
+    child: Child,
+    directory: TempDir,
+}
+
+impl Background {
+    pub fn directory() -> TempDir {
+        tempfile::Builder::new()
+            .prefix("redirector-test-")
+            .tempdir()
+            .expect("a temporary directory")
+    }
+
+    /// Starts `command`; its standard error goes to a file in `directory`.
+    #[track_caller]
+    pub fn start(command: &mut Command, directory: TempDir) -> Self {
+        let stderr = File::create(directory.path().join("stderr")).expect("a file for stderr");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        Self { child, directory }
+    }
+
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+
+    pub fn stderr(&self) -> String {
+        let mut text = String::new();
+        if let Ok(mut file) = File::open(self.path("stderr")) {
+            // A line that is being written may end inside a character.
+            let _ = file.read_to_string(&mut text);
+        }
+        text
+    }
+
+    /// True while the program runs.
+    ///
+    /// # Panics
+    /// With its standard error when it has ended.
+    pub fn assert_running(&mut self) {
+        if let Some(status) = self.child.try_wait().expect("the state of a child") {
+            panic!("ended early, {status}: {}", self.stderr());
+        }
+    }
+
+    /// Asks the program to end, and waits until it has.
+    pub fn interrupt(&mut self) {
+        signal(self.child.id(), Signal::SIGINT);
+        self.child.wait().expect("the end of a child");
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Both fail only for a program that has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid fits in i32"));
+    // Fails only for a program that has already ended.
+    let _ = kill(pid, signal);
+}

@@ -1,0 +1,35 @@
+//! Random numbers from a printed seed.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Xorshift64*: fast in unoptimised builds, and good enough for addresses and ports.
+pub struct Random(u64);
+
+impl Random {
+    /// Takes the seed from `REDIRECTOR_SEED`, else from the clock, and prints it.
+    pub fn from_printed_seed() -> Self {
+        let seed = std::env::var("REDIRECTOR_SEED").map_or_else(
+            |_| {
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .map_or(1, |now| {
+                        now.as_secs() << 20 | u64::from(now.subsec_micros())
+                    })
+            },
+            |seed| seed.parse().expect("REDIRECTOR_SEED is a number"),
+        );
+        println!("seed: REDIRECTOR_SEED={seed}");
+        Self(seed.max(1))
+    }
+
+    fn word(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| (self.word() >> 56) as u8)
+    }
+}

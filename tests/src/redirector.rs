@@ -1,0 +1,125 @@
+//! The binary under test.
+
+use std::path::PathBuf;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, thread};
+
+use serde_json::Value;
+
+use crate::netns::Namespace;
+use crate::process::{Output, run};
+
+/// The binary under test.
+///
+/// # Panics
+/// When `REDIRECTOR_BIN` does not name a file.
+pub fn binary() -> PathBuf {
+    let path = env::var_os("REDIRECTOR_BIN")
+        .map(PathBuf::from)
+        .unwrap_or_else(|| {
+            panic!("REDIRECTOR_BIN is not set: run the integration tests with `cargo xtask test`")
+        });
+    assert!(
+        path.is_file(),
+        "REDIRECTOR_BIN is not a file: {}",
+        path.display()
+    );
+    path
+}
+
+/// An instance with a name of its own on one host. Dropping it unloads it.
+pub struct Instance {
+    host: Namespace,
+    name: String,
+    environment: Option<(&'static str, String)>,
+}
+
+impl Instance {
+    /// A name, nothing loaded yet.
+    pub fn unloaded(host: &Namespace) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test-{}-{number}", process::id());
+        binary();
+        Self {
+            host: host.clone(),
+            name,
+            environment: None,
+        }
+    }
+
+    /// Loads with arguments separated by blanks, e.g. `-i eth0 -i lo 80:8000`.
+    #[track_caller]
+    pub fn load(host: &Namespace, arguments: &str) -> Self {
+        let instance = Self::unloaded(host);
+        instance.run("load", arguments).success("load");
+        instance
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn host(&self) -> &Namespace {
+        &self.host
+    }
+
+    pub fn pins(&self) -> PathBuf {
+        PathBuf::from("/sys/fs/bpf/redirector").join(&self.name)
+    }
+
+    /// Sets an environment variable for the commands to come.
+    pub fn set(&mut self, variable: &'static str, value: impl ToString) {
+        self.environment = Some((variable, value.to_string()));
+    }
+
+    pub fn unset(&mut self) {
+        self.environment = None;
+    }
+
+    /// A verb with `--name` and arguments separated by blanks.
+    #[track_caller]
+    pub fn run(&self, verb: &str, arguments: &str) -> Output {
+        run(&mut self.command(verb, arguments))
+    }
+
+    pub fn command(&self, verb: &str, arguments: &str) -> Command {
+        let mut command = self.host.command(&binary().display().to_string());
+        command
+            .args([verb, "--name", &self.name])
+            .args(arguments.split_whitespace());
+        command.envs(
+            self.environment
+                .as_ref()
+                .map(|(variable, value)| (variable, value)),
+        );
+        command
+    }
+
+    #[track_caller]
+    pub fn status(&self) -> Value {
+        json(&self.run("status", "--json").success("status --json"))
+    }
+
+    #[track_caller]
+    pub fn stats(&self) -> Value {
+        json(&self.run("stats", "--json").success("stats --json"))
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.unset();
+        let output = self.run("unload", "");
+        if output.code != Some(0) && !thread::panicking() {
+            panic!("unload: {output:#?}");
+        }
+    }
+}
+
+/// One JSON document.
+#[track_caller]
+pub fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("not JSON, {error}: {text}"))
+}
