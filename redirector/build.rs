@@ -103,6 +103,8 @@ fn flags(linker: &str) -> String {
     [
         &format!("-Clinker={linker}"),
         "-Clink-arg=--btf",
+        // Headers have alignment 1: without it every load from a packet goes byte by byte.
+        "-Clink-arg=--cpu-features=+allows-misaligned-mem-access",
         "-Cdebuginfo=2",
         &format!("--cfg=bpf_target_arch=\"{architecture}\""),
     ]

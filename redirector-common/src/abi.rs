@@ -1,27 +1,97 @@
 //! Map keys and values: the boundary between the BPF programs and user space.
 //!
-//! Ports and addresses are byte arrays in network order; other integers are native. Every type is
-//! `Pod` without padding, so that equal values have equal bytes, as hash maps need.
+//! Ports and addresses are in network byte order; other integers are native. Every type is `Pod`
+//! without padding, so that equal values have equal bytes, as hash maps need. Fields are words rather
+//! than byte arrays, because the verifier wants the BPF stack accessed aligned and LLVM copies byte
+//! arrays byte by byte.
 
 use bytemuck::{Pod, Zeroable};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
 pub const ABI_VERSION: u32 = 1;
 
-/// A port in network byte order; all zeros where there is none.
-pub type Port = [u8; 2];
+/// A port, in memory as on the wire (`__be16`); 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Port(u16);
 
-pub const NO_PORT: Port = [0, 0];
+pub const NO_PORT: Port = Port(0);
 
-/// An IPv6 address, or an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
-pub type Address = [u8; 16];
+impl Port {
+    /// From host byte order.
+    pub const fn new(port: u16) -> Self {
+        Self(port.to_be())
+    }
 
-pub const ANY_ADDRESS: Address = [0; 16];
+    /// In host byte order.
+    #[inline(always)]
+    pub const fn get(self) -> u16 {
+        u16::from_be(self.0)
+    }
 
-#[inline(always)]
-pub const fn mapped_ipv4(address: [u8; 4]) -> Address {
-    let [a, b, c, d] = address;
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+    #[inline(always)]
+    pub const fn from_wire(bytes: [u8; 2]) -> Self {
+        Self(u16::from_ne_bytes(bytes))
+    }
+
+    #[inline(always)]
+    pub const fn to_wire(self) -> [u8; 2] {
+        self.0.to_ne_bytes()
+    }
+
+    /// As the kernel's structures have it.
+    #[inline(always)]
+    pub const fn to_be(self) -> u16 {
+        self.0
+    }
+}
+
+/// An IPv6 address, or an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2), in memory as on
+/// the wire (`__be32[4]`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Address([u32; 4]);
+
+pub const ANY_ADDRESS: Address = Address([0; 4]);
+
+impl Address {
+    #[inline(always)]
+    pub const fn ipv4(bytes: [u8; 4]) -> Self {
+        Self([0, 0, 0xffff_u32.to_be(), u32::from_ne_bytes(bytes)])
+    }
+
+    #[inline(always)]
+    pub const fn ipv6(bytes: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        Self([
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            u32::from_ne_bytes([m, n, o, p]),
+        ])
+    }
+
+    /// As the kernel's structures have an IPv6 address.
+    #[inline(always)]
+    pub const fn to_be(self) -> [u32; 4] {
+        self.0
+    }
+
+    /// As the kernel's structures have an IPv4 address.
+    #[inline(always)]
+    pub const fn ipv4_to_be(self) -> u32 {
+        self.0[3]
+    }
+
+    pub fn octets(self) -> [u8; 16] {
+        bytemuck::cast(self.0)
+    }
+
+    /// RFC 4291 section 2.5.6: fe80::/10.
+    #[inline(always)]
+    pub const fn is_link_local(self) -> bool {
+        u32::from_be(self.0[0]) & 0xffc0_0000 == 0xfe80_0000
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +117,7 @@ pub fn port_index(slot: u32, protocol: Protocol, port: Port) -> u32 {
         Protocol::Tcp => 0,
         Protocol::Udp => PORTS,
     };
-    slot * 2 * PORTS + protocol + u32::from(u16::from_be_bytes(port))
+    slot * 2 * PORTS + protocol + port.get() as u32
 }
 
 /// What one port means to us, so that an unrelated packet costs one array lookup.
@@ -94,7 +164,7 @@ pub const RETIRED_TARGETS: usize = 4;
 pub struct Rule {
     /// [`NO_PORT`] once the rule was removed.
     pub target: Port,
-    pub reserved: [u8; 2],
+    pub reserved: u16,
     /// Index into `COUNTERS`.
     pub number: u32,
     /// Targets of earlier versions, newest first, [`NO_PORT`] at the end.
@@ -113,8 +183,8 @@ pub struct FlowKey {
     /// The interface of a link-local peer, else 0.
     pub scope: u32,
     /// A [`Protocol`].
-    pub protocol: u8,
-    pub reserved: [u8; 3],
+    pub protocol: u32,
+    pub reserved: u32,
 }
 
 /// Value of the `PENDING` and `FLOWS` maps.
@@ -130,8 +200,8 @@ pub struct Flow {
     /// `FLOW_*` flags.
     pub flags: u16,
     /// With [`FLOW_SYN_ACK`]: the acknowledgment number that proves that the client saw it.
-    pub expected: [u8; 4],
-    pub reserved: [u8; 4],
+    pub expected: u32,
+    pub reserved: u32,
 }
 
 /// Its first packet was seen, so it counts as a connection once it is answered.
@@ -145,7 +215,7 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 pub struct SocketFlow {
     pub rule: u32,
     pub from: Port,
-    pub reserved: [u8; 2],
+    pub reserved: u16,
 }
 
 /// Value of the `COUNTERS` map, one a rule and CPU. Packets as `tcpdump` counts them (a GSO or GRO

@@ -10,7 +10,7 @@ use bytemuck::Pod;
 use crate::{
     Checksum, Direction, IpVersion, LinkLayer, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        Address, Flow, FlowKey, PortEntry, Protocol, Rule, RuleCounters, RuleKey, SocketFlow,
+        Address, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, SocketFlow,
         port_index,
     },
     checksum,
@@ -78,7 +78,7 @@ impl Packet for Frame {
 }
 
 /// Remote address and port, local address and port.
-pub type Tuple = (Address, [u8; 2], Address, [u8; 2]);
+pub type Tuple = (Address, Port, Address, Port);
 
 /// The maps and the kernel's answers, as plain collections that a test fills.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +110,7 @@ impl Memory {
 }
 
 impl State for Memory {
-    fn port(&self, protocol: Protocol, port: [u8; 2]) -> Option<PortEntry> {
+    fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry> {
         self.ports
             .get(&port_index(self.slot, protocol, port))
             .copied()

@@ -1,6 +1,6 @@
 use crate::{
     LinkLayer, Packet, Skip,
-    abi::{Address, NO_PORT, Protocol, mapped_ipv4},
+    abi::{Address, NO_PORT, Port, Protocol},
     headers::{
         ETH_P_8021AD, ETH_P_8021Q, ETH_P_IPV4, ETH_P_IPV6, Ethernet, Ipv4, Ipv6, Ipv6Extension,
         Tcp, Udp, Vlan, ipproto,
@@ -56,12 +56,12 @@ pub struct Segment {
     pub network: usize,
     /// Bytes from the start of the packet to the transport header.
     pub transport: usize,
-    pub source_port: [u8; 2],
-    pub destination_port: [u8; 2],
+    pub source_port: Port,
+    pub destination_port: Port,
     pub flags: TcpFlags,
-    /// TCP sequence and acknowledgment numbers in network byte order; 0 for UDP.
-    pub sequence: [u8; 4],
-    pub acknowledgment: [u8; 4],
+    /// TCP sequence and acknowledgment numbers in host byte order; 0 for UDP.
+    pub sequence: u32,
+    pub acknowledgment: u32,
     /// Bytes from the network header to the end of the payload.
     pub bytes: u32,
 }
@@ -87,23 +87,23 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
         source_port: NO_PORT,
         destination_port: NO_PORT,
         flags: TcpFlags(0),
-        sequence: [0; 4],
-        acknowledgment: [0; 4],
+        sequence: 0,
+        acknowledgment: 0,
         bytes: bytes(packet, network, length)?,
     };
     match protocol {
         Protocol::Tcp => {
             let tcp = packet.header::<Tcp>(transport)?;
-            segment.source_port = tcp.source_port;
-            segment.destination_port = tcp.destination_port;
+            segment.source_port = Port::from_wire(tcp.source_port);
+            segment.destination_port = Port::from_wire(tcp.destination_port);
             segment.flags = TcpFlags(tcp.flags);
-            segment.sequence = tcp.sequence;
-            segment.acknowledgment = tcp.acknowledgment;
+            segment.sequence = u32::from_be_bytes(tcp.sequence);
+            segment.acknowledgment = u32::from_be_bytes(tcp.acknowledgment);
         }
         Protocol::Udp => {
             let udp = packet.header::<Udp>(transport)?;
-            segment.source_port = udp.source_port;
-            segment.destination_port = udp.destination_port;
+            segment.source_port = Port::from_wire(udp.source_port);
+            segment.destination_port = Port::from_wire(udp.destination_port);
         }
     }
     Ok(Some(segment))
@@ -116,11 +116,11 @@ pub fn addresses<P: Packet>(packet: &P, segment: &Segment) -> Result<(Address, A
     Ok(match segment.version {
         IpVersion::V4 => {
             let ip = packet.header::<Ipv4>(segment.network)?;
-            (mapped_ipv4(ip.source), mapped_ipv4(ip.destination))
+            (Address::ipv4(ip.source), Address::ipv4(ip.destination))
         }
         IpVersion::V6 => {
             let ip = packet.header::<Ipv6>(segment.network)?;
-            (ip.source, ip.destination)
+            (Address::ipv6(ip.source), Address::ipv6(ip.destination))
         }
     })
 }

@@ -1,8 +1,8 @@
 use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, PortEntry,
-        Protocol, Rule, RuleKey,
+        ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET,
+        PortEntry, Protocol, Rule, RuleKey,
     },
     headers::{Tcp, Udp},
     parse,
@@ -250,7 +250,7 @@ fn rewrite<P: Packet>(
     packet: &mut P,
     segment: &Segment,
     direction: Direction,
-    port: [u8; 2],
+    port: Port,
 ) -> Result<(), Skip> {
     let (old, offset) = match direction {
         Direction::Ingress => (segment.destination_port, 2),
@@ -262,8 +262,8 @@ fn rewrite<P: Packet>(
     };
     packet.replace_u16(
         segment.transport + offset,
-        old,
-        port,
+        old.to_wire(),
+        port.to_wire(),
         Checksum {
             offset: segment.transport + checksum,
             zero_is_none,

@@ -1,6 +1,6 @@
 use crate::{
     Direction, IpVersion, Segment, Skip,
-    abi::{Flow, FlowKey, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
+    abi::{Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
 };
 
 /// The two flow tables, both least-recently-used.
@@ -28,7 +28,7 @@ pub enum Peer {
 /// Everything the packet path knows beyond the packet. Copies in, copies out.
 pub trait State {
     /// What `port` means under the rules in force.
-    fn port(&self, protocol: Protocol, port: [u8; 2]) -> Option<PortEntry>;
+    fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry>;
 
     /// A rule of the slot in force, whatever the key's slot.
     fn rule(&self, key: &RuleKey) -> Option<Rule>;

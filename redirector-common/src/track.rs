@@ -2,7 +2,7 @@
 
 use crate::{
     Direction, Packet, Segment, Skip, State, Table,
-    abi::{FLOW_OPENED, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Protocol, SocketFlow},
+    abi::{FLOW_OPENED, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Port, Protocol, SocketFlow},
     parse::addresses,
 };
 
@@ -13,7 +13,7 @@ const SOCKET_AFTER: u64 = 1_000_000_000;
 /// What a packet is rewritten to, and for which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Translation {
-    pub port: [u8; 2],
+    pub port: Port,
     pub rule: u32,
 }
 
@@ -45,20 +45,14 @@ pub fn key<P: Packet, S: State>(
         local,
         remote_port,
         local_port,
-        scope: if is_link_local(&remote) {
+        scope: if remote.is_link_local() {
             state.ifindex()
         } else {
             0
         },
-        protocol: segment.protocol as u8,
-        reserved: [0; 3],
+        protocol: segment.protocol as u32,
+        reserved: 0,
     })
-}
-
-/// RFC 4291 section 2.5.6: fe80::/10.
-#[inline(always)]
-fn is_link_local(address: &[u8; 16]) -> bool {
-    address[0] == 0xfe && address[1] & 0xc0 == 0x80
 }
 
 /// The translation of a flow that has been seen before, for a packet from its client. The key's
@@ -84,7 +78,7 @@ pub fn known<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Optio
 
 /// Records a flow seen from the client. It becomes proof of a connection when it is answered.
 #[inline(always)]
-pub fn begin<S: State>(state: &mut S, key: &FlowKey, from: [u8; 2], rule: u32, opened: bool) {
+pub fn begin<S: State>(state: &mut S, key: &FlowKey, from: Port, rule: u32, opened: bool) {
     let flow = Flow {
         created: state.now(),
         rule,
@@ -150,7 +144,7 @@ pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Opti
         let origin = SocketFlow {
             rule: flow.rule,
             from: flow.from,
-            reserved: [0; 2],
+            reserved: 0,
         };
         state.remember_on_socket(segment, origin);
     }
@@ -162,9 +156,9 @@ pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Opti
 
 /// A SYN-ACK proves nothing, since a spoofed SYN causes one; the ACK that quotes its number does.
 #[inline(always)]
-fn expect_ack<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow, sequence: [u8; 4]) {
+fn expect_ack<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow, sequence: u32) {
     flow.flags |= FLOW_SYN_ACK;
-    flow.expected = u32::from_be_bytes(sequence).wrapping_add(1).to_be_bytes();
+    flow.expected = sequence.wrapping_add(1);
     state.insert_flow(Table::Pending, key, &flow);
 }
 
@@ -179,12 +173,7 @@ fn settle<S: State>(state: &mut S, key: &FlowKey, flow: Flow) {
 
 /// Whether a connected socket is the one that the flow of `key` leads to from `from`.
 #[inline(always)]
-pub fn is_ours<S: State>(
-    state: &S,
-    key: &FlowKey,
-    origin: Option<SocketFlow>,
-    from: [u8; 2],
-) -> bool {
+pub fn is_ours<S: State>(state: &S, key: &FlowKey, origin: Option<SocketFlow>, from: Port) -> bool {
     match origin {
         Some(origin) => origin.from == from,
         None => [Table::Answered, Table::Pending]

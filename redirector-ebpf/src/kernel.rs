@@ -16,7 +16,7 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use redirector_common::{
     Direction, IpVersion, Peer, Segment, Skip, State, Table,
-    abi::{Flow, FlowKey, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index},
+    abi::{Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index},
 };
 
 use crate::maps::{COUNTERS, FLOWS, PENDING, PORTS, RULES, SETTINGS, SKIPPED, SOCKETS};
@@ -81,7 +81,7 @@ impl<'a> Kernel<'a> {
 
 impl State for Kernel<'_> {
     #[inline(always)]
-    fn port(&self, protocol: Protocol, port: [u8; 2]) -> Option<PortEntry> {
+    fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry> {
         PORTS.get(port_index(self.slot, protocol, port)).copied()
     }
 
@@ -103,10 +103,13 @@ impl State for Kernel<'_> {
     fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow> {
         // SAFETY: copied at once. An entry that is reused meanwhile gives a wrong copy for one
         // packet, as the kernel's own LRU lookups do.
-        match table {
-            Table::Pending => unsafe { PENDING.get(key) }.copied(),
-            Table::Answered => unsafe { FLOWS.get(key) }.copied(),
+        unsafe {
+            match table {
+                Table::Pending => PENDING.get(key),
+                Table::Answered => FLOWS.get(key),
+            }
         }
+        .copied()
     }
 
     #[inline(always)]
@@ -147,8 +150,8 @@ impl State for Kernel<'_> {
         let (state, local, remote) =
             unsafe { ((*socket).state, (*socket).src_port, (*socket).dst_port) };
         // A RST or an ACK in TIME_WAIT is sent through a socket that belongs to the CPU.
-        let sends_it = local == u32::from(u16::from_be_bytes(segment.source_port))
-            && remote == u16::from_ne_bytes(segment.destination_port);
+        let sends_it = local == u32::from(segment.source_port.get())
+            && remote == segment.destination_port.to_be();
         if sends_it && is_connected(state) {
             Self::socket_storage(socket, Some(&mut flow));
         }
@@ -158,14 +161,14 @@ impl State for Kernel<'_> {
     fn peer(&self, version: IpVersion, key: &FlowKey) -> Peer {
         // SAFETY: all zeros is a valid value of the union.
         let mut tuple: bpf_sock_tuple = unsafe { core::mem::zeroed() };
-        let sport = u16::from_ne_bytes(key.remote_port);
-        let dport = u16::from_ne_bytes(key.local_port);
+        let sport = key.remote_port.to_be();
+        let dport = key.local_port.to_be();
         let size = match version {
             IpVersion::V4 => {
                 // SAFETY: every bit pattern is valid in either arm of the union.
                 let ipv4 = unsafe { &mut tuple.__bindgen_anon_1.ipv4 };
-                ipv4.saddr = ipv4_of(&key.remote);
-                ipv4.daddr = ipv4_of(&key.local);
+                ipv4.saddr = key.remote.ipv4_to_be();
+                ipv4.daddr = key.local.ipv4_to_be();
                 ipv4.sport = sport;
                 ipv4.dport = dport;
                 size_of_val(ipv4)
@@ -173,8 +176,8 @@ impl State for Kernel<'_> {
             IpVersion::V6 => {
                 // SAFETY: every bit pattern is valid in either arm of the union.
                 let ipv6 = unsafe { &mut tuple.__bindgen_anon_1.ipv6 };
-                ipv6.saddr = ipv6_of(&key.remote);
-                ipv6.daddr = ipv6_of(&key.local);
+                ipv6.saddr = key.remote.to_be();
+                ipv6.daddr = key.local.to_be();
                 ipv6.sport = sport;
                 ipv6.dport = dport;
                 size_of_val(ipv6)
@@ -214,13 +217,13 @@ impl State for Kernel<'_> {
         match version {
             IpVersion::V4 => {
                 request.family = AF_INET;
-                request.__bindgen_anon_3.ipv4_src = ipv4_of(&key.remote);
-                request.__bindgen_anon_4.ipv4_dst = ipv4_of(&key.local);
+                request.__bindgen_anon_3.ipv4_src = key.remote.ipv4_to_be();
+                request.__bindgen_anon_4.ipv4_dst = key.local.ipv4_to_be();
             }
             IpVersion::V6 => {
                 request.family = AF_INET6;
-                request.__bindgen_anon_3.ipv6_src = ipv6_of(&key.remote);
-                request.__bindgen_anon_4.ipv6_dst = ipv6_of(&key.local);
+                request.__bindgen_anon_3.ipv6_src = key.remote.to_be();
+                request.__bindgen_anon_4.ipv6_dst = key.local.to_be();
             }
         }
         let size = size_of::<FibLookup>() as i32;
@@ -276,9 +279,9 @@ impl State for Kernel<'_> {
         warn!(
             self.ctx,
             "[{:i}]:{} is connected to port {} already, directly or through another port",
-            key.remote,
-            u16::from_be_bytes(key.remote_port),
-            u16::from_be_bytes(key.local_port)
+            key.remote.octets(),
+            key.remote_port.get(),
+            key.local_port.get()
         );
     }
 }
@@ -289,22 +292,4 @@ fn is_connected(state: u32) -> bool {
         state,
         tcp::TIME_WAIT | tcp::CLOSE | tcp::LISTEN | tcp::NEW_SYN_RECV
     )
-}
-
-/// The IPv4 part of a mapped address, as the kernel's `__be32`.
-#[inline(always)]
-fn ipv4_of(address: &[u8; 16]) -> u32 {
-    u32::from_ne_bytes([address[12], address[13], address[14], address[15]])
-}
-
-/// An address as the kernel's `__be32[4]`.
-#[inline(always)]
-fn ipv6_of(address: &[u8; 16]) -> [u32; 4] {
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *address;
-    [
-        u32::from_ne_bytes([a, b, c, d]),
-        u32::from_ne_bytes([e, f, g, h]),
-        u32::from_ne_bytes([i, j, k, l]),
-        u32::from_ne_bytes([m, n, o, p]),
-    ]
 }

@@ -52,7 +52,11 @@ fn run(ctx: &TcContext, link_layer: LinkLayer, direction: Direction) -> i32 {
     TC_ACT_UNSPEC
 }
 
-#[cfg(not(test))]
+// Lints run on the host's target, where std handles panics.
+#[cfg(not(target_arch = "bpf"))]
+extern crate std;
+
+#[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

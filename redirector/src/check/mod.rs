@@ -5,9 +5,12 @@
 mod existing_redirect;
 mod firewall;
 mod interface;
+mod kernel;
 mod listener;
 mod shadowed;
 mod sockets;
+
+use std::fmt;
 
 use serde::Serialize;
 
@@ -48,6 +51,11 @@ pub enum Error {
     Interfaces(#[source] nix::Error),
 }
 
+/// Whether a load would work: permissions, and what the kernel makes of the programs.
+pub fn examine_kernel() -> Vec<Finding> {
+    kernel::findings()
+}
+
 /// Everything worth saying about this host, in the current network namespace. Changes nothing.
 ///
 /// # Errors
@@ -64,6 +72,19 @@ pub fn examine(config: &Config) -> Result<Vec<Finding>, Error> {
     findings.extend(firewall::findings(config, &firewall, &links, &text));
     findings.extend(existing_redirect::findings(config, &firewall.tables, &text));
     Ok(findings)
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.message.contains(&self.subject) {
+            write!(f, "{}: ", self.subject)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Finding {

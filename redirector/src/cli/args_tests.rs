@@ -35,7 +35,7 @@ fn reload_has_the_defaults_of_load() {
     assert!(reload.source.rules.is_empty() && reload.source.interfaces.is_empty());
     assert_eq!((reload.source.config, reload.source.hook), (None, None));
     assert_eq!(reload.instance.name, Name::default());
-    assert_eq!(reload.log_level, LogLevel::Warn);
+    assert!(!reload.dry_run);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{args::Source, print};
 use crate::{
-    check,
+    check::{self, Level},
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
@@ -10,8 +10,8 @@ use crate::{
     plan::Plan,
 };
 
-/// More rules than this are counted, not listed.
-const LISTED_RULES: usize = 20;
+/// More rules or warnings than this are counted, not listed.
+const LISTED: usize = 20;
 
 /// The configuration, with what is worth saying about it on standard error.
 pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
@@ -38,7 +38,7 @@ pub fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
 }
 
 pub fn summary(plan: &Plan) -> String {
-    if plan.rules.len() <= LISTED_RULES {
+    if plan.rules.len() <= LISTED {
         return plan.to_string();
     }
     let interfaces = Plan {
@@ -50,12 +50,22 @@ pub fn summary(plan: &Plan) -> String {
 
 /// Prints what keeps traffic from the application, if anything does.
 pub fn warn(config: &Config) {
-    match check::examine(config) {
-        Ok(findings) => {
-            for finding in findings.iter().filter(|finding| finding.needs_attention()) {
-                eprintln!("warning: {finding}");
-            }
+    let findings = match check::examine(config) {
+        Ok(findings) => findings,
+        Err(error) => {
+            eprintln!("warning: cannot check the host: {error}");
+            return;
         }
-        Err(error) => eprintln!("warning: cannot check the host: {error}"),
+    };
+    let warnings: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.level > Level::Ok)
+        .collect();
+    for warning in warnings.iter().take(LISTED) {
+        eprintln!("warning: {warning}");
+    }
+    if warnings.len() > LISTED {
+        let more = warnings.len() - LISTED;
+        eprintln!("warning: {more} more; `redirector check` lists them");
     }
 }

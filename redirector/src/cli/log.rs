@@ -1,9 +1,11 @@
+use std::os::fd::AsFd;
+
 use anyhow::Context;
 use aya::programs::ProgramInfo;
 use aya_log::EbpfLogger;
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    signal,
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
 use super::args::Log;
@@ -14,27 +16,14 @@ pub fn run(args: Log) -> anyhow::Result<Exit> {
     let instance = Instance::open(&args.instance.name)?;
     let pin = instance.directory.join("programs/ingress");
     let program = ProgramInfo::from_pin(&pin).with_context(|| pin.display().to_string())?;
-    let logger = EbpfLogger::init_from_id_with_logger(program.id(), Lines)
+    let mut logger = EbpfLogger::init_from_id_with_logger(program.id(), Lines)
         .context("cannot open the programs' log")?;
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(follow(logger))
-}
-
-async fn follow(logger: EbpfLogger<Lines>) -> anyhow::Result<Exit> {
-    let mut logger = AsyncFd::with_interest(logger, Interest::READABLE)?;
     loop {
-        tokio::select! {
-            interrupted = signal::ctrl_c() => {
-                interrupted?;
-                return Ok(Exit::Done);
-            }
-            ready = logger.readable_mut() => {
-                let mut ready = ready?;
-                ready.get_inner_mut().flush();
-                ready.clear_ready();
-            }
+        logger.flush();
+        let mut ready = [PollFd::new(logger.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, PollTimeout::NONE) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno).context("cannot wait for messages"),
         }
     }
 }

@@ -1,6 +1,11 @@
 use std::{
     io::{self, IsTerminal},
-    thread,
+    time::Duration,
+};
+
+use tokio::{
+    signal,
+    time::{self, MissedTickBehavior},
 };
 
 use super::{args::Stats, print};
@@ -27,15 +32,38 @@ pub fn run(args: Stats) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    let redraw = if io::stdout().is_terminal() { REDRAW } else { "" };
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(watch(&name, json, interval.0))
+}
+
+/// Prints again and again until interrupted, which is its normal end.
+async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit> {
+    let redraw = if io::stdout().is_terminal() {
+        REDRAW
+    } else {
+        ""
+    };
+    let mut ticks = time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        let snapshot = snapshot(&name)?;
+        tokio::select! {
+            interrupted = signal::ctrl_c() => {
+                interrupted?;
+                return Ok(Exit::Done);
+            }
+            _ = ticks.tick() => {}
+        }
+        let snapshot = snapshot(name)?;
         if json {
-            print(output::json_line(&stats::Document::new(name.clone(), &snapshot))?)?;
+            print(output::json_line(&stats::Document::new(
+                name.clone(),
+                &snapshot,
+            ))?)?;
         } else {
             print(format_args!("{redraw}{}\n", stats::text(&snapshot)))?;
         }
-        thread::sleep(interval.0);
     }
 }
 

@@ -29,7 +29,9 @@ pub enum Error {
         "{needed} rules, present and removed, do not fit into the {capacity} places that the load made; `redirector unload` and `redirector load` make more"
     )]
     Full { needed: usize, capacity: usize },
-    #[error("this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF); Linux 6.6 or newer is needed")]
+    #[error(
+        "this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF); Linux 6.6 or newer is needed"
+    )]
     NoBtf,
     #[error("cannot attach to {interface}: this kernel has no TCX; Linux 6.6 or newer is needed")]
     NoTcx { interface: String },
@@ -67,7 +69,10 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(
+        what: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }
     }

@@ -40,5 +40,7 @@ impl Steps {
 }
 
 fn number(name: &str) -> Option<u32> {
-    env::var(name).ok().and_then(|text| u32::from_str(&text).ok())
+    env::var(name)
+        .ok()
+        .and_then(|text| u32::from_str(&text).ok())
 }

@@ -8,13 +8,9 @@ use std::{
 };
 
 use aya::{maps::MapError, sys::SyscallError};
-use redirector_common::abi::{
-    ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings,
-};
+use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
-use super::{
-    Error, Maps, Table, bpffs, links, maps::Plain,
-};
+use super::{Error, Maps, Table, bpffs, links, maps::Plain};
 use crate::config::{Interface, Name, Rule};
 
 /// An instance whose pins are there and whose layout is ours.

@@ -32,7 +32,9 @@ pub fn attach(
     for interface in interfaces {
         for direction in DIRECTIONS {
             steps.next()?;
-            let path = directory.join("programs").join(program(interface, direction)?);
+            let path = directory
+                .join("programs")
+                .join(program(interface, direction)?);
             let link = SchedClassifier::from_pin(path)
                 .and_then(|mut program| attach_one(&mut program, interface, direction))
                 .map_err(|error| explain(interface, direction, error))?;

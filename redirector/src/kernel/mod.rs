@@ -17,12 +17,12 @@ mod table;
 mod unload;
 
 pub use self::{
+    capability::require as require_capabilities,
     error::Error,
     instance::{Instance, Loaded, LoadedInterface, LoadedRule},
     load::{Outcome, load},
     maps::{Maps, Plain},
     object::{OBJECT, PROGRAMS, Settings as ObjectSettings, open as open_object},
-    capability::require as require_capabilities,
     reload::reload,
     table::Table,
     unload::{unload, unload_all},

@@ -58,18 +58,24 @@ fn create_maps(settings: Settings) -> Result<Ebpf, Error> {
         .map_err(Error::Object)
 }
 
+/// What the verifier's log ends with (`kernel/bpf/verifier.c`, `print_verification_stats()`).
+const STATISTICS: [&str; 3] = ["processed ", "stack depth ", "verification time "];
+
 fn refused(name: &str, error: &ProgramError) -> Error {
     let reason = match error {
-        // The last line is the verdict; the thousand before it are the walk there.
+        // The last line before the statistics is the verdict; those before it are the walk there.
         ProgramError::LoadError {
             io_error,
             verifier_log,
         } => {
             let log = verifier_log.to_string();
+            if std::env::var("VLOG").is_ok() {
+                eprintln!("{log}");
+            }
             let verdict = log
                 .lines()
                 .rev()
-                .find(|line| !line.trim().is_empty() && !line.starts_with("processed "))
+                .find(|line| !STATISTICS.iter().any(|start| line.starts_with(start)))
                 .unwrap_or_default();
             format!("{io_error} ({})", verdict.trim())
         }

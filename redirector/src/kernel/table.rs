@@ -38,7 +38,12 @@ impl Table {
             .iter()
             .map(|(key, rule)| (*key, retarget(*rule, NO_PORT)))
             .collect();
-        let mut unused = self.rules.values().map(|rule| rule.number + 1).max().unwrap_or(0);
+        let mut unused = self
+            .rules
+            .values()
+            .map(|rule| rule.number + 1)
+            .max()
+            .unwrap_or(0);
         let mut used = HashSet::new();
         for rule in wanted {
             let keys = keys(rule);
@@ -50,14 +55,16 @@ impl Table {
                     unused - 1
                 }
             };
-            let target = rule.to.get().to_be_bytes();
+            let target = abi::Port::new(rule.to.get());
             for key in keys {
                 let before = self.rules.get(&key).copied().unwrap_or_default();
                 let entry = retarget(before, target);
                 rules.insert(key, abi::Rule { number, ..entry });
             }
         }
-        let needed = usize::try_from(unused).unwrap_or(usize::MAX).max(rules.len());
+        let needed = usize::try_from(unused)
+            .unwrap_or(usize::MAX)
+            .max(rules.len());
         if needed > capacity {
             return Err(Error::Full { needed, capacity });
         }
@@ -135,7 +142,7 @@ fn keys(rule: &Rule) -> Vec<RuleKey> {
     let key = RuleKey {
         address: rule.address.map_or(ANY_ADDRESS, address),
         ifindex: 0,
-        port: rule.from.get().to_be_bytes(),
+        port: abi::Port::new(rule.from.get()),
         protocol: match rule.protocol {
             Protocol::Tcp => abi::Protocol::Tcp,
             Protocol::Udp => abi::Protocol::Udp,
@@ -185,17 +192,17 @@ fn protocol_of(key: &RuleKey) -> abi::Protocol {
 
 fn address(address: IpAddr) -> abi::Address {
     match address {
-        IpAddr::V4(address) => abi::mapped_ipv4(address.octets()),
-        IpAddr::V6(address) => address.octets(),
+        IpAddr::V4(address) => abi::Address::ipv4(address.octets()),
+        IpAddr::V6(address) => abi::Address::ipv6(address.octets()),
     }
 }
 
 fn address_of(address: abi::Address) -> Option<IpAddr> {
-    (address != ANY_ADDRESS).then(|| Ipv6Addr::from(address).to_canonical())
+    (address != ANY_ADDRESS).then(|| Ipv6Addr::from(address.octets()).to_canonical())
 }
 
 fn port(port: abi::Port) -> Option<Port> {
-    Port::new(u16::from_be_bytes(port))
+    Port::new(port.get())
 }
 
 /// The name the interface had at load, or its index where that is all we know.

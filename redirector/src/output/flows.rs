@@ -61,7 +61,10 @@ impl Document {
 
 /// The same for people.
 pub fn text(flows: &[TrackedFlow]) -> String {
-    let mut rows = table(&["PROTOCOL", "CLIENT", "ADDRESS", "TO", "STATE", "AGE"], 0..0);
+    let mut rows = table(
+        &["PROTOCOL", "CLIENT", "ADDRESS", "TO", "STATE", "AGE"],
+        0..0,
+    );
     for flow in flows {
         let age = Duration::from_secs(flow.age.as_secs());
         rows.add_row([

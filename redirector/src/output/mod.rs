@@ -5,7 +5,7 @@ pub mod flows;
 pub mod stats;
 pub mod status;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::config::{Port, Protocol, Rule};
@@ -52,7 +52,8 @@ impl From<&Rule> for RuleDocument {
 fn table(header: &[&str], right: std::ops::Range<usize>) -> Table {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(header.to_vec());
     for index in right {
         if let Some(column) = table.column_mut(index) {

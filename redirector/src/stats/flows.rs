@@ -53,15 +53,15 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
         .into_iter()
         .filter(|(_, (flow, _))| flow.from != NO_PORT)
         .map(|(key, (flow, table))| TrackedFlow {
-            protocol: if key.protocol == abi::Protocol::Udp as u8 {
+            protocol: if key.protocol == abi::Protocol::Udp as u32 {
                 Protocol::Udp
             } else {
                 Protocol::Tcp
             },
-            client: (address(key.remote), u16::from_be_bytes(key.remote_port)),
+            client: (address(key.remote), key.remote_port.get()),
             address: address(key.local),
-            from: u16::from_be_bytes(flow.from),
-            to: u16::from_be_bytes(key.local_port),
+            from: flow.from.get(),
+            to: key.local_port.get(),
             answered: table == Table::Answered,
             age: now.saturating_sub(Duration::from_nanos(flow.created)),
         })
@@ -71,7 +71,7 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
 }
 
 fn address(address: abi::Address) -> IpAddr {
-    Ipv6Addr::from(address).to_canonical()
+    Ipv6Addr::from(address.octets()).to_canonical()
 }
 
 /// The clock that the BPF programs read.
