@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use crate::{
     build,
     setup::{self, Scope},
-    sys, workspace,
+    sys::{self, Privilege},
+    workspace,
 };
 
 #[derive(clap::Args)]
@@ -21,6 +22,9 @@ pub struct Options {
 }
 
 pub fn verb(options: &Options) -> Result<()> {
+    if Privilege::obtain() == Privilege::None {
+        bail!("the tests that load programs need root, and sudo does not give it here");
+    }
     setup::ensure(Scope::Tests)?;
     let redirector = build::release()?;
     let outcomes = [
