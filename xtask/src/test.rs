@@ -71,7 +71,8 @@ fn integration(options: &Options, redirector: &Path) -> Command {
     cargo
         .args(["test", "--no-fail-fast", "--package", "integration"])
         // Rust's notation of a list of strings is TOML's.
-        .args(["--config", &format!("target.'cfg(unix)'.runner={runner:?}")])
+        .arg("--config")
+        .arg(format!("target.\"cfg(unix)\".runner={runner:?}"))
         .arg("--")
         .args(&options.filter);
     cargo
