@@ -14,6 +14,7 @@ use crate::{
 };
 
 #[derive(clap::Args)]
+#[command(disable_help_flag = true)]
 pub struct Options {
     /// Passed to redirector unchanged
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -7,7 +7,8 @@ use anyhow::{Result, bail};
 use crate::{
     build,
     setup::{self, Scope},
-    sys, workspace,
+    sys::{self, Privilege},
+    workspace,
 };
 
 #[derive(clap::Args)]
@@ -21,6 +22,9 @@ pub struct Options {
 }
 
 pub fn verb(options: &Options) -> Result<()> {
+    if Privilege::obtain() == Privilege::None {
+        bail!("the tests that load programs need root, and sudo does not give it here");
+    }
     setup::ensure(Scope::Tests)?;
     let redirector = build::release()?;
     let outcomes = [
@@ -67,7 +71,8 @@ fn integration(options: &Options, redirector: &Path) -> Command {
     cargo
         .args(["test", "--no-fail-fast", "--package", "integration"])
         // Rust's notation of a list of strings is TOML's.
-        .args(["--config", &format!("target.'cfg(unix)'.runner={runner:?}")])
+        .arg("--config")
+        .arg(format!("target.\"cfg(unix)\".runner={runner:?}"))
         .arg("--")
         .args(&options.filter);
     cargo

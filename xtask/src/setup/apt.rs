@@ -108,10 +108,8 @@ fn without_services(command: &Command) -> Command {
 }
 
 fn disable(privilege: Privilege, service: &str) -> Result<()> {
-    if sys::which("systemctl").is_none() {
-        return Ok(());
-    }
-    let mut systemctl = Command::new("systemctl");
-    systemctl.args(["--quiet", "disable", service]);
-    sys::announce("systemctl disable", &mut privilege.apply(systemctl))
+    // Of init-system-helpers: knows about systemd where there is one.
+    let mut update = Command::new("update-rc.d");
+    update.args([service, "disable"]);
+    sys::announce("update-rc.d", &mut privilege.apply(update))
 }

@@ -18,7 +18,7 @@ const TOOLS: [Tool; 9] = [
         package: Package {
             name: "nginx-light",
             why: "a server nobody here wrote",
-            service: Some("nginx.service"),
+            service: Some("nginx"),
         },
     },
     tool(
