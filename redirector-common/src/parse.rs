@@ -128,7 +128,8 @@ pub fn addresses<P: Packet>(packet: &P, segment: &Segment) -> Result<(Address, A
 #[inline(always)]
 fn network_layer<P: Packet>(packet: &P) -> Result<Option<(IpVersion, usize)>, Skip> {
     if packet.link_layer() == LinkLayer::None {
-        return Ok(match packet.header::<[u8; 1]>(0)?[0] >> 4 {
+        // The version is where IPv6 has it too, and no IP header is shorter.
+        return Ok(match packet.header::<Ipv4>(0)?.version() {
             4 => Some((IpVersion::V4, 0)),
             6 => Some((IpVersion::V6, 0)),
             _ => None,

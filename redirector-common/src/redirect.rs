@@ -1,7 +1,7 @@
 use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET,
+        ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port,
         PortEntry, Protocol, Rule, RuleKey,
     },
     headers::{Tcp, Udp},

@@ -69,10 +69,7 @@ fn refused(name: &str, error: &ProgramError) -> Error {
             verifier_log,
         } => {
             let log = verifier_log.to_string();
-            if std::env::var("VLOG").is_ok() {
-                eprintln!("{log}");
-            }
-            let verdict = log
+                        let verdict = log
                 .lines()
                 .rev()
                 .find(|line| !STATISTICS.iter().any(|start| line.starts_with(start)))
