@@ -105,6 +105,8 @@ fn flags(linker: &str) -> String {
         "-Clink-arg=--btf",
         // Headers have alignment 1: without it every load from a packet goes byte by byte.
         "-Clink-arg=--cpu-features=+allows-misaligned-mem-access",
+        // With it every memset is a call to a loop over bytes.
+        "-Clink-arg=--disable-expand-memcpy-in-order",
         "-Cdebuginfo=2",
         &format!("--cfg=bpf_target_arch=\"{architecture}\""),
     ]

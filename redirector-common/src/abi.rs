@@ -1,9 +1,9 @@
 //! Map keys and values: the boundary between the BPF programs and user space.
 //!
 //! Ports and addresses are in network byte order; other integers are native. Every type is `Pod`
-//! without padding, so that equal values have equal bytes, as hash maps need. Fields are words rather
-//! than byte arrays, because the verifier wants the BPF stack accessed aligned and LLVM copies byte
-//! arrays byte by byte.
+//! without padding, so that equal values have equal bytes, as hash maps need. What lives on the BPF
+//! stack is aligned to 8 bytes and made of words, because LLVM merges neighbouring fields into one
+//! access and the verifier wants that aligned there.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -83,6 +83,11 @@ impl Address {
         self.0[3]
     }
 
+    #[inline(always)]
+    pub const fn is_ipv4(self) -> bool {
+        self.0[0] | self.0[1] == 0 && self.0[2] == 0xffff_u32.to_be()
+    }
+
     pub fn octets(self) -> [u8; 16] {
         bytemuck::cast(self.0)
     }
@@ -94,11 +99,24 @@ impl Address {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Protocol {
-    Tcp = 6,
-    Udp = 17,
+/// An IP protocol number (IANA): one of the two that have ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Protocol(u32);
+
+impl Protocol {
+    pub const TCP: Self = Self(6);
+    pub const UDP: Self = Self(17);
+
+    #[inline(always)]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
 }
 
 /// The two copies of the rules; reload fills the idle one and switches.
@@ -113,10 +131,8 @@ pub const PORT_ENTRIES: u32 = SLOTS * 2 * PORTS;
 /// The index of a port in the `PORTS` map.
 #[inline(always)]
 pub fn port_index(slot: u32, protocol: Protocol, port: Port) -> u32 {
-    let protocol = match protocol {
-        Protocol::Tcp => 0,
-        Protocol::Udp => PORTS,
-    };
+    // 6 is even and 17 is odd.
+    let protocol = (protocol.number() & 1) * PORTS;
     slot * 2 * PORTS + protocol + port.get() as u32
 }
 
@@ -143,14 +159,14 @@ pub const PORT_RETIRED: u16 = 1 << 3;
 
 /// Key of the `RULES` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct RuleKey {
     /// [`ANY_ADDRESS`] for every local address.
     pub address: Address,
     /// 0 for every interface.
     pub ifindex: u32,
     pub port: Port,
-    /// A [`Protocol`].
+    /// A [`Protocol`]'s number.
     pub protocol: u8,
     pub slot: u8,
 }
@@ -160,7 +176,7 @@ pub const RETIRED_TARGETS: usize = 4;
 
 /// Value of the `RULES` map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Rule {
     /// [`NO_PORT`] once the rule was removed.
     pub target: Port,
@@ -173,7 +189,7 @@ pub struct Rule {
 
 /// Key of the `PENDING` and `FLOWS` maps: the tuple as the application's socket has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct FlowKey {
     pub remote: Address,
     pub local: Address,
@@ -182,14 +198,13 @@ pub struct FlowKey {
     pub local_port: Port,
     /// The interface of a link-local peer, else 0.
     pub scope: u32,
-    /// A [`Protocol`].
-    pub protocol: u32,
+    pub protocol: Protocol,
     pub reserved: u32,
 }
 
 /// Value of the `PENDING` and `FLOWS` maps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Flow {
     /// `CLOCK_MONOTONIC_COARSE`, nanoseconds.
     pub created: u64,
@@ -211,7 +226,7 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 
 /// Value of the `SOCKETS` map: where a socket's connection came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct SocketFlow {
     pub rule: u32,
     pub from: Port,

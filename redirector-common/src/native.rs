@@ -8,7 +8,7 @@ use std::{
 use bytemuck::Pod;
 
 use crate::{
-    Checksum, Direction, IpVersion, LinkLayer, Packet, Peer, Segment, Skip, State, Table,
+    Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table,
     abi::{
         Address, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, SocketFlow,
         port_index,
@@ -144,18 +144,18 @@ impl State for Memory {
         self.socket.flatten()
     }
 
-    fn remember_on_socket(&mut self, _segment: &Segment, flow: SocketFlow) {
+    fn remember_on_socket(&mut self, _key: &FlowKey, flow: SocketFlow) {
         if let Some(socket) = &mut self.socket {
             *socket = Some(flow);
         }
     }
 
-    fn peer(&self, _version: IpVersion, key: &FlowKey) -> Peer {
+    fn peer(&self, key: &FlowKey) -> Peer {
         let tuple = (key.remote, key.remote_port, key.local, key.local_port);
         self.peers.get(&tuple).copied().unwrap_or(Peer::None)
     }
 
-    fn is_local(&self, _version: IpVersion, key: &FlowKey) -> bool {
+    fn is_local(&self, key: &FlowKey) -> bool {
         !self.remote.contains(&key.local)
     }
 

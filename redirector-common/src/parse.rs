@@ -1,6 +1,6 @@
 use crate::{
     LinkLayer, Packet, Skip,
-    abi::{Address, NO_PORT, Port, Protocol},
+    abi::{Address, Port, Protocol},
     headers::{
         ETH_P_8021AD, ETH_P_8021Q, ETH_P_IPV4, ETH_P_IPV6, Ethernet, Ipv4, Ipv6, Ipv6Extension,
         Tcp, Udp, Vlan, ipproto,
@@ -13,20 +13,20 @@ const MAX_VLAN_TAGS: usize = 2;
 /// Longer chains of IPv6 extension headers are left alone.
 pub const MAX_IPV6_EXTENSIONS: usize = 6;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IpVersion {
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum IpVersion {
     V4,
     V6,
 }
 
 /// RFC 9293 section 3.1; no flag is set for UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpFlags(u8);
+pub struct TcpFlags(u32);
 
 impl TcpFlags {
-    const SYN: u8 = 1 << 1;
-    const RST: u8 = 1 << 2;
-    const ACK: u8 = 1 << 4;
+    const SYN: u32 = 1 << 1;
+    const RST: u32 = 1 << 2;
+    const ACK: u32 = 1 << 4;
 
     /// The first segment of a connection: SYN without ACK.
     #[inline(always)]
@@ -51,7 +51,7 @@ impl TcpFlags {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
     pub protocol: Protocol,
-    pub version: IpVersion,
+    pub is_ipv6: bool,
     /// Bytes from the start of the packet to the network header.
     pub network: usize,
     /// Bytes from the start of the packet to the transport header.
@@ -72,6 +72,7 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
     let Some((version, network)) = network_layer(packet)? else {
         return Ok(None);
     };
+    let network = packet.opaque_offset(network);
     let transport = match version {
         IpVersion::V4 => ipv4(packet, network)?,
         IpVersion::V6 => ipv6(packet, network)?,
@@ -79,50 +80,46 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
     let Some((protocol, transport, length)) = transport else {
         return Ok(None);
     };
-    let mut segment = Segment {
-        protocol,
-        version,
-        network,
-        transport,
-        source_port: NO_PORT,
-        destination_port: NO_PORT,
-        flags: TcpFlags(0),
-        sequence: 0,
-        acknowledgment: 0,
-        bytes: bytes(packet, network, length)?,
-    };
-    match protocol {
-        Protocol::Tcp => {
+    let (source_port, destination_port, flags, sequence, acknowledgment) =
+        if protocol == Protocol::TCP {
             let tcp = packet.header::<Tcp>(transport)?;
-            segment.source_port = Port::from_wire(tcp.source_port);
-            segment.destination_port = Port::from_wire(tcp.destination_port);
-            segment.flags = TcpFlags(tcp.flags);
-            segment.sequence = u32::from_be_bytes(tcp.sequence);
-            segment.acknowledgment = u32::from_be_bytes(tcp.acknowledgment);
-        }
-        Protocol::Udp => {
+            (
+                tcp.source_port,
+                tcp.destination_port,
+                tcp.flags,
+                u32::from_be_bytes(tcp.sequence),
+                u32::from_be_bytes(tcp.acknowledgment),
+            )
+        } else {
             let udp = packet.header::<Udp>(transport)?;
-            segment.source_port = Port::from_wire(udp.source_port);
-            segment.destination_port = Port::from_wire(udp.destination_port);
-        }
-    }
-    Ok(Some(segment))
+            (udp.source_port, udp.destination_port, 0, 0, 0)
+        };
+    // One state for the verifier from here on, instead of one for each way through the headers.
+    Ok(Some(Segment {
+        protocol: Protocol::from_number(packet.opaque(protocol.number())),
+        is_ipv6: packet.opaque(u32::from(version == IpVersion::V6)) != 0,
+        network,
+        transport: packet.opaque_offset(transport),
+        source_port: Port::from_wire(source_port),
+        destination_port: Port::from_wire(destination_port),
+        flags: TcpFlags(packet.opaque(u32::from(flags))),
+        sequence: packet.opaque(sequence),
+        acknowledgment: packet.opaque(acknowledgment),
+        bytes: packet.opaque(bytes(packet, network, length)?),
+    }))
 }
 
 /// Source and destination address of a parsed segment; apart from [`parse`] because most packets
 /// never need them.
 #[inline(always)]
 pub fn addresses<P: Packet>(packet: &P, segment: &Segment) -> Result<(Address, Address), Skip> {
-    Ok(match segment.version {
-        IpVersion::V4 => {
-            let ip = packet.header::<Ipv4>(segment.network)?;
-            (Address::ipv4(ip.source), Address::ipv4(ip.destination))
-        }
-        IpVersion::V6 => {
-            let ip = packet.header::<Ipv6>(segment.network)?;
-            (Address::ipv6(ip.source), Address::ipv6(ip.destination))
-        }
-    })
+    if segment.is_ipv6 {
+        let ip = packet.header::<Ipv6>(segment.network)?;
+        Ok((Address::ipv6(ip.source), Address::ipv6(ip.destination)))
+    } else {
+        let ip = packet.header::<Ipv4>(segment.network)?;
+        Ok((Address::ipv4(ip.source), Address::ipv4(ip.destination)))
+    }
 }
 
 #[inline(always)]
@@ -207,8 +204,8 @@ fn ipv6<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip>
 #[inline(always)]
 fn transport_protocol(number: u8) -> Option<Protocol> {
     match number {
-        ipproto::TCP => Some(Protocol::Tcp),
-        ipproto::UDP => Some(Protocol::Udp),
+        ipproto::TCP => Some(Protocol::TCP),
+        ipproto::UDP => Some(Protocol::UDP),
         _ => None,
     }
 }

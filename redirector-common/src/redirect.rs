@@ -49,7 +49,7 @@ fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) ->
         return Ok(None);
     };
     let is_source = entry.flags & PORT_SOURCE != 0;
-    let begins = segment.flags.is_opening() || segment.protocol == Protocol::Udp;
+    let begins = segment.flags.is_opening() || segment.protocol == Protocol::UDP;
     if !is_source && (entry.flags & PORT_TARGET == 0 || !begins) {
         return Ok(None);
     }
@@ -58,28 +58,27 @@ fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) ->
     }
     let mut key = track::key(packet, state, segment, Direction::Ingress)?;
     if !is_source {
-        return direct(state, segment, &key);
+        return direct(state, &key);
     }
-    let rule = rule_for(state, segment, &key, entry);
-    key.local_port = rule.target;
+    let rule = rule_for(state, &key, entry);
     if segment.flags.is_opening() {
-        return open(state, segment, &key, &rule);
+        return open(state, &mut key, &rule);
     }
-    if let Some(known) = track::known(state, segment, &key) {
+    let from = key.local_port;
+    key.local_port = rule.target;
+    if let Some(known) = track::known(state, segment.acknowledgment, &key, from) {
         return Ok(Some(known));
     }
-    // A flow keeps the target it began with, so earlier targets are asked for it too.
-    for target in rule.retired {
-        if target != NO_PORT {
-            key.local_port = target;
-            if let Some(known) = track::known(state, segment, &key) {
-                return Ok(Some(known));
-            }
-        }
+    key.local_port = from;
+    if rule.retired[0] != NO_PORT
+        && let Some(known) = known_earlier(state, segment.acknowledgment, &mut key, &rule)
+    {
+        return Ok(Some(known));
     }
-    match segment.protocol {
-        Protocol::Tcp => resume(state, segment, &mut key, &rule),
-        Protocol::Udp => begin_udp(state, segment, &mut key, &rule),
+    if segment.protocol == Protocol::TCP {
+        resume(state, &mut key, &rule)
+    } else {
+        begin_udp(state, &mut key, &rule)
     }
 }
 
@@ -90,7 +89,7 @@ fn egress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> 
     };
     let is_target = entry.flags & PORT_TARGET != 0;
     let is_source = entry.flags & PORT_SOURCE != 0;
-    let may_be_outgoing = is_source && segment.protocol == Protocol::Udp;
+    let may_be_outgoing = is_source && segment.protocol == Protocol::UDP;
     if !is_target && !may_be_outgoing {
         return Ok(None);
     }
@@ -109,12 +108,12 @@ fn egress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> 
 
 /// The most specific rule wins: address and interface, then address, then interface, then neither.
 #[inline(always)]
-fn rule_for<S: State>(state: &S, segment: &Segment, key: &FlowKey, entry: PortEntry) -> Rule {
+fn rule_for<S: State>(state: &S, key: &FlowKey, entry: PortEntry) -> Rule {
     let mut rule_key = RuleKey {
         address: key.local,
         ifindex: state.ifindex(),
-        port: segment.destination_port,
-        protocol: segment.protocol as u8,
+        port: key.local_port,
+        protocol: key.protocol.number() as u8,
         slot: 0,
     };
     if entry.flags & PORT_SCOPED != 0 {
@@ -145,15 +144,18 @@ fn rule_for<S: State>(state: &S, segment: &Segment, key: &FlowKey, entry: PortEn
     }
 }
 
+// What follows runs once a connection or less, so it is kept out of the path of every packet. The
+// key that these functions take has the wire port in it.
+
 /// The first packet of something straight to a target port: what went through a wire port with the
 /// same client port is over, and the replies keep this port.
-#[inline(always)]
-fn direct<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Decision {
+#[inline(never)]
+fn direct<S: State>(state: &mut S, key: &FlowKey) -> Decision {
     if state.flow(Table::Answered, key).is_none() && state.flow(Table::Pending, key).is_none() {
         return Ok(None);
     }
-    if segment.protocol == Protocol::Tcp
-        && let Peer::Connected { .. } = state.peer(segment.version, key)
+    if key.protocol == Protocol::TCP
+        && let Peer::Connected { .. } = state.peer(key)
     {
         state.report_collision(key);
         return Err(Skip::Collision);
@@ -164,16 +166,17 @@ fn direct<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Decision
 }
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one.
-#[inline(always)]
-fn open<S: State>(state: &mut S, segment: &Segment, key: &FlowKey, rule: &Rule) -> Decision {
+#[inline(never)]
+fn open<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
     if rule.target == NO_PORT {
         return Ok(None);
     }
-    if !state.is_local(segment.version, key) {
+    if !state.is_local(key) {
         return Err(Skip::NotLocal);
     }
-    let from = segment.destination_port;
-    if let Peer::Connected { origin } = state.peer(segment.version, key) {
+    let from = key.local_port;
+    key.local_port = rule.target;
+    if let Peer::Connected { origin } = state.peer(key) {
         if !track::is_ours(state, key, origin, from) {
             // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
             state.report_collision(key);
@@ -183,30 +186,45 @@ fn open<S: State>(state: &mut S, segment: &Segment, key: &FlowKey, rule: &Rule) 
         track::forget(state, Table::Answered, key);
         track::begin(state, key, from, rule.number, true);
     }
-    Ok(Some(Translation {
-        port: key.local_port,
-        rule: rule.number,
-    }))
+    Ok(Some(translation(rule)))
+}
+
+/// A flow keeps the target it began with, so earlier targets are asked for it too.
+#[inline(never)]
+fn known_earlier<S: State>(
+    state: &mut S,
+    acknowledgment: u32,
+    key: &mut FlowKey,
+    rule: &Rule,
+) -> Option<Translation> {
+    let from = key.local_port;
+    for target in rule.retired {
+        key.local_port = target;
+        if target != NO_PORT
+            && let Some(known) = track::known(state, acknowledgment, key, from)
+        {
+            return Some(known);
+        }
+    }
+    key.local_port = from;
+    None
 }
 
 /// TCP past its SYN, of a flow that no table knows: evicted, from before the load, or not ours.
-#[inline(always)]
-fn resume<S: State>(state: &mut S, segment: &Segment, key: &mut FlowKey, rule: &Rule) -> Decision {
-    if !state.is_local(segment.version, key) {
+#[inline(never)]
+fn resume<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
+    if !state.is_local(key) {
         return Err(Skip::NotLocal);
     }
-    let from = segment.destination_port;
-    key.local_port = from;
-    if state.peer(segment.version, key) != Peer::None {
+    if state.peer(key) != Peer::None {
         return Err(Skip::Established);
     }
+    let from = key.local_port;
     let mut target = rule.target;
     for retired in rule.retired {
-        if retired != NO_PORT {
-            key.local_port = retired;
-            if state.peer(segment.version, key) != Peer::None {
-                target = retired;
-            }
+        key.local_port = retired;
+        if retired != NO_PORT && state.peer(key) != Peer::None {
+            target = retired;
         }
     }
     if target == NO_PORT {
@@ -220,29 +238,29 @@ fn resume<S: State>(state: &mut S, segment: &Segment, key: &mut FlowKey, rule: &
     }))
 }
 
-#[inline(always)]
-fn begin_udp<S: State>(
-    state: &mut S,
-    segment: &Segment,
-    key: &mut FlowKey,
-    rule: &Rule,
-) -> Decision {
+#[inline(never)]
+fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
     if rule.target == NO_PORT {
         return Ok(None);
     }
-    key.local_port = segment.destination_port;
     if track::is_outgoing(state, key) {
         return Err(Skip::Outgoing);
     }
-    if !state.is_local(segment.version, key) {
+    if !state.is_local(key) {
         return Err(Skip::NotLocal);
     }
+    let from = key.local_port;
     key.local_port = rule.target;
-    track::begin(state, key, segment.destination_port, rule.number, true);
-    Ok(Some(Translation {
+    track::begin(state, key, from, rule.number, true);
+    Ok(Some(translation(rule)))
+}
+
+#[inline(always)]
+fn translation(rule: &Rule) -> Translation {
+    Translation {
         port: rule.target,
         rule: rule.number,
-    }))
+    }
 }
 
 #[inline(always)]
@@ -256,9 +274,10 @@ fn rewrite<P: Packet>(
         Direction::Ingress => (segment.destination_port, 2),
         Direction::Egress => (segment.source_port, 0),
     };
-    let (checksum, zero_is_none) = match segment.protocol {
-        Protocol::Tcp => (core::mem::offset_of!(Tcp, checksum), false),
-        Protocol::Udp => (core::mem::offset_of!(Udp, checksum), true),
+    let (checksum, zero_is_none) = if segment.protocol == Protocol::TCP {
+        (core::mem::offset_of!(Tcp, checksum), false)
+    } else {
+        (core::mem::offset_of!(Udp, checksum), true)
     };
     packet.replace_u16(
         segment.transport + offset,

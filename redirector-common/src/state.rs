@@ -1,5 +1,5 @@
 use crate::{
-    Direction, IpVersion, Segment, Skip,
+    Direction, Skip,
     abi::{Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
 };
 
@@ -43,14 +43,14 @@ pub trait State {
     /// What the socket that sends this packet remembers.
     fn socket_flow(&self) -> Option<SocketFlow>;
 
-    /// Makes the connected socket that sends this segment remember `flow` for as long as it lives.
-    fn remember_on_socket(&mut self, segment: &Segment, flow: SocketFlow);
+    /// Makes the connected socket that sends this packet remember `flow` for as long as it lives.
+    fn remember_on_socket(&mut self, key: &FlowKey, flow: SocketFlow);
 
     /// The TCP socket of the key's tuple.
-    fn peer(&self, version: IpVersion, key: &FlowKey) -> Peer;
+    fn peer(&self, key: &FlowKey) -> Peer;
 
     /// Whether the key's local address is one of this host, as routing sees it.
-    fn is_local(&self, version: IpVersion, key: &FlowKey) -> bool;
+    fn is_local(&self, key: &FlowKey) -> bool;
 
     /// `CLOCK_MONOTONIC_COARSE`, nanoseconds.
     fn now(&self) -> u64;

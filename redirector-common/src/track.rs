@@ -12,6 +12,7 @@ const SOCKET_AFTER: u64 = 1_000_000_000;
 
 /// What a packet is rewritten to, and for which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(8))]
 pub struct Translation {
     pub port: Port,
     pub rule: u32,
@@ -50,27 +51,31 @@ pub fn key<P: Packet, S: State>(
         } else {
             0
         },
-        protocol: segment.protocol as u32,
+        protocol: segment.protocol,
         reserved: 0,
     })
 }
 
-/// The translation of a flow that has been seen before, for a packet from its client. The key's
-/// local port is the target.
+/// The translation of a flow from wire port `from` that has been seen before, for a packet from its
+/// client. The key's local port is the target.
 #[inline(always)]
-pub fn known<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Option<Translation> {
+pub fn known<S: State>(
+    state: &mut S,
+    acknowledgment: u32,
+    key: &FlowKey,
+    from: Port,
+) -> Option<Translation> {
     let flow = match state.flow(Table::Answered, key) {
         Some(flow) => flow,
         None => {
             let flow = state.flow(Table::Pending, key)?;
-            let proven = flow.expected == segment.acknowledgment;
-            if flow.flags & FLOW_SYN_ACK != 0 && proven {
+            if flow.flags & FLOW_SYN_ACK != 0 && flow.expected == acknowledgment {
                 settle(state, key, flow);
             }
             flow
         }
     };
-    (flow.from == segment.destination_port).then_some(Translation {
+    (flow.from == from).then_some(Translation {
         port: key.local_port,
         rule: flow.rule,
     })
@@ -118,7 +123,7 @@ pub fn is_outgoing<S: State>(state: &S, key: &FlowKey) -> bool {
 /// What the application's packet goes back to, if its connection was redirected.
 #[inline(always)]
 pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Option<Translation> {
-    let is_tcp = segment.protocol == Protocol::Tcp;
+    let is_tcp = segment.protocol == Protocol::TCP;
     if is_tcp && let Some(flow) = state.socket_flow() {
         return Some(Translation {
             port: flow.from,
@@ -146,7 +151,7 @@ pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Opti
             from: flow.from,
             reserved: 0,
         };
-        state.remember_on_socket(segment, origin);
+        state.remember_on_socket(key, origin);
     }
     Some(Translation {
         port: flow.from,

@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::warn;
 use redirector_common::{
-    Direction, IpVersion, Peer, Segment, Skip, State, Table,
+    Direction, Peer, Skip, State, Table,
     abi::{Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index},
 };
 
@@ -79,6 +79,10 @@ impl<'a> Kernel<'a> {
     }
 }
 
+/// The verifier wants the stack accessed aligned, and LLVM zeroes 8 bytes at a time.
+#[repr(align(8))]
+struct Aligned<T>(T);
+
 impl State for Kernel<'_> {
     #[inline(always)]
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry> {
@@ -141,7 +145,7 @@ impl State for Kernel<'_> {
     }
 
     #[inline(always)]
-    fn remember_on_socket(&mut self, segment: &Segment, mut flow: SocketFlow) {
+    fn remember_on_socket(&mut self, key: &FlowKey, mut flow: SocketFlow) {
         let socket = self.socket();
         if socket.is_null() {
             return;
@@ -150,85 +154,29 @@ impl State for Kernel<'_> {
         let (state, local, remote) =
             unsafe { ((*socket).state, (*socket).src_port, (*socket).dst_port) };
         // A RST or an ACK in TIME_WAIT is sent through a socket that belongs to the CPU.
-        let sends_it = local == u32::from(segment.source_port.get())
-            && remote == segment.destination_port.to_be();
+        let sends_it =
+            local == u32::from(key.local_port.get()) && remote == key.remote_port.to_be();
         if sends_it && is_connected(state) {
             Self::socket_storage(socket, Some(&mut flow));
         }
     }
 
     #[inline(always)]
-    fn peer(&self, version: IpVersion, key: &FlowKey) -> Peer {
-        // SAFETY: all zeros is a valid value of the union.
-        let mut tuple: bpf_sock_tuple = unsafe { core::mem::zeroed() };
-        let sport = key.remote_port.to_be();
-        let dport = key.local_port.to_be();
-        let size = match version {
-            IpVersion::V4 => {
-                // SAFETY: every bit pattern is valid in either arm of the union.
-                let ipv4 = unsafe { &mut tuple.__bindgen_anon_1.ipv4 };
-                ipv4.saddr = key.remote.ipv4_to_be();
-                ipv4.daddr = key.local.ipv4_to_be();
-                ipv4.sport = sport;
-                ipv4.dport = dport;
-                size_of_val(ipv4)
-            }
-            IpVersion::V6 => {
-                // SAFETY: every bit pattern is valid in either arm of the union.
-                let ipv6 = unsafe { &mut tuple.__bindgen_anon_1.ipv6 };
-                ipv6.saddr = key.remote.to_be();
-                ipv6.daddr = key.local.to_be();
-                ipv6.sport = sport;
-                ipv6.dport = dport;
-                size_of_val(ipv6)
-            }
-        };
-        // SAFETY: the tuple is initialised for `size` bytes; the reference is released below.
-        let socket = unsafe {
-            bpf_skc_lookup_tcp(
-                self.skb().cast(),
-                &mut tuple,
-                size as u32,
-                BPF_F_CURRENT_NETNS,
-                0,
-            )
-        };
-        if socket.is_null() {
-            return Peer::None;
-        }
-        // SAFETY: not null and referenced.
-        let peer = match unsafe { (*socket).state } {
-            tcp::LISTEN => Peer::None,
-            tcp::TIME_WAIT | tcp::NEW_SYN_RECV => Peer::Mini,
-            _ => Peer::Connected {
-                origin: Self::socket_storage(socket, None),
+    fn peer(&self, key: &FlowKey) -> Peer {
+        let mut origin = SocketFlow::default();
+        match find_peer(self.ctx, key, &mut origin) {
+            FOUND_NONE => Peer::None,
+            FOUND_MINI => Peer::Mini,
+            FOUND_ORIGIN => Peer::Connected {
+                origin: Some(origin),
             },
-        };
-        // SAFETY: gives back the reference of the lookup.
-        unsafe { bpf_sk_release(socket.cast()) };
-        peer
+            _ => Peer::Connected { origin: None },
+        }
     }
 
     #[inline(always)]
-    fn is_local(&self, version: IpVersion, key: &FlowKey) -> bool {
-        // SAFETY: all zeros is a valid request.
-        let mut request: FibLookup = unsafe { core::mem::zeroed() };
-        request.ifindex = self.ifindex();
-        match version {
-            IpVersion::V4 => {
-                request.family = AF_INET;
-                request.__bindgen_anon_3.ipv4_src = key.remote.ipv4_to_be();
-                request.__bindgen_anon_4.ipv4_dst = key.local.ipv4_to_be();
-            }
-            IpVersion::V6 => {
-                request.family = AF_INET6;
-                request.__bindgen_anon_3.ipv6_src = key.remote.to_be();
-                request.__bindgen_anon_4.ipv6_dst = key.local.to_be();
-            }
-        }
-        let size = size_of::<FibLookup>() as i32;
-        // SAFETY: the request is initialised and `size` bytes long.
-        let answer = unsafe { bpf_fib_lookup(self.skb().cast(), &mut request, size, 0) } as u32;
+    fn is_local(&self, key: &FlowKey) -> bool {
+        let answer = route(self.ctx, key);
         // Not forwarded because it is ours, or because this host forwards nothing.
         answer == BPF_FIB_LKUP_RET_NOT_FWDED || answer == BPF_FIB_LKUP_RET_FWD_DISABLED
     }
@@ -284,6 +232,82 @@ impl State for Kernel<'_> {
             key.local_port.get()
         );
     }
+}
+
+const FOUND_NONE: u32 = 0;
+const FOUND_MINI: u32 = 1;
+const FOUND_CONNECTED: u32 = 2;
+/// And `origin` says what the socket remembers.
+const FOUND_ORIGIN: u32 = 3;
+
+/// Looks for the TCP socket of a tuple. A function of its own, whose stack is gone when it returns;
+/// a BPF function returns one register.
+#[inline(never)]
+fn find_peer(ctx: &TcContext, key: &FlowKey, origin: &mut SocketFlow) -> u32 {
+    // SAFETY: all zeros is a valid value of the union.
+    let mut tuple = Aligned::<bpf_sock_tuple>(unsafe { core::mem::zeroed() });
+    let sport = key.remote_port.to_be();
+    let dport = key.local_port.to_be();
+    let size = if key.local.is_ipv4() {
+        // SAFETY: every bit pattern is valid in either arm of the union.
+        let ipv4 = unsafe { &mut tuple.0.__bindgen_anon_1.ipv4 };
+        ipv4.saddr = key.remote.ipv4_to_be();
+        ipv4.daddr = key.local.ipv4_to_be();
+        ipv4.sport = sport;
+        ipv4.dport = dport;
+        size_of_val(ipv4)
+    } else {
+        // SAFETY: every bit pattern is valid in either arm of the union.
+        let ipv6 = unsafe { &mut tuple.0.__bindgen_anon_1.ipv6 };
+        ipv6.saddr = key.remote.to_be();
+        ipv6.daddr = key.local.to_be();
+        ipv6.sport = sport;
+        ipv6.dport = dport;
+        size_of_val(ipv6)
+    };
+    let skb = ctx.skb.skb.cast();
+    // SAFETY: the tuple is initialised for `size` bytes; the reference is released below.
+    let socket =
+        unsafe { bpf_skc_lookup_tcp(skb, &mut tuple.0, size as u32, BPF_F_CURRENT_NETNS, 0) };
+    if socket.is_null() {
+        return FOUND_NONE;
+    }
+    // SAFETY: not null and referenced.
+    let found = match unsafe { (*socket).state } {
+        tcp::LISTEN => FOUND_NONE,
+        tcp::TIME_WAIT | tcp::NEW_SYN_RECV => FOUND_MINI,
+        _ => match Kernel::socket_storage(socket, None) {
+            Some(stored) => {
+                *origin = stored;
+                FOUND_ORIGIN
+            }
+            None => FOUND_CONNECTED,
+        },
+    };
+    // SAFETY: gives back the reference of the lookup.
+    unsafe { bpf_sk_release(socket.cast()) };
+    found
+}
+
+/// What routing would do with a packet to the key's local address (`BPF_FIB_LKUP_RET_*`).
+#[inline(never)]
+fn route(ctx: &TcContext, key: &FlowKey) -> u32 {
+    // SAFETY: all zeros is a valid request.
+    let mut request = Aligned::<FibLookup>(unsafe { core::mem::zeroed() });
+    // SAFETY: the kernel's context lives as long as the program runs.
+    request.0.ifindex = unsafe { (*ctx.skb.skb).ifindex };
+    if key.local.is_ipv4() {
+        request.0.family = AF_INET;
+        request.0.__bindgen_anon_3.ipv4_src = key.remote.ipv4_to_be();
+        request.0.__bindgen_anon_4.ipv4_dst = key.local.ipv4_to_be();
+    } else {
+        request.0.family = AF_INET6;
+        request.0.__bindgen_anon_3.ipv6_src = key.remote.to_be();
+        request.0.__bindgen_anon_4.ipv6_dst = key.local.to_be();
+    }
+    let size = size_of::<FibLookup>() as i32;
+    // SAFETY: the request is initialised and `size` bytes long.
+    unsafe { bpf_fib_lookup(ctx.skb.skb.cast(), &mut request.0, size, 0) as u32 }
 }
 
 #[inline(always)]

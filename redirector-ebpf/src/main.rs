@@ -2,6 +2,7 @@
 //! Everything that BPF needs `unsafe` for is here, and nothing is decided here.
 #![no_std]
 #![no_main]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![expect(unsafe_code, reason = "helpers, maps and packet pointers need it")]
 
 mod kernel;

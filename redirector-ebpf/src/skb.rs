@@ -78,6 +78,27 @@ impl Packet for SkbPacket<'_> {
     }
 
     #[inline(always)]
+    fn opaque(&self, value: u32) -> u32 {
+        #[cfg_attr(
+            not(target_arch = "bpf"),
+            expect(unused_mut, reason = "lints on the host")
+        )]
+        let mut value = u64::from(value);
+        #[cfg(target_arch = "bpf")]
+        // SAFETY: registers only. To the verifier a length is any number, and a number that any
+        // number was added to and taken from is any number too.
+        unsafe {
+            core::arch::asm!(
+                "{value} += {any}",
+                "{value} -= {any}",
+                value = inout(reg) value,
+                any = in(reg) u64::from(self.ctx.len()),
+            );
+        }
+        value as u32
+    }
+
+    #[inline(always)]
     fn replace_u16(
         &mut self,
         offset: usize,

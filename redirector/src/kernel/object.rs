@@ -69,7 +69,10 @@ fn refused(name: &str, error: &ProgramError) -> Error {
             verifier_log,
         } => {
             let log = verifier_log.to_string();
-                        let verdict = log
+            if std::env::var("VLOG").is_ok() {
+                eprintln!("{log}");
+            }
+            let verdict = log
                 .lines()
                 .rev()
                 .find(|line| !STATISTICS.iter().any(|start| line.starts_with(start)))

@@ -116,8 +116,8 @@ impl Table {
             };
             let entry = active.entry(rule.number).or_insert_with(|| Rule {
                 protocol: match protocol_of(key) {
-                    abi::Protocol::Tcp => Protocol::Tcp,
-                    abi::Protocol::Udp => Protocol::Udp,
+                    abi::Protocol::UDP => Protocol::Udp,
+                    _ => Protocol::Tcp,
                 },
                 address: address_of(key.address),
                 from,
@@ -144,9 +144,10 @@ fn keys(rule: &Rule) -> Vec<RuleKey> {
         ifindex: 0,
         port: abi::Port::new(rule.from.get()),
         protocol: match rule.protocol {
-            Protocol::Tcp => abi::Protocol::Tcp,
-            Protocol::Udp => abi::Protocol::Udp,
-        } as u8,
+            Protocol::Tcp => abi::Protocol::TCP,
+            Protocol::Udp => abi::Protocol::UDP,
+        }
+        .number() as u8,
         slot: 0,
     };
     if rule.interfaces.is_empty() {
@@ -183,11 +184,7 @@ fn retarget(rule: abi::Rule, target: abi::Port) -> abi::Rule {
 }
 
 fn protocol_of(key: &RuleKey) -> abi::Protocol {
-    if key.protocol == abi::Protocol::Udp as u8 {
-        abi::Protocol::Udp
-    } else {
-        abi::Protocol::Tcp
-    }
+    abi::Protocol::from_number(u32::from(key.protocol))
 }
 
 fn address(address: IpAddr) -> abi::Address {

@@ -53,7 +53,7 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
         .into_iter()
         .filter(|(_, (flow, _))| flow.from != NO_PORT)
         .map(|(key, (flow, table))| TrackedFlow {
-            protocol: if key.protocol == abi::Protocol::Udp as u32 {
+            protocol: if key.protocol == abi::Protocol::UDP {
                 Protocol::Udp
             } else {
                 Protocol::Tcp
