@@ -34,6 +34,12 @@ impl Port {
         Self(u16::from_ne_bytes(bytes))
     }
 
+    /// From the kernel's structures.
+    #[inline(always)]
+    pub const fn from_be(port: u16) -> Self {
+        Self(port)
+    }
+
     #[inline(always)]
     pub const fn to_wire(self) -> [u8; 2] {
         self.0.to_ne_bytes()
@@ -154,7 +160,7 @@ pub const PORT_SOURCE: u16 = 1;
 pub const PORT_TARGET: u16 = 1 << 1;
 /// `RULES` has rules for single addresses or interfaces.
 pub const PORT_SCOPED: u16 = 1 << 2;
-/// `RULES` has earlier targets of the rule for any address and interface.
+/// `RULES` has earlier targets of some rule.
 pub const PORT_RETIRED: u16 = 1 << 3;
 
 /// Key of the `RULES` map.

@@ -36,6 +36,11 @@ pub trait Packet {
     /// The header at `offset` bytes, or [`Skip::Malformed`] where the packet ends before it does.
     fn header<T: Pod>(&self, offset: usize) -> Result<&T, Skip>;
 
+    /// Makes headers readable that lie in paged data. False where nothing more can be had.
+    fn pull_headers(&mut self) -> bool {
+        false
+    }
+
     /// `value`, of which the BPF verifier then knows nothing: it walks the rest of the program once,
     /// instead of once for every way that led here.
     fn opaque(&self, value: u32) -> u32 {

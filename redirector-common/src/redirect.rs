@@ -2,7 +2,7 @@ use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
         ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port,
-        PortEntry, Protocol, Rule, RuleKey,
+        PortEntry, Protocol, RuleKey,
     },
     headers::{Tcp, Udp},
     parse,
@@ -26,7 +26,12 @@ pub fn redirect<P: Packet, S: State>(
     state: &mut S,
     direction: Direction,
 ) -> Result<Verdict, Skip> {
-    let Some(segment) = parse(packet)? else {
+    let parsed = match parse(packet) {
+        // Headers in paged data look like ones that end early, until they are pulled.
+        Err(Skip::Malformed) if packet.pull_headers() => parse(packet),
+        parsed => parsed,
+    };
+    let Some(segment) = parsed? else {
         return Ok(Verdict::Unrelated);
     };
     let translation = match direction {
@@ -60,25 +65,26 @@ fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) ->
     if !is_source {
         return direct(state, &key);
     }
-    let rule = rule_for(state, &key, entry);
-    if segment.flags.is_opening() {
-        return open(state, &mut key, &rule);
-    }
     let from = key.local_port;
-    key.local_port = rule.target;
+    let Translation { port, rule } = rule_for(packet, state, &key, entry);
+    if segment.flags.is_opening() {
+        return open(state, &mut key, port, rule);
+    }
+    key.local_port = port;
     if let Some(known) = track::known(state, segment.acknowledgment, &key, from) {
         return Ok(Some(known));
     }
     key.local_port = from;
-    if rule.retired[0] != NO_PORT
-        && let Some(known) = known_earlier(state, segment.acknowledgment, &mut key, &rule)
-    {
-        return Ok(Some(known));
+    if entry.flags & PORT_RETIRED != 0 {
+        let port = earlier_target(state, &mut key, segment.acknowledgment);
+        if port != NO_PORT {
+            return Ok(Some(Translation { port, rule }));
+        }
     }
     if segment.protocol == Protocol::TCP {
-        resume(state, &mut key, &rule)
+        resume(state, &mut key, port, rule)
     } else {
-        begin_udp(state, &mut key, &rule)
+        begin_udp(state, &mut key, port, rule)
     }
 }
 
@@ -106,41 +112,44 @@ fn egress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> 
     Err(Skip::Direct)
 }
 
+/// The target and number of the rule for a wire port; no target where it was removed.
+#[inline(always)]
+fn rule_for<P: Packet, S: State>(
+    packet: &P,
+    state: &S,
+    key: &FlowKey,
+    entry: PortEntry,
+) -> Translation {
+    let mut port = entry.target;
+    let mut number = entry.rule;
+    if entry.flags & PORT_SCOPED != 0 {
+        for scope in 0..SCOPES {
+            if let Some(rule) = state.rule(&rule_key(state, key, scope))
+                && rule.target != NO_PORT
+            {
+                port = rule.target;
+                number = rule.number;
+                break;
+            }
+        }
+    }
+    Translation {
+        port: Port::from_be(packet.opaque(u32::from(port.to_be())) as u16),
+        rule: packet.opaque(number),
+    }
+}
+
+const SCOPES: u32 = 4;
+
 /// The most specific rule wins: address and interface, then address, then interface, then neither.
 #[inline(always)]
-fn rule_for<S: State>(state: &S, key: &FlowKey, entry: PortEntry) -> Rule {
-    let mut rule_key = RuleKey {
-        address: key.local,
-        ifindex: state.ifindex(),
+fn rule_key<S: State>(state: &S, key: &FlowKey, scope: u32) -> RuleKey {
+    RuleKey {
+        address: if scope < 2 { key.local } else { ANY_ADDRESS },
+        ifindex: if scope & 1 == 0 { state.ifindex() } else { 0 },
         port: key.local_port,
         protocol: key.protocol.number() as u8,
         slot: 0,
-    };
-    if entry.flags & PORT_SCOPED != 0 {
-        if let Some(rule) = state.rule(&rule_key) {
-            return rule;
-        }
-        rule_key.ifindex = 0;
-        if let Some(rule) = state.rule(&rule_key) {
-            return rule;
-        }
-        rule_key.address = ANY_ADDRESS;
-        rule_key.ifindex = state.ifindex();
-        if let Some(rule) = state.rule(&rule_key) {
-            return rule;
-        }
-    }
-    if entry.flags & PORT_RETIRED != 0 {
-        rule_key.address = ANY_ADDRESS;
-        rule_key.ifindex = 0;
-        if let Some(rule) = state.rule(&rule_key) {
-            return rule;
-        }
-    }
-    Rule {
-        target: entry.target,
-        number: entry.rule,
-        ..Rule::default()
     }
 }
 
@@ -167,15 +176,15 @@ fn direct<S: State>(state: &mut S, key: &FlowKey) -> Decision {
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one.
 #[inline(never)]
-fn open<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
-    if rule.target == NO_PORT {
+fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
+    if target == NO_PORT {
         return Ok(None);
     }
     if !state.is_local(key) {
         return Err(Skip::NotLocal);
     }
     let from = key.local_port;
-    key.local_port = rule.target;
+    key.local_port = target;
     if let Peer::Connected { origin } = state.peer(key) {
         if !track::is_ours(state, key, origin, from) {
             // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
@@ -184,35 +193,45 @@ fn open<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
         }
     } else {
         track::forget(state, Table::Answered, key);
-        track::begin(state, key, from, rule.number, true);
+        track::begin(state, key, from, rule, true);
     }
-    Ok(Some(translation(rule)))
+    Ok(Some(Translation { port: target, rule }))
 }
 
-/// A flow keeps the target it began with, so earlier targets are asked for it too.
+/// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
+/// [`NO_PORT`] where none does.
 #[inline(never)]
-fn known_earlier<S: State>(
-    state: &mut S,
-    acknowledgment: u32,
-    key: &mut FlowKey,
-    rule: &Rule,
-) -> Option<Translation> {
+fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Port {
     let from = key.local_port;
-    for target in rule.retired {
-        key.local_port = target;
-        if target != NO_PORT
-            && let Some(known) = track::known(state, acknowledgment, key, from)
-        {
-            return Some(known);
+    for scope in 0..SCOPES {
+        key.local_port = from;
+        let Some(rule) = state.rule(&rule_key(state, key, scope)) else {
+            continue;
+        };
+        for target in rule.retired {
+            if target == NO_PORT {
+                break;
+            }
+            key.local_port = target;
+            if track::known(state, acknowledgment, key, from).is_some() {
+                return target;
+            }
+            if key.protocol == Protocol::TCP && state.peer(key) != Peer::None {
+                track::begin(state, key, from, rule.number, false);
+                return target;
+            }
         }
     }
     key.local_port = from;
-    None
+    NO_PORT
 }
 
 /// TCP past its SYN, of a flow that no table knows: evicted, from before the load, or not ours.
 #[inline(never)]
-fn resume<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
+fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
+    if target == NO_PORT {
+        return Ok(None);
+    }
     if !state.is_local(key) {
         return Err(Skip::NotLocal);
     }
@@ -220,27 +239,15 @@ fn resume<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
         return Err(Skip::Established);
     }
     let from = key.local_port;
-    let mut target = rule.target;
-    for retired in rule.retired {
-        key.local_port = retired;
-        if retired != NO_PORT && state.peer(key) != Peer::None {
-            target = retired;
-        }
-    }
-    if target == NO_PORT {
-        return Ok(None);
-    }
     key.local_port = target;
-    track::begin(state, key, from, rule.number, false);
-    Ok(Some(Translation {
-        port: target,
-        rule: rule.number,
-    }))
+    track::begin(state, key, from, rule, false);
+    Ok(Some(Translation { port: target, rule }))
 }
 
+/// A datagram of a flow that no table knows.
 #[inline(never)]
-fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decision {
-    if rule.target == NO_PORT {
+fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
+    if target == NO_PORT {
         return Ok(None);
     }
     if track::is_outgoing(state, key) {
@@ -250,17 +257,9 @@ fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, rule: &Rule) -> Decisio
         return Err(Skip::NotLocal);
     }
     let from = key.local_port;
-    key.local_port = rule.target;
-    track::begin(state, key, from, rule.number, true);
-    Ok(Some(translation(rule)))
-}
-
-#[inline(always)]
-fn translation(rule: &Rule) -> Translation {
-    Translation {
-        port: rule.target,
-        rule: rule.number,
-    }
+    key.local_port = target;
+    track::begin(state, key, from, rule, true);
+    Ok(Some(Translation { port: target, rule }))
 }
 
 #[inline(always)]

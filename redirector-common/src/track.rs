@@ -46,11 +46,11 @@ pub fn key<P: Packet, S: State>(
         local,
         remote_port,
         local_port,
-        scope: if remote.is_link_local() {
+        scope: packet.opaque(if remote.is_link_local() {
             state.ifindex()
         } else {
             0
-        },
+        }),
         protocol: segment.protocol,
         reserved: 0,
     })

@@ -10,7 +10,7 @@ mod maps;
 mod skb;
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
-use redirector_common::{Direction, LinkLayer, Skip, State, redirect};
+use redirector_common::{Direction, LinkLayer, State, redirect};
 
 use crate::{kernel::Kernel, skb::SkbPacket};
 
@@ -39,16 +39,8 @@ pub fn egress_l3(ctx: TcContext) -> i32 {
 fn run(ctx: &TcContext, link_layer: LinkLayer, direction: Direction) -> i32 {
     let mut packet = SkbPacket::new(ctx, link_layer);
     let mut state = Kernel::new(ctx);
-    loop {
-        match redirect(&mut packet, &mut state, direction) {
-            Ok(_) => break,
-            // Headers in paged data look like ones that end early, until they are pulled.
-            Err(Skip::Malformed) if packet.pull_headers() => {}
-            Err(skip) => {
-                state.count_skip(skip);
-                break;
-            }
-        }
+    if let Err(skip) = redirect(&mut packet, &mut state, direction) {
+        state.count_skip(skip);
     }
     TC_ACT_UNSPEC
 }

@@ -17,29 +17,12 @@ const HEADERS: u32 = 512;
 pub struct SkbPacket<'a> {
     ctx: &'a TcContext,
     link_layer: LinkLayer,
-    pulled: bool,
 }
 
 impl<'a> SkbPacket<'a> {
     #[inline(always)]
     pub fn new(ctx: &'a TcContext, link_layer: LinkLayer) -> Self {
-        Self {
-            ctx,
-            link_layer,
-            pulled: false,
-        }
-    }
-
-    /// Makes headers in paged data readable. False where nothing more can be had.
-    #[inline(always)]
-    pub fn pull_headers(&mut self) -> bool {
-        if self.pulled {
-            return false;
-        }
-        self.pulled = true;
-        let wanted = self.ctx.len().min(HEADERS);
-        // SAFETY: the context is the one the kernel passed; the helper checks the length.
-        unsafe { bpf_skb_pull_data(self.skb(), wanted) == 0 }
+        Self { ctx, link_layer }
     }
 
     #[inline(always)]
@@ -75,6 +58,13 @@ impl Packet for SkbPacket<'_> {
         // SAFETY: checked to lie within the packet; `T` is plain data of alignment 1, and what
         // would move the packet takes `&mut self`.
         Ok(unsafe { &*((start + offset) as *const T) })
+    }
+
+    #[inline(always)]
+    fn pull_headers(&mut self) -> bool {
+        let wanted = self.ctx.len().min(HEADERS);
+        // SAFETY: the context is the one the kernel passed; the helper checks the length.
+        unsafe { bpf_skb_pull_data(self.skb(), wanted) == 0 }
     }
 
     #[inline(always)]

@@ -91,11 +91,11 @@ impl Table {
             if key.address == ANY_ADDRESS && key.ifindex == 0 {
                 source.target = rule.target;
                 source.rule = rule.number;
-                if rule.retired[0] != NO_PORT {
-                    source.flags |= PORT_RETIRED;
-                }
             } else {
                 source.flags |= PORT_SCOPED;
+            }
+            if rule.retired[0] != NO_PORT {
+                source.flags |= PORT_RETIRED;
             }
             for target in rule.retired.into_iter().chain([rule.target]) {
                 if target != NO_PORT {
