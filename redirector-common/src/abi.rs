@@ -142,6 +142,16 @@ pub fn port_index(slot: u32, protocol: Protocol, port: Port) -> u32 {
     slot * 2 * PORTS + protocol + port.get() as u32
 }
 
+/// The slot, protocol and port of an index in the `PORTS` map.
+pub fn port_of_index(index: u32) -> (u32, Protocol, Port) {
+    let protocol = if index & PORTS == 0 {
+        Protocol::TCP
+    } else {
+        Protocol::UDP
+    };
+    (index / (2 * PORTS), protocol, Port::new(index as u16))
+}
+
 /// What one port means to us, so that an unrelated packet costs one array lookup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -160,8 +170,8 @@ pub const PORT_SOURCE: u16 = 1;
 pub const PORT_TARGET: u16 = 1 << 1;
 /// `RULES` has rules for single addresses or interfaces.
 pub const PORT_SCOPED: u16 = 1 << 2;
-/// `RULES` has earlier targets of some rule.
-pub const PORT_RETIRED: u16 = 1 << 3;
+/// `EARLIER` knows this port.
+pub const PORT_CHANGED: u16 = 1 << 3;
 
 /// Key of the `RULES` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
@@ -177,20 +187,34 @@ pub struct RuleKey {
     pub slot: u8,
 }
 
-/// How many earlier targets of a source port are remembered for its live connections.
-pub const RETIRED_TARGETS: usize = 4;
-
 /// Value of the `RULES` map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C, align(8))]
+#[repr(C)]
 pub struct Rule {
-    /// [`NO_PORT`] once the rule was removed.
     pub target: Port,
     pub reserved: u16,
     /// Index into `COUNTERS`.
     pub number: u32,
-    /// Targets of earlier versions, newest first, [`NO_PORT`] at the end.
-    pub retired: [Port; RETIRED_TARGETS],
+}
+
+/// How many earlier targets of a source port are remembered for its live connections.
+pub const EARLIER_TARGETS: usize = 8;
+
+/// Value of the `EARLIER` map, keyed by [`port_index`]: where rules for this port, changed or
+/// removed since, used to lead. Newest first, [`NO_PORT`] at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(8))]
+pub struct Earlier {
+    pub targets: [EarlierTarget; EARLIER_TARGETS],
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct EarlierTarget {
+    pub target: Port,
+    pub reserved: u16,
+    /// The rule's number.
+    pub rule: u32,
 }
 
 /// Key of the `PENDING` and `FLOWS` maps: the tuple as the application's socket has it.

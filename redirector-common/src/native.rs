@@ -10,8 +10,8 @@ use bytemuck::Pod;
 use crate::{
     Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table,
     abi::{
-        Address, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, SocketFlow,
-        port_index,
+        Address, Earlier, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey,
+        SocketFlow, port_index,
     },
     checksum,
 };
@@ -88,6 +88,7 @@ pub struct Memory {
     pub now: u64,
     pub ports: HashMap<u32, PortEntry>,
     pub rules: HashMap<RuleKey, Rule>,
+    pub earlier: HashMap<u32, Earlier>,
     pub pending: HashMap<FlowKey, Flow>,
     pub answered: HashMap<FlowKey, Flow>,
     pub counters: HashMap<u32, RuleCounters>,
@@ -119,6 +120,12 @@ impl State for Memory {
     fn rule(&self, key: &RuleKey) -> Option<Rule> {
         let slot = self.slot as u8;
         self.rules.get(&RuleKey { slot, ..*key }).copied()
+    }
+
+    fn earlier(&self, protocol: Protocol, port: Port) -> Option<Earlier> {
+        self.earlier
+            .get(&port_index(self.slot, protocol, port))
+            .copied()
     }
 
     fn ifindex(&self) -> u32 {

@@ -1,8 +1,8 @@
 use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port,
-        PortEntry, Protocol, RuleKey,
+        ANY_ADDRESS, EarlierTarget, FlowKey, NO_PORT, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
+        PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
     },
     headers::{Tcp, Udp},
     parse,
@@ -62,20 +62,25 @@ fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) ->
         return Err(Skip::OtherHost);
     }
     let mut key = track::key(packet, state, segment, Direction::Ingress)?;
-    if !is_source {
-        return direct(state, &key);
-    }
     let from = key.local_port;
     let Translation { port, rule } = rule_for(packet, state, &key, entry);
-    if segment.flags.is_opening() {
-        return open(state, &mut key, port, rule);
+    if !is_source || segment.flags.is_opening() {
+        let decision = if is_source {
+            open(state, &mut key, port, rule)
+        } else {
+            direct(state, &key)
+        };
+        if let Err(Skip::Collision) = decision {
+            state.report_collision(&key);
+        }
+        return decision;
     }
     key.local_port = port;
     if let Some(known) = track::known(state, segment.acknowledgment, &key, from) {
         return Ok(Some(known));
     }
     key.local_port = from;
-    if entry.flags & PORT_RETIRED != 0 {
+    if entry.flags & PORT_CHANGED != 0 {
         let port = earlier_target(state, &mut key, segment.acknowledgment);
         if port != NO_PORT {
             return Ok(Some(Translation { port, rule }));
@@ -124,9 +129,7 @@ fn rule_for<P: Packet, S: State>(
     let mut number = entry.rule;
     if entry.flags & PORT_SCOPED != 0 {
         for scope in 0..SCOPES {
-            if let Some(rule) = state.rule(&rule_key(state, key, scope))
-                && rule.target != NO_PORT
-            {
+            if let Some(rule) = state.rule(&rule_key(state, key, scope)) {
                 port = rule.target;
                 number = rule.number;
                 break;
@@ -139,7 +142,8 @@ fn rule_for<P: Packet, S: State>(
     }
 }
 
-const SCOPES: u32 = 4;
+/// The last one, neither address nor interface, is in the port's entry.
+const SCOPES: u32 = 3;
 
 /// The most specific rule wins: address and interface, then address, then interface, then neither.
 #[inline(always)]
@@ -166,7 +170,6 @@ fn direct<S: State>(state: &mut S, key: &FlowKey) -> Decision {
     if key.protocol == Protocol::TCP
         && let Peer::Connected { .. } = state.peer(key)
     {
-        state.report_collision(key);
         return Err(Skip::Collision);
     }
     track::forget(state, Table::Answered, key);
@@ -188,7 +191,6 @@ fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> 
     if let Peer::Connected { origin } = state.peer(key) {
         if !track::is_ours(state, key, origin, from) {
             // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
-            state.report_collision(key);
             return Err(Skip::Collision);
         }
     } else {
@@ -203,23 +205,20 @@ fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> 
 #[inline(never)]
 fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Port {
     let from = key.local_port;
-    for scope in 0..SCOPES {
-        key.local_port = from;
-        let Some(rule) = state.rule(&rule_key(state, key, scope)) else {
-            continue;
-        };
-        for target in rule.retired {
-            if target == NO_PORT {
-                break;
-            }
-            key.local_port = target;
-            if track::known(state, acknowledgment, key, from).is_some() {
-                return target;
-            }
-            if key.protocol == Protocol::TCP && state.peer(key) != Peer::None {
-                track::begin(state, key, from, rule.number, false);
-                return target;
-            }
+    let Some(earlier) = state.earlier(key.protocol, from) else {
+        return NO_PORT;
+    };
+    for EarlierTarget { target, rule, .. } in earlier.targets {
+        if target == NO_PORT {
+            break;
+        }
+        key.local_port = target;
+        if track::known(state, acknowledgment, key, from).is_some() {
+            return target;
+        }
+        if key.protocol == Protocol::TCP && state.peer(key) != Peer::None {
+            track::begin(state, key, from, rule, false);
+            return target;
         }
     }
     key.local_port = from;

@@ -16,10 +16,12 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
-    abi::{Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index},
+    abi::{
+        Earlier, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index,
+    },
 };
 
-use crate::maps::{COUNTERS, FLOWS, PENDING, PORTS, RULES, SETTINGS, SKIPPED, SOCKETS};
+use crate::maps::{COUNTERS, EARLIER, FLOWS, PENDING, PORTS, RULES, SETTINGS, SKIPPED, SOCKETS};
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -95,6 +97,13 @@ impl State for Kernel<'_> {
         let key = RuleKey { slot, ..*key };
         // SAFETY: copied at once; user space writes the idle slot only.
         unsafe { RULES.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn earlier(&self, protocol: Protocol, port: Port) -> Option<Earlier> {
+        let index = port_index(self.slot, protocol, port);
+        // SAFETY: copied at once; user space writes the idle slot only.
+        unsafe { EARLIER.get(index) }.copied()
     }
 
     #[inline(always)]

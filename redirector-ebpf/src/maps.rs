@@ -8,7 +8,7 @@ use aya_ebpf::{
 use redirector_common::{
     Skip,
     abi::{
-        Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, PORT_ENTRIES, PortEntry, Rule,
+        Earlier, Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, PORT_ENTRIES, PortEntry, Rule,
         RuleCounters, RuleKey, Settings, SocketFlow,
     },
 };
@@ -21,6 +21,9 @@ pub static PORTS: Array<PortEntry, { PORT_ENTRIES as usize }> = Array::new();
 
 #[btf_map]
 pub static RULES: HashMap<RuleKey, Rule, 2048> = HashMap::new();
+
+#[btf_map]
+pub static EARLIER: HashMap<u32, Earlier, 2048> = HashMap::new();
 
 #[btf_map]
 pub static PENDING: LruHashMap<FlowKey, Flow, 65_536> = LruHashMap::new();

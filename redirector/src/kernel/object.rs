@@ -54,6 +54,7 @@ fn create_maps(settings: Settings) -> Result<Ebpf, Error> {
         .map_max_entries("COUNTERS", settings.capacity)
         // Both slots.
         .map_max_entries("RULES", 2 * settings.capacity)
+        .map_max_entries("EARLIER", 2 * settings.capacity)
         .load(OBJECT)
         .map_err(Error::Object)
 }
