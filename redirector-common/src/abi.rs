@@ -29,11 +29,6 @@ impl Port {
         u16::from_be(self.0)
     }
 
-    #[inline(always)]
-    pub const fn from_wire(bytes: [u8; 2]) -> Self {
-        Self(u16::from_ne_bytes(bytes))
-    }
-
     /// From the kernel's structures.
     #[inline(always)]
     pub const fn from_be(port: u16) -> Self {
@@ -61,12 +56,12 @@ pub struct Address([u32; 4]);
 pub const ANY_ADDRESS: Address = Address([0; 4]);
 
 impl Address {
+    /// From an IPv4 address as on the wire.
     #[inline(always)]
-    pub const fn ipv4(bytes: [u8; 4]) -> Self {
-        Self([0, 0, 0xffff_u32.to_be(), u32::from_ne_bytes(bytes)])
+    pub const fn ipv4(address: u32) -> Self {
+        Self([0, 0, 0xffff_u32.to_be(), address])
     }
 
-    #[inline(always)]
     pub const fn ipv6(bytes: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
         Self([

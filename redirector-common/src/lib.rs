@@ -22,7 +22,7 @@ mod state;
 mod track;
 
 pub use direction::Direction;
-pub use packet::{Checksum, LinkLayer, MAX_OFFSET, Packet};
+pub use packet::{Checksum, LinkLayer, Packet};
 pub use parse::{MAX_IPV6_EXTENSIONS, Segment, TcpFlags, parse};
 pub use redirect::{Verdict, redirect};
 pub use skip::Skip;

@@ -34,7 +34,7 @@ impl Frame {
     }
 
     fn u16_at(&self, offset: usize) -> Result<[u8; 2], Skip> {
-        self.header::<[u8; 2]>(offset).copied()
+        self.header::<[u8; 2]>(offset)
     }
 }
 
@@ -51,10 +51,10 @@ impl Packet for Frame {
         self.bytes.len()
     }
 
-    fn header<T: Pod>(&self, offset: usize) -> Result<&T, Skip> {
+    fn header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
         let end = offset.checked_add(size_of::<T>()).ok_or(Skip::Malformed)?;
         let bytes = self.bytes.get(offset..end).ok_or(Skip::Malformed)?;
-        bytemuck::try_from_bytes(bytes).map_err(|_| Skip::Malformed)
+        Ok(bytemuck::pod_read_unaligned(bytes))
     }
 
     fn replace_u16(

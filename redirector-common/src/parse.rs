@@ -72,7 +72,7 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
     let Some((version, network)) = network_layer(packet)? else {
         return Ok(None);
     };
-    let network = packet.opaque_offset(network);
+    let network = packet.opaque(network as u32) as usize;
     let transport = match version {
         IpVersion::V4 => ipv4(packet, network)?,
         IpVersion::V6 => ipv6(packet, network)?,
@@ -87,8 +87,8 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
                 tcp.source_port,
                 tcp.destination_port,
                 tcp.flags,
-                u32::from_be_bytes(tcp.sequence),
-                u32::from_be_bytes(tcp.acknowledgment),
+                u32::from_be(tcp.sequence),
+                u32::from_be(tcp.acknowledgment),
             )
         } else {
             let udp = packet.header::<Udp>(transport)?;
@@ -99,9 +99,9 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
         protocol: Protocol::from_number(packet.opaque(protocol.number())),
         is_ipv6: packet.opaque(u32::from(version == IpVersion::V6)) != 0,
         network,
-        transport: packet.opaque_offset(transport),
-        source_port: Port::from_wire(source_port),
-        destination_port: Port::from_wire(destination_port),
+        transport: packet.opaque(transport as u32) as usize,
+        source_port,
+        destination_port,
         flags: TcpFlags(packet.opaque(u32::from(flags))),
         sequence: packet.opaque(sequence),
         acknowledgment: packet.opaque(acknowledgment),
@@ -115,7 +115,7 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
 pub fn addresses<P: Packet>(packet: &P, segment: &Segment) -> Result<(Address, Address), Skip> {
     if segment.is_ipv6 {
         let ip = packet.header::<Ipv6>(segment.network)?;
-        Ok((Address::ipv6(ip.source), Address::ipv6(ip.destination)))
+        Ok((ip.source, ip.destination))
     } else {
         let ip = packet.header::<Ipv4>(segment.network)?;
         Ok((Address::ipv4(ip.source), Address::ipv4(ip.destination)))
@@ -163,7 +163,7 @@ fn ipv4<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip>
     if ip.is_later_fragment() {
         return Err(Skip::Fragment);
     }
-    let length = u32::from(u16::from_be_bytes(ip.total_length));
+    let length = u32::from(u16::from_be(ip.total_length));
     Ok(Some((protocol, offset + header_length, length)))
 }
 
@@ -173,7 +173,7 @@ fn ipv6<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip>
     if ip.version() != 6 {
         return Err(Skip::Malformed);
     }
-    let payload = u32::from(u16::from_be_bytes(ip.payload_length));
+    let payload = u32::from(u16::from_be(ip.payload_length));
     // 0: a jumbogram or a BIG TCP super-packet; its length is the packet's.
     let length = if payload == 0 {
         0

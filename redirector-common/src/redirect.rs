@@ -26,12 +26,7 @@ pub fn redirect<P: Packet, S: State>(
     state: &mut S,
     direction: Direction,
 ) -> Result<Verdict, Skip> {
-    let parsed = match parse(packet) {
-        // Headers in paged data look like ones that end early, until they are pulled.
-        Err(Skip::Malformed) if packet.pull_headers() => parse(packet),
-        parsed => parsed,
-    };
-    let Some(segment) = parsed? else {
+    let Some(segment) = parse(packet)? else {
         return Ok(Verdict::Unrelated);
     };
     let translation = match direction {

@@ -83,7 +83,7 @@ impl<'a> Kernel<'a> {
 
 /// The verifier wants the stack accessed aligned, and LLVM zeroes 8 bytes at a time.
 #[repr(align(8))]
-struct Aligned<T>(T);
+pub struct Aligned<T>(pub T);
 
 impl State for Kernel<'_> {
     #[inline(always)]

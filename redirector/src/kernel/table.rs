@@ -222,7 +222,7 @@ fn protocol_of(key: &RuleKey) -> abi::Protocol {
 
 fn address(address: IpAddr) -> abi::Address {
     match address {
-        IpAddr::V4(address) => abi::Address::ipv4(address.octets()),
+        IpAddr::V4(address) => abi::Address::ipv4(u32::from_ne_bytes(address.octets())),
         IpAddr::V6(address) => abi::Address::ipv6(address.octets()),
     }
 }
