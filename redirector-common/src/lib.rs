@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod abi;
 pub mod checksum;
+mod decision;
 mod direction;
 pub mod headers;
 #[cfg(any(test, feature = "native"))]

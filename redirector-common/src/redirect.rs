@@ -4,6 +4,7 @@ use crate::{
         ANY_ADDRESS, EarlierTarget, FlowKey, NO_PORT, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
         PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
     },
+    decision::Decision,
     headers::{Tcp, Udp},
     parse,
     track::{self, Translation},
@@ -41,10 +42,12 @@ pub fn redirect<P: Packet, S: State>(
     Ok(Verdict::Redirected { rule })
 }
 
-type Decision = Result<Option<Translation>, Skip>;
-
 #[inline(always)]
-fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> Decision {
+fn ingress<P: Packet, S: State>(
+    packet: &P,
+    state: &mut S,
+    segment: &Segment,
+) -> Result<Option<Translation>, Skip> {
     let Some(entry) = state.port(segment.protocol, segment.destination_port) else {
         return Ok(None);
     };
@@ -65,10 +68,10 @@ fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) ->
         } else {
             direct(state, &key)
         };
-        if let Err(Skip::Collision) = decision {
+        if decision.is(Skip::Collision) {
             state.report_collision(&key);
         }
-        return decision;
+        return decision.into_result();
     }
     key.local_port = port;
     if let Some(known) = track::known(state, segment.acknowledgment, &key, from) {
@@ -81,15 +84,20 @@ fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) ->
             return Ok(Some(Translation { port, rule }));
         }
     }
-    if segment.protocol == Protocol::TCP {
+    let decision = if segment.protocol == Protocol::TCP {
         resume(state, &mut key, port, rule)
     } else {
         begin_udp(state, &mut key, port, rule)
-    }
+    };
+    decision.into_result()
 }
 
 #[inline(always)]
-fn egress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> Decision {
+fn egress<P: Packet, S: State>(
+    packet: &P,
+    state: &mut S,
+    segment: &Segment,
+) -> Result<Option<Translation>, Skip> {
     let Some(entry) = state.port(segment.protocol, segment.source_port) else {
         return Ok(None);
     };
@@ -160,39 +168,39 @@ fn rule_key<S: State>(state: &S, key: &FlowKey, scope: u32) -> RuleKey {
 #[inline(never)]
 fn direct<S: State>(state: &mut S, key: &FlowKey) -> Decision {
     if state.flow(Table::Answered, key).is_none() && state.flow(Table::Pending, key).is_none() {
-        return Ok(None);
+        return Decision::PASS;
     }
     if key.protocol == Protocol::TCP
         && let Peer::Connected { .. } = state.peer(key)
     {
-        return Err(Skip::Collision);
+        return Decision::skip(Skip::Collision);
     }
     track::forget(state, Table::Answered, key);
     track::forget(state, Table::Pending, key);
-    Ok(None)
+    Decision::PASS
 }
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one.
 #[inline(never)]
 fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
     if target == NO_PORT {
-        return Ok(None);
+        return Decision::PASS;
     }
     if !state.is_local(key) {
-        return Err(Skip::NotLocal);
+        return Decision::skip(Skip::NotLocal);
     }
     let from = key.local_port;
     key.local_port = target;
     if let Peer::Connected { origin } = state.peer(key) {
         if !track::is_ours(state, key, origin, from) {
             // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
-            return Err(Skip::Collision);
+            return Decision::skip(Skip::Collision);
         }
     } else {
         track::forget(state, Table::Answered, key);
         track::begin(state, key, from, rule, true);
     }
-    Ok(Some(Translation { port: target, rule }))
+    Decision::redirect(Translation { port: target, rule })
 }
 
 /// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
@@ -224,36 +232,36 @@ fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u3
 #[inline(never)]
 fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
     if target == NO_PORT {
-        return Ok(None);
+        return Decision::PASS;
     }
     if !state.is_local(key) {
-        return Err(Skip::NotLocal);
+        return Decision::skip(Skip::NotLocal);
     }
     if state.peer(key) != Peer::None {
-        return Err(Skip::Established);
+        return Decision::skip(Skip::Established);
     }
     let from = key.local_port;
     key.local_port = target;
     track::begin(state, key, from, rule, false);
-    Ok(Some(Translation { port: target, rule }))
+    Decision::redirect(Translation { port: target, rule })
 }
 
 /// A datagram of a flow that no table knows.
 #[inline(never)]
 fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
     if target == NO_PORT {
-        return Ok(None);
+        return Decision::PASS;
     }
     if track::is_outgoing(state, key) {
-        return Err(Skip::Outgoing);
+        return Decision::skip(Skip::Outgoing);
     }
     if !state.is_local(key) {
-        return Err(Skip::NotLocal);
+        return Decision::skip(Skip::NotLocal);
     }
     let from = key.local_port;
     key.local_port = target;
     track::begin(state, key, from, rule, true);
-    Ok(Some(Translation { port: target, rule }))
+    Decision::redirect(Translation { port: target, rule })
 }
 
 #[inline(always)]
