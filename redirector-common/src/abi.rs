@@ -193,16 +193,19 @@ pub struct Rule {
 }
 
 /// How many earlier targets of a source port are remembered for its live connections.
-pub const EARLIER_TARGETS: usize = 8;
+pub const EARLIER_TARGETS: u32 = 8;
 
-/// Value of the `EARLIER` map, keyed by [`port_index`]: where rules for this port, changed or
-/// removed since, used to lead. Newest first, [`NO_PORT`] at the end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+/// Key of the `EARLIER` map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C, align(8))]
-pub struct Earlier {
-    pub targets: [EarlierTarget; EARLIER_TARGETS],
+pub struct EarlierKey {
+    /// A [`port_index`].
+    pub port: u32,
+    /// 0 for the newest, below [`EARLIER_TARGETS`], without gaps.
+    pub age: u32,
 }
 
+/// Value of the `EARLIER` map: where a rule for this port, changed or removed since, used to lead.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C)]
 pub struct EarlierTarget {

@@ -10,8 +10,8 @@ use bytemuck::Pod;
 use crate::{
     Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table,
     abi::{
-        Address, Earlier, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey,
-        SocketFlow, port_index,
+        Address, EarlierKey, EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule,
+        RuleCounters, RuleKey, SocketFlow, port_index,
     },
     checksum,
 };
@@ -88,7 +88,7 @@ pub struct Memory {
     pub now: u64,
     pub ports: HashMap<u32, PortEntry>,
     pub rules: HashMap<RuleKey, Rule>,
-    pub earlier: HashMap<u32, Earlier>,
+    pub earlier: HashMap<EarlierKey, EarlierTarget>,
     pub pending: HashMap<FlowKey, Flow>,
     pub answered: HashMap<FlowKey, Flow>,
     pub counters: HashMap<u32, RuleCounters>,
@@ -122,10 +122,9 @@ impl State for Memory {
         self.rules.get(&RuleKey { slot, ..*key }).copied()
     }
 
-    fn earlier(&self, protocol: Protocol, port: Port) -> Option<Earlier> {
-        self.earlier
-            .get(&port_index(self.slot, protocol, port))
-            .copied()
+    fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget> {
+        let port = port_index(self.slot, protocol, port);
+        self.earlier.get(&EarlierKey { port, age }).copied()
     }
 
     fn ifindex(&self) -> u32 {

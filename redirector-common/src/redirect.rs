@@ -1,8 +1,8 @@
 use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        ANY_ADDRESS, EarlierTarget, FlowKey, NO_PORT, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
-        PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
+        ANY_ADDRESS, EARLIER_TARGETS, EarlierTarget, FlowKey, NO_PORT, PORT_CHANGED, PORT_SCOPED,
+        PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
     },
     decision::Decision,
     headers::{Tcp, Udp},
@@ -208,13 +208,11 @@ fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> 
 #[inline(never)]
 fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Port {
     let from = key.local_port;
-    let Some(earlier) = state.earlier(key.protocol, from) else {
-        return NO_PORT;
-    };
-    for EarlierTarget { target, rule, .. } in earlier.targets {
-        if target == NO_PORT {
+    for age in 0..EARLIER_TARGETS {
+        let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
+        else {
             break;
-        }
+        };
         key.local_port = target;
         if track::known(state, acknowledgment, key, from).is_some() {
             return target;

@@ -17,7 +17,8 @@ use aya_log_ebpf::warn;
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
     abi::{
-        Earlier, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index,
+        EarlierKey, EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey,
+        SocketFlow, port_index,
     },
 };
 
@@ -100,10 +101,10 @@ impl State for Kernel<'_> {
     }
 
     #[inline(always)]
-    fn earlier(&self, protocol: Protocol, port: Port) -> Option<Earlier> {
-        let index = port_index(self.slot, protocol, port);
+    fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget> {
+        let port = port_index(self.slot, protocol, port);
         // SAFETY: copied at once; user space writes the idle slot only.
-        unsafe { EARLIER.get(index) }.copied()
+        unsafe { EARLIER.get(EarlierKey { port, age }) }.copied()
     }
 
     #[inline(always)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use redirector_common::abi::{
-    Earlier, Flow, FlowKey, InterfaceRecord, PortEntry, Rule, RuleCounters, RuleKey, Settings,
+    EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, PortEntry, Rule, RuleCounters,
+    RuleKey, Settings,
 };
 
 use super::Error;
@@ -45,7 +46,7 @@ impl Maps {
         self.open("RULES")
     }
 
-    pub fn earlier(&self) -> Result<Table<u32, Earlier>, Error> {
+    pub fn earlier(&self) -> Result<Table<EarlierKey, EarlierTarget>, Error> {
         self.open("EARLIER")
     }
 

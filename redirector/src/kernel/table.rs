@@ -6,7 +6,7 @@ use std::{
 };
 
 use redirector_common::abi::{
-    self, ANY_ADDRESS, EARLIER_TARGETS, Earlier, EarlierTarget, NO_PORT, PORT_CHANGED, PORT_SCOPED,
+    self, ANY_ADDRESS, EARLIER_TARGETS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED,
     PORT_SOURCE, PORT_TARGET, PortEntry, RuleKey, port_index,
 };
 
@@ -26,21 +26,24 @@ impl Table {
     pub fn of_slot(
         slot: u32,
         rules: impl IntoIterator<Item = (RuleKey, abi::Rule)>,
-        earlier: impl IntoIterator<Item = (u32, Earlier)>,
+        earlier: impl IntoIterator<Item = (EarlierKey, EarlierTarget)>,
     ) -> Self {
         let rules = rules
             .into_iter()
             .filter(|(key, _)| u32::from(key.slot) == slot)
             .map(|(key, rule)| (RuleKey { slot: 0, ..key }, rule))
             .collect();
-        let earlier = earlier
+        let mut aged: HashMap<_, BTreeMap<_, _>> = HashMap::new();
+        for (key, target) in earlier {
+            let (of, protocol, port) = abi::port_of_index(key.port);
+            if of == slot {
+                let targets = aged.entry((protocol, port)).or_default();
+                targets.insert(key.age, target);
+            }
+        }
+        let earlier = aged
             .into_iter()
-            .filter_map(|(index, earlier)| {
-                let (of, protocol, port) = abi::port_of_index(index);
-                let targets = earlier.targets.into_iter();
-                let targets = targets.take_while(|earlier| earlier.target != NO_PORT);
-                (of == slot).then(|| ((protocol, port), targets.collect()))
-            })
+            .map(|(port, targets)| (port, targets.into_values().collect()))
             .collect();
         Self { rules, earlier }
     }
@@ -85,14 +88,15 @@ impl Table {
     }
 
     /// The entries of `EARLIER` for `slot`.
-    pub fn earlier(&self, slot: u32) -> impl Iterator<Item = (u32, Earlier)> + '_ {
-        self.earlier.iter().map(move |((protocol, port), targets)| {
-            let mut earlier = Earlier::default();
-            for (place, target) in earlier.targets.iter_mut().zip(targets) {
-                *place = *target;
-            }
-            (port_index(slot, *protocol, *port), earlier)
-        })
+    pub fn earlier(&self, slot: u32) -> impl Iterator<Item = (EarlierKey, EarlierTarget)> + '_ {
+        self.earlier
+            .iter()
+            .flat_map(move |((protocol, port), targets)| {
+                let port = port_index(slot, *protocol, *port);
+                (0..)
+                    .zip(targets)
+                    .map(move |(age, target)| (EarlierKey { port, age }, *target))
+            })
     }
 
     /// The entries of `PORTS` for `slot` that are not empty.
@@ -155,7 +159,7 @@ impl Table {
                 reserved: 0,
             };
             targets.insert(0, newest);
-            targets.truncate(EARLIER_TARGETS);
+            targets.truncate(EARLIER_TARGETS as usize);
         }
         earlier
     }
