@@ -33,6 +33,11 @@ pub trait Packet {
     /// it does.
     fn header<T: Pod>(&self, offset: usize) -> Result<T, Skip>;
 
+    /// The same for headers that few packets have, in fewer instructions.
+    fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
+        self.header(offset)
+    }
+
     /// `value`, of which the BPF verifier then knows nothing: it walks the rest of the program once,
     /// instead of once for every way that led here.
     fn opaque(&self, value: u32) -> u32 {

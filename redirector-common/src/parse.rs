@@ -136,7 +136,7 @@ fn network_layer<P: Packet>(packet: &P) -> Result<Option<(IpVersion, usize)>, Sk
     let mut ethertype = packet.header::<Ethernet>(0)?.ethertype;
     for _ in 0..MAX_VLAN_TAGS {
         if ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD {
-            ethertype = packet.header::<Vlan>(offset)?.ethertype;
+            ethertype = packet.rare_header::<Vlan>(offset)?.ethertype;
             offset += size_of::<Vlan>();
         }
     }
@@ -183,22 +183,28 @@ fn ipv6<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip>
     let mut next_header = ip.next_header;
     let mut offset = offset + size_of::<Ipv6>();
     for _ in 0..MAX_IPV6_EXTENSIONS {
-        let units = match next_header {
-            ipproto::HOP_BY_HOP | ipproto::ROUTING | ipproto::DESTINATION_OPTIONS => {
-                usize::from(packet.header::<Ipv6Extension>(offset)?.length)
-            }
-            ipproto::FRAGMENT => {
-                if packet.header::<Ipv6Extension>(offset)?.is_later_fragment() {
-                    return Err(Skip::Fragment);
-                }
-                0
-            }
-            _ => break,
-        };
-        next_header = packet.header::<Ipv6Extension>(offset)?.next_header;
-        offset += (units + 1) * size_of::<Ipv6Extension>();
+        let is_fragment = next_header == ipproto::FRAGMENT;
+        if !is_fragment && !has_units(next_header) {
+            break;
+        }
+        let extension = packet.rare_header::<Ipv6Extension>(offset)?;
+        if is_fragment && extension.is_later_fragment() {
+            return Err(Skip::Fragment);
+        }
+        let units = if is_fragment { 0 } else { extension.length };
+        next_header = extension.next_header;
+        offset += (usize::from(units) + 1) * size_of::<Ipv6Extension>();
     }
     Ok(transport_protocol(next_header).map(|protocol| (protocol, offset, length)))
+}
+
+/// Whether an extension header says its length in units of 8 bytes.
+#[inline(always)]
+fn has_units(next_header: u8) -> bool {
+    matches!(
+        next_header,
+        ipproto::HOP_BY_HOP | ipproto::ROUTING | ipproto::DESTINATION_OPTIONS
+    )
 }
 
 #[inline(always)]

@@ -101,6 +101,11 @@ impl Packet for SkbPacket<'_> {
     }
 
     #[inline(always)]
+    fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
+        self.header_by_helper(offset)
+    }
+
+    #[inline(always)]
     fn opaque(&self, value: u32) -> u32 {
         #[cfg_attr(
             not(target_arch = "bpf"),
