@@ -76,12 +76,6 @@ impl UdpClient {
     pub fn address(&self) -> SocketAddr {
         self.0.local_addr().expect("the client's address")
     }
-
-    /// What comes back for a datagram to nobody.
-    pub fn answer_from_nobody(&self) -> io::Result<usize> {
-        self.0.send(b"anyone?")?;
-        self.0.recv(&mut [0; 16])
-    }
 }
 
 fn bind(on: &Namespace, address: SocketAddr) -> UdpSocket {
