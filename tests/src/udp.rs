@@ -1,6 +1,5 @@
 //! UDP between two hosts, from connected clients: a reply from another port never arrives.
 
-use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
