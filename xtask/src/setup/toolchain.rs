@@ -36,6 +36,7 @@ const LLVM: Package = Package {
 
 /// Printed where Debian's packages cannot be installed.
 pub const OTHER_ROUTE: &str = "\
+They are packages of Debian 12 with its security updates (bookworm-security in apt's sources).
 Without Debian's packages, these build the eBPF programs as well:
     rustup toolchain install nightly --component rust-src
     cargo binstall bpf-linker    # or a release of it, unpacked to a directory on PATH";
