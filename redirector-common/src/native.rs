@@ -1,5 +1,7 @@
 //! Native `Packet` and `State`, for unit, property, differential and fuzz tests.
 
+pub mod craft;
+
 use std::{
     collections::{HashMap, HashSet},
     vec::Vec,

@@ -1,0 +1,197 @@
+//! A host of the tests: rules, state, and packets that cross its interface.
+#![allow(dead_code, reason = "every test is a crate of its own and uses a part")]
+
+use std::net::IpAddr;
+
+use redirector_common::{
+    Direction, Skip, Verdict,
+    abi::{
+        ANY_ADDRESS, Flow, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port,
+        PortEntry, Protocol, Rule, RuleCounters, RuleKey, port_index,
+    },
+    native::{
+        Memory,
+        craft::{self, Craft, Transport},
+    },
+    redirect,
+};
+
+/// The interface whose packets the host sees.
+pub const INTERFACE: u32 = 2;
+
+/// The port on the other side of the rewrite; `None` where the packet was not for us.
+pub type Crossing = Result<Option<u16>, Skip>;
+
+#[derive(Default)]
+pub struct Host {
+    pub memory: Memory,
+    /// What the link layer of coming packets says.
+    pub other_host: bool,
+}
+
+impl Host {
+    /// With rules for TCP and UDP, any address and interface.
+    pub fn with(rules: &[(u16, u16)]) -> Self {
+        let mut host = Self::default();
+        host.memory.ifindex = INTERFACE;
+        for (from, to) in rules {
+            host.rule(None, 0, *from, Some(*to));
+        }
+        host
+    }
+
+    /// Adds, retargets or removes a rule for TCP and UDP.
+    pub fn rule(&mut self, address: Option<IpAddr>, ifindex: u32, from: u16, to: Option<u16>) {
+        let number = self.memory.rules.len() as u32 / 2;
+        for protocol in [Protocol::TCP, Protocol::UDP] {
+            let key = RuleKey {
+                address: address.map_or(ANY_ADDRESS, craft::address),
+                ifindex,
+                port: Port::new(from),
+                protocol: protocol.number() as u8,
+                slot: 0,
+            };
+            let rule = self.memory.rules.entry(key).or_insert(Rule {
+                number,
+                ..Rule::default()
+            });
+            if rule.target != NO_PORT {
+                rule.retired.rotate_right(1);
+                rule.retired[0] = rule.target;
+            }
+            rule.target = to.map_or(NO_PORT, Port::new);
+        }
+        self.fill_ports();
+    }
+
+    fn fill_ports(&mut self) {
+        let ports = &mut self.memory.ports;
+        ports.clear();
+        for (key, rule) in &self.memory.rules {
+            let protocol = Protocol::from_number(u32::from(key.protocol));
+            let index = |port| port_index(0, protocol, port);
+            let source: &mut PortEntry = ports.entry(index(key.port)).or_default();
+            source.flags |= PORT_SOURCE;
+            if key.address == ANY_ADDRESS && key.ifindex == 0 {
+                source.target = rule.target;
+                source.rule = rule.number;
+            } else {
+                source.flags |= PORT_SCOPED;
+            }
+            if rule.retired[0] != NO_PORT {
+                source.flags |= PORT_RETIRED;
+            }
+            for target in rule.retired.into_iter().chain([rule.target]) {
+                if target != NO_PORT {
+                    ports.entry(index(target)).or_default().flags |= PORT_TARGET;
+                }
+            }
+        }
+    }
+
+    /// A packet comes in; the answer is its destination port after the rewrite.
+    #[track_caller]
+    pub fn receive(&mut self, packet: &Craft) -> Crossing {
+        self.cross(packet, Direction::Ingress)
+    }
+
+    /// A packet goes out; the answer is its source port after the rewrite.
+    #[track_caller]
+    pub fn send(&mut self, packet: &Craft) -> Crossing {
+        self.cross(packet, Direction::Egress)
+    }
+
+    /// Nothing but the port may change, and the checksum must be the one of a new packet.
+    #[track_caller]
+    fn cross(&mut self, packet: &Craft, direction: Direction) -> Crossing {
+        let mut frame = packet.frame();
+        frame.other_host = self.other_host;
+        let mut expected = packet.clone();
+        let (port, at) = match direction {
+            Direction::Ingress => (&mut expected.destination_port, packet.transport() + 2),
+            Direction::Egress => (&mut expected.source_port, packet.transport()),
+        };
+        let verdict = redirect(&mut frame, &mut self.memory, direction);
+        let crossing = match verdict {
+            Ok(Verdict::Redirected { .. }) => {
+                *port = u16::from_be_bytes([frame.bytes[at], frame.bytes[at + 1]]);
+                Ok(Some(*port))
+            }
+            Ok(Verdict::Unrelated) => Ok(None),
+            Err(skip) => Err(skip),
+        };
+        assert_eq!(
+            frame.bytes,
+            expected.frame().bytes,
+            "{verdict:?} {packet:?}"
+        );
+        crossing
+    }
+
+    pub fn connections(&self) -> u64 {
+        self.memory
+            .counters
+            .values()
+            .map(|each| each.connections)
+            .sum()
+    }
+
+    pub fn counters(&self, rule: u32) -> RuleCounters {
+        self.memory.counters.get(&rule).copied().unwrap_or_default()
+    }
+
+    /// As a flood of spoofed packets does.
+    pub fn lose_pending(&mut self) {
+        self.memory.pending.clear();
+    }
+
+    pub fn lose_all_flows(&mut self) {
+        self.memory.pending.clear();
+        self.memory.answered.clear();
+    }
+
+    pub fn answered(&self) -> Vec<Flow> {
+        self.memory.answered.values().copied().collect()
+    }
+}
+
+/// What one client and one address of the host say to each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Talk {
+    pub client: (IpAddr, u16),
+    pub server: IpAddr,
+}
+
+impl Talk {
+    pub fn to(&self, port: u16, transport: Transport) -> Craft {
+        Craft::new(self.client, (self.server, port), transport)
+    }
+
+    pub fn from(&self, port: u16, transport: Transport) -> Craft {
+        Craft::new((self.server, port), self.client, transport)
+    }
+}
+
+/// Runs a story over IPv4 and over IPv6.
+pub fn each_family(story: impl Fn(Talk)) {
+    for (client, server) in [
+        ("203.0.113.9", "192.0.2.1"),
+        ("2001:db8::9", "2001:db8:1::1"),
+    ] {
+        let [client, server] = [client, server].map(|text| text.parse().expect("an address"));
+        story(Talk {
+            client: (client, 40_000),
+            server,
+        });
+    }
+}
+
+pub const fn tcp(flags: u8, sequence: u32, acknowledgment: u32) -> Transport {
+    Transport::Tcp {
+        flags,
+        sequence,
+        acknowledgment,
+    }
+}
+
+pub const UDP: Transport = Transport::Udp { checksum: true };
