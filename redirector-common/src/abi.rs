@@ -29,11 +29,6 @@ impl Port {
         u16::from_be(self.0)
     }
 
-    #[inline(always)]
-    pub const fn from_wire(bytes: [u8; 2]) -> Self {
-        Self(u16::from_ne_bytes(bytes))
-    }
-
     /// From the kernel's structures.
     #[inline(always)]
     pub const fn from_be(port: u16) -> Self {
@@ -61,12 +56,12 @@ pub struct Address([u32; 4]);
 pub const ANY_ADDRESS: Address = Address([0; 4]);
 
 impl Address {
+    /// From an IPv4 address as on the wire.
     #[inline(always)]
-    pub const fn ipv4(bytes: [u8; 4]) -> Self {
-        Self([0, 0, 0xffff_u32.to_be(), u32::from_ne_bytes(bytes)])
+    pub const fn ipv4(address: u32) -> Self {
+        Self([0, 0, 0xffff_u32.to_be(), address])
     }
 
-    #[inline(always)]
     pub const fn ipv6(bytes: [u8; 16]) -> Self {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
         Self([
@@ -142,6 +137,16 @@ pub fn port_index(slot: u32, protocol: Protocol, port: Port) -> u32 {
     slot * 2 * PORTS + protocol + port.get() as u32
 }
 
+/// The slot, protocol and port of an index in the `PORTS` map.
+pub fn port_of_index(index: u32) -> (u32, Protocol, Port) {
+    let protocol = if index & PORTS == 0 {
+        Protocol::TCP
+    } else {
+        Protocol::UDP
+    };
+    (index / (2 * PORTS), protocol, Port::new(index as u16))
+}
+
 /// What one port means to us, so that an unrelated packet costs one array lookup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
@@ -160,8 +165,8 @@ pub const PORT_SOURCE: u16 = 1;
 pub const PORT_TARGET: u16 = 1 << 1;
 /// `RULES` has rules for single addresses or interfaces.
 pub const PORT_SCOPED: u16 = 1 << 2;
-/// `RULES` has earlier targets of some rule.
-pub const PORT_RETIRED: u16 = 1 << 3;
+/// `EARLIER` knows this port.
+pub const PORT_CHANGED: u16 = 1 << 3;
 
 /// Key of the `RULES` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
@@ -177,20 +182,37 @@ pub struct RuleKey {
     pub slot: u8,
 }
 
-/// How many earlier targets of a source port are remembered for its live connections.
-pub const RETIRED_TARGETS: usize = 4;
-
 /// Value of the `RULES` map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C, align(8))]
+#[repr(C)]
 pub struct Rule {
-    /// [`NO_PORT`] once the rule was removed.
     pub target: Port,
     pub reserved: u16,
     /// Index into `COUNTERS`.
     pub number: u32,
-    /// Targets of earlier versions, newest first, [`NO_PORT`] at the end.
-    pub retired: [Port; RETIRED_TARGETS],
+}
+
+/// How many earlier targets of a source port are remembered for its live connections.
+pub const EARLIER_TARGETS: u32 = 8;
+
+/// Key of the `EARLIER` map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(C, align(8))]
+pub struct EarlierKey {
+    /// A [`port_index`].
+    pub port: u32,
+    /// 0 for the newest, below [`EARLIER_TARGETS`], without gaps.
+    pub age: u32,
+}
+
+/// Value of the `EARLIER` map: where a rule for this port, changed or removed since, used to lead.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(C)]
+pub struct EarlierTarget {
+    pub target: Port,
+    pub reserved: u16,
+    /// The rule's number.
+    pub rule: u32,
 }
 
 /// Key of the `PENDING` and `FLOWS` maps: the tuple as the application's socket has it.

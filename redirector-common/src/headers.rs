@@ -1,11 +1,14 @@
-//! Wire headers. Alignment 1, every multi-byte field in network byte order.
+//! Wire headers. Every multi-byte field is in memory as on the wire: network byte order. They are
+//! read as copies, since nothing on the wire is aligned.
 
 use bytemuck::{Pod, Zeroable};
 
-pub const ETH_P_IPV4: [u8; 2] = [0x08, 0x00];
-pub const ETH_P_IPV6: [u8; 2] = [0x86, 0xdd];
-pub const ETH_P_8021Q: [u8; 2] = [0x81, 0x00];
-pub const ETH_P_8021AD: [u8; 2] = [0x88, 0xa8];
+use crate::abi::{Address, Port};
+
+pub const ETH_P_IPV4: u16 = 0x0800_u16.to_be();
+pub const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
+pub const ETH_P_8021Q: u16 = 0x8100_u16.to_be();
+pub const ETH_P_8021AD: u16 = 0x88a8_u16.to_be();
 
 /// IP protocol numbers and IPv6 next headers (IANA).
 pub mod ipproto {
@@ -21,17 +24,17 @@ pub mod ipproto {
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Ethernet {
-    pub destination: [u8; 6],
-    pub source: [u8; 6],
-    pub ethertype: [u8; 2],
+    pub destination: [u16; 3],
+    pub source: [u16; 3],
+    pub ethertype: u16,
 }
 
 /// IEEE 802.1Q tag after the ethertype that announced it, 4 bytes.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Vlan {
-    pub tci: [u8; 2],
-    pub ethertype: [u8; 2],
+    pub tci: u16,
+    pub ethertype: u16,
 }
 
 /// RFC 791 section 3.1 without options, 20 bytes.
@@ -40,14 +43,14 @@ pub struct Vlan {
 pub struct Ipv4 {
     pub version_ihl: u8,
     pub tos: u8,
-    pub total_length: [u8; 2],
-    pub identification: [u8; 2],
-    pub flags_fragment: [u8; 2],
+    pub total_length: u16,
+    pub identification: u16,
+    pub flags_fragment: u16,
     pub ttl: u8,
     pub protocol: u8,
-    pub checksum: [u8; 2],
-    pub source: [u8; 4],
-    pub destination: [u8; 4],
+    pub checksum: u16,
+    pub source: u32,
+    pub destination: u32,
 }
 
 impl Ipv4 {
@@ -65,7 +68,7 @@ impl Ipv4 {
     /// Whether ports cannot follow: the fragment offset is not 0.
     #[inline(always)]
     pub fn is_later_fragment(&self) -> bool {
-        u16::from_be_bytes(self.flags_fragment) & 0x1fff != 0
+        u16::from_be(self.flags_fragment) & 0x1fff != 0
     }
 }
 
@@ -73,18 +76,18 @@ impl Ipv4 {
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Ipv6 {
-    pub version_class_flow: [u8; 4],
-    pub payload_length: [u8; 2],
+    pub version_class_flow: u32,
+    pub payload_length: u16,
     pub next_header: u8,
     pub hop_limit: u8,
-    pub source: [u8; 16],
-    pub destination: [u8; 16],
+    pub source: Address,
+    pub destination: Address,
 }
 
 impl Ipv6 {
     #[inline(always)]
     pub fn version(&self) -> u8 {
-        self.version_class_flow[0] >> 4
+        (u32::from_be(self.version_class_flow) >> 28) as u8
     }
 }
 
@@ -97,15 +100,15 @@ pub struct Ipv6Extension {
     /// Length in units of 8 bytes, the first 8 not counted; reserved in a fragment header.
     pub length: u8,
     /// Offset and flags in a fragment header; data elsewhere.
-    pub fragment_offset: [u8; 2],
-    pub data: [u8; 4],
+    pub fragment_offset: u16,
+    pub data: u32,
 }
 
 impl Ipv6Extension {
     /// For a fragment header: whether ports cannot follow.
     #[inline(always)]
     pub fn is_later_fragment(&self) -> bool {
-        u16::from_be_bytes(self.fragment_offset) & 0xfff8 != 0
+        u16::from_be(self.fragment_offset) & 0xfff8 != 0
     }
 }
 
@@ -113,25 +116,25 @@ impl Ipv6Extension {
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Tcp {
-    pub source_port: [u8; 2],
-    pub destination_port: [u8; 2],
-    pub sequence: [u8; 4],
-    pub acknowledgment: [u8; 4],
+    pub source_port: Port,
+    pub destination_port: Port,
+    pub sequence: u32,
+    pub acknowledgment: u32,
     pub data_offset: u8,
     pub flags: u8,
-    pub window: [u8; 2],
-    pub checksum: [u8; 2],
-    pub urgent: [u8; 2],
+    pub window: u16,
+    pub checksum: u16,
+    pub urgent: u16,
 }
 
 /// RFC 768, 8 bytes.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 pub struct Udp {
-    pub source_port: [u8; 2],
-    pub destination_port: [u8; 2],
-    pub length: [u8; 2],
-    pub checksum: [u8; 2],
+    pub source_port: Port,
+    pub destination_port: Port,
+    pub length: u16,
+    pub checksum: u16,
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod abi;
 pub mod checksum;
+mod decision;
 mod direction;
 pub mod headers;
 #[cfg(any(test, feature = "native"))]
@@ -22,7 +23,7 @@ mod state;
 mod track;
 
 pub use direction::Direction;
-pub use packet::{Checksum, LinkLayer, MAX_OFFSET, Packet};
+pub use packet::{Checksum, LinkLayer, Packet};
 pub use parse::{MAX_IPV6_EXTENSIONS, Segment, TcpFlags, parse};
 pub use redirect::{Verdict, redirect};
 pub use skip::Skip;

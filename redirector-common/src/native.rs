@@ -12,8 +12,8 @@ use bytemuck::Pod;
 use crate::{
     Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table,
     abi::{
-        Address, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, SocketFlow,
-        port_index,
+        Address, EarlierKey, EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule,
+        RuleCounters, RuleKey, SocketFlow, port_index,
     },
     checksum,
 };
@@ -36,7 +36,7 @@ impl Frame {
     }
 
     fn u16_at(&self, offset: usize) -> Result<[u8; 2], Skip> {
-        self.header::<[u8; 2]>(offset).copied()
+        self.header::<[u8; 2]>(offset)
     }
 }
 
@@ -53,10 +53,10 @@ impl Packet for Frame {
         self.bytes.len()
     }
 
-    fn header<T: Pod>(&self, offset: usize) -> Result<&T, Skip> {
+    fn header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
         let end = offset.checked_add(size_of::<T>()).ok_or(Skip::Malformed)?;
         let bytes = self.bytes.get(offset..end).ok_or(Skip::Malformed)?;
-        bytemuck::try_from_bytes(bytes).map_err(|_| Skip::Malformed)
+        Ok(bytemuck::pod_read_unaligned(bytes))
     }
 
     fn replace_u16(
@@ -90,6 +90,7 @@ pub struct Memory {
     pub now: u64,
     pub ports: HashMap<u32, PortEntry>,
     pub rules: HashMap<RuleKey, Rule>,
+    pub earlier: HashMap<EarlierKey, EarlierTarget>,
     pub pending: HashMap<FlowKey, Flow>,
     pub answered: HashMap<FlowKey, Flow>,
     pub counters: HashMap<u32, RuleCounters>,
@@ -121,6 +122,11 @@ impl State for Memory {
     fn rule(&self, key: &RuleKey) -> Option<Rule> {
         let slot = self.slot as u8;
         self.rules.get(&RuleKey { slot, ..*key }).copied()
+    }
+
+    fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget> {
+        let port = port_index(self.slot, protocol, port);
+        self.earlier.get(&EarlierKey { port, age }).copied()
     }
 
     fn ifindex(&self) -> u32 {

@@ -72,7 +72,7 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
     let Some((version, network)) = network_layer(packet)? else {
         return Ok(None);
     };
-    let network = packet.opaque_offset(network);
+    let network = packet.opaque(network as u32) as usize;
     let transport = match version {
         IpVersion::V4 => ipv4(packet, network)?,
         IpVersion::V6 => ipv6(packet, network)?,
@@ -87,8 +87,8 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
                 tcp.source_port,
                 tcp.destination_port,
                 tcp.flags,
-                u32::from_be_bytes(tcp.sequence),
-                u32::from_be_bytes(tcp.acknowledgment),
+                u32::from_be(tcp.sequence),
+                u32::from_be(tcp.acknowledgment),
             )
         } else {
             let udp = packet.header::<Udp>(transport)?;
@@ -99,9 +99,9 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
         protocol: Protocol::from_number(packet.opaque(protocol.number())),
         is_ipv6: packet.opaque(u32::from(version == IpVersion::V6)) != 0,
         network,
-        transport: packet.opaque_offset(transport),
-        source_port: Port::from_wire(source_port),
-        destination_port: Port::from_wire(destination_port),
+        transport: packet.opaque(transport as u32) as usize,
+        source_port,
+        destination_port,
         flags: TcpFlags(packet.opaque(u32::from(flags))),
         sequence: packet.opaque(sequence),
         acknowledgment: packet.opaque(acknowledgment),
@@ -115,7 +115,7 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
 pub fn addresses<P: Packet>(packet: &P, segment: &Segment) -> Result<(Address, Address), Skip> {
     if segment.is_ipv6 {
         let ip = packet.header::<Ipv6>(segment.network)?;
-        Ok((Address::ipv6(ip.source), Address::ipv6(ip.destination)))
+        Ok((ip.source, ip.destination))
     } else {
         let ip = packet.header::<Ipv4>(segment.network)?;
         Ok((Address::ipv4(ip.source), Address::ipv4(ip.destination)))
@@ -136,7 +136,7 @@ fn network_layer<P: Packet>(packet: &P) -> Result<Option<(IpVersion, usize)>, Sk
     let mut ethertype = packet.header::<Ethernet>(0)?.ethertype;
     for _ in 0..MAX_VLAN_TAGS {
         if ethertype == ETH_P_8021Q || ethertype == ETH_P_8021AD {
-            ethertype = packet.header::<Vlan>(offset)?.ethertype;
+            ethertype = packet.rare_header::<Vlan>(offset)?.ethertype;
             offset += size_of::<Vlan>();
         }
     }
@@ -163,7 +163,7 @@ fn ipv4<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip>
     if ip.is_later_fragment() {
         return Err(Skip::Fragment);
     }
-    let length = u32::from(u16::from_be_bytes(ip.total_length));
+    let length = u32::from(u16::from_be(ip.total_length));
     Ok(Some((protocol, offset + header_length, length)))
 }
 
@@ -173,7 +173,7 @@ fn ipv6<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip>
     if ip.version() != 6 {
         return Err(Skip::Malformed);
     }
-    let payload = u32::from(u16::from_be_bytes(ip.payload_length));
+    let payload = u32::from(u16::from_be(ip.payload_length));
     // 0: a jumbogram or a BIG TCP super-packet; its length is the packet's.
     let length = if payload == 0 {
         0
@@ -183,22 +183,28 @@ fn ipv6<P: Packet>(packet: &P, offset: usize) -> Result<Option<Transport>, Skip>
     let mut next_header = ip.next_header;
     let mut offset = offset + size_of::<Ipv6>();
     for _ in 0..MAX_IPV6_EXTENSIONS {
-        let units = match next_header {
-            ipproto::HOP_BY_HOP | ipproto::ROUTING | ipproto::DESTINATION_OPTIONS => {
-                usize::from(packet.header::<Ipv6Extension>(offset)?.length)
-            }
-            ipproto::FRAGMENT => {
-                if packet.header::<Ipv6Extension>(offset)?.is_later_fragment() {
-                    return Err(Skip::Fragment);
-                }
-                0
-            }
-            _ => break,
-        };
-        next_header = packet.header::<Ipv6Extension>(offset)?.next_header;
-        offset += (units + 1) * size_of::<Ipv6Extension>();
+        let is_fragment = next_header == ipproto::FRAGMENT;
+        if !is_fragment && !has_units(next_header) {
+            break;
+        }
+        let extension = packet.rare_header::<Ipv6Extension>(offset)?;
+        if is_fragment && extension.is_later_fragment() {
+            return Err(Skip::Fragment);
+        }
+        let units = if is_fragment { 0 } else { extension.length };
+        next_header = extension.next_header;
+        offset += (usize::from(units) + 1) * size_of::<Ipv6Extension>();
     }
     Ok(transport_protocol(next_header).map(|protocol| (protocol, offset, length)))
+}
+
+/// Whether an extension header says its length in units of 8 bytes.
+#[inline(always)]
+fn has_units(next_header: u8) -> bool {
+    matches!(
+        next_header,
+        ipproto::HOP_BY_HOP | ipproto::ROUTING | ipproto::DESTINATION_OPTIONS
+    )
 }
 
 #[inline(always)]

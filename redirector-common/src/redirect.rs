@@ -1,9 +1,10 @@
 use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        ANY_ADDRESS, FlowKey, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port,
-        PortEntry, Protocol, RuleKey,
+        ANY_ADDRESS, EARLIER_TARGETS, EarlierTarget, FlowKey, NO_PORT, PORT_CHANGED, PORT_SCOPED,
+        PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
     },
+    decision::Decision,
     headers::{Tcp, Udp},
     parse,
     track::{self, Translation},
@@ -26,12 +27,7 @@ pub fn redirect<P: Packet, S: State>(
     state: &mut S,
     direction: Direction,
 ) -> Result<Verdict, Skip> {
-    let parsed = match parse(packet) {
-        // Headers in paged data look like ones that end early, until they are pulled.
-        Err(Skip::Malformed) if packet.pull_headers() => parse(packet),
-        parsed => parsed,
-    };
-    let Some(segment) = parsed? else {
+    let Some(segment) = parse(packet)? else {
         return Ok(Verdict::Unrelated);
     };
     let translation = match direction {
@@ -46,10 +42,12 @@ pub fn redirect<P: Packet, S: State>(
     Ok(Verdict::Redirected { rule })
 }
 
-type Decision = Result<Option<Translation>, Skip>;
-
 #[inline(always)]
-fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> Decision {
+fn ingress<P: Packet, S: State>(
+    packet: &P,
+    state: &mut S,
+    segment: &Segment,
+) -> Result<Option<Translation>, Skip> {
     let Some(entry) = state.port(segment.protocol, segment.destination_port) else {
         return Ok(None);
     };
@@ -62,34 +60,44 @@ fn ingress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) ->
         return Err(Skip::OtherHost);
     }
     let mut key = track::key(packet, state, segment, Direction::Ingress)?;
-    if !is_source {
-        return direct(state, &key);
-    }
     let from = key.local_port;
     let Translation { port, rule } = rule_for(packet, state, &key, entry);
-    if segment.flags.is_opening() {
-        return open(state, &mut key, port, rule);
+    if !is_source || segment.flags.is_opening() {
+        let decision = if is_source {
+            open(state, &mut key, port, rule)
+        } else {
+            direct(state, &key)
+        };
+        if decision.is(Skip::Collision) {
+            state.report_collision(&key);
+        }
+        return decision.into_result();
     }
     key.local_port = port;
     if let Some(known) = track::known(state, segment.acknowledgment, &key, from) {
         return Ok(Some(known));
     }
     key.local_port = from;
-    if entry.flags & PORT_RETIRED != 0 {
+    if entry.flags & PORT_CHANGED != 0 {
         let port = earlier_target(state, &mut key, segment.acknowledgment);
         if port != NO_PORT {
             return Ok(Some(Translation { port, rule }));
         }
     }
-    if segment.protocol == Protocol::TCP {
+    let decision = if segment.protocol == Protocol::TCP {
         resume(state, &mut key, port, rule)
     } else {
         begin_udp(state, &mut key, port, rule)
-    }
+    };
+    decision.into_result()
 }
 
 #[inline(always)]
-fn egress<P: Packet, S: State>(packet: &P, state: &mut S, segment: &Segment) -> Decision {
+fn egress<P: Packet, S: State>(
+    packet: &P,
+    state: &mut S,
+    segment: &Segment,
+) -> Result<Option<Translation>, Skip> {
     let Some(entry) = state.port(segment.protocol, segment.source_port) else {
         return Ok(None);
     };
@@ -124,9 +132,7 @@ fn rule_for<P: Packet, S: State>(
     let mut number = entry.rule;
     if entry.flags & PORT_SCOPED != 0 {
         for scope in 0..SCOPES {
-            if let Some(rule) = state.rule(&rule_key(state, key, scope))
-                && rule.target != NO_PORT
-            {
+            if let Some(rule) = state.rule(&rule_key(state, key, scope)) {
                 port = rule.target;
                 number = rule.number;
                 break;
@@ -139,7 +145,8 @@ fn rule_for<P: Packet, S: State>(
     }
 }
 
-const SCOPES: u32 = 4;
+/// The last one, neither address nor interface, is in the port's entry.
+const SCOPES: u32 = 3;
 
 /// The most specific rule wins: address and interface, then address, then interface, then neither.
 #[inline(always)]
@@ -161,41 +168,39 @@ fn rule_key<S: State>(state: &S, key: &FlowKey, scope: u32) -> RuleKey {
 #[inline(never)]
 fn direct<S: State>(state: &mut S, key: &FlowKey) -> Decision {
     if state.flow(Table::Answered, key).is_none() && state.flow(Table::Pending, key).is_none() {
-        return Ok(None);
+        return Decision::PASS;
     }
     if key.protocol == Protocol::TCP
         && let Peer::Connected { .. } = state.peer(key)
     {
-        state.report_collision(key);
-        return Err(Skip::Collision);
+        return Decision::skip(Skip::Collision);
     }
     track::forget(state, Table::Answered, key);
     track::forget(state, Table::Pending, key);
-    Ok(None)
+    Decision::PASS
 }
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one.
 #[inline(never)]
 fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
     if target == NO_PORT {
-        return Ok(None);
+        return Decision::PASS;
     }
     if !state.is_local(key) {
-        return Err(Skip::NotLocal);
+        return Decision::skip(Skip::NotLocal);
     }
     let from = key.local_port;
     key.local_port = target;
     if let Peer::Connected { origin } = state.peer(key) {
         if !track::is_ours(state, key, origin, from) {
             // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
-            state.report_collision(key);
-            return Err(Skip::Collision);
+            return Decision::skip(Skip::Collision);
         }
     } else {
         track::forget(state, Table::Answered, key);
         track::begin(state, key, from, rule, true);
     }
-    Ok(Some(Translation { port: target, rule }))
+    Decision::redirect(Translation { port: target, rule })
 }
 
 /// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
@@ -203,23 +208,18 @@ fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> 
 #[inline(never)]
 fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Port {
     let from = key.local_port;
-    for scope in 0..SCOPES {
-        key.local_port = from;
-        let Some(rule) = state.rule(&rule_key(state, key, scope)) else {
-            continue;
+    for age in 0..EARLIER_TARGETS {
+        let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
+        else {
+            break;
         };
-        for target in rule.retired {
-            if target == NO_PORT {
-                break;
-            }
-            key.local_port = target;
-            if track::known(state, acknowledgment, key, from).is_some() {
-                return target;
-            }
-            if key.protocol == Protocol::TCP && state.peer(key) != Peer::None {
-                track::begin(state, key, from, rule.number, false);
-                return target;
-            }
+        key.local_port = target;
+        if track::known(state, acknowledgment, key, from).is_some() {
+            return target;
+        }
+        if key.protocol == Protocol::TCP && state.peer(key) != Peer::None {
+            track::begin(state, key, from, rule, false);
+            return target;
         }
     }
     key.local_port = from;
@@ -230,36 +230,36 @@ fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u3
 #[inline(never)]
 fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
     if target == NO_PORT {
-        return Ok(None);
+        return Decision::PASS;
     }
     if !state.is_local(key) {
-        return Err(Skip::NotLocal);
+        return Decision::skip(Skip::NotLocal);
     }
     if state.peer(key) != Peer::None {
-        return Err(Skip::Established);
+        return Decision::skip(Skip::Established);
     }
     let from = key.local_port;
     key.local_port = target;
     track::begin(state, key, from, rule, false);
-    Ok(Some(Translation { port: target, rule }))
+    Decision::redirect(Translation { port: target, rule })
 }
 
 /// A datagram of a flow that no table knows.
 #[inline(never)]
 fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
     if target == NO_PORT {
-        return Ok(None);
+        return Decision::PASS;
     }
     if track::is_outgoing(state, key) {
-        return Err(Skip::Outgoing);
+        return Decision::skip(Skip::Outgoing);
     }
     if !state.is_local(key) {
-        return Err(Skip::NotLocal);
+        return Decision::skip(Skip::NotLocal);
     }
     let from = key.local_port;
     key.local_port = target;
     track::begin(state, key, from, rule, true);
-    Ok(Some(Translation { port: target, rule }))
+    Decision::redirect(Translation { port: target, rule })
 }
 
 #[inline(always)]

@@ -36,6 +36,22 @@ impl Skip {
     ];
     pub const COUNT: u32 = Self::ALL.len() as u32;
 
+    /// The inverse of `as u32`, for those that come out of a [`crate::decision::Decision`].
+    #[inline(always)]
+    pub(crate) const fn from_discriminant(discriminant: u32) -> Self {
+        match discriminant {
+            1 => Self::Fragment,
+            2 => Self::OtherHost,
+            3 => Self::NotLocal,
+            4 => Self::Established,
+            5 => Self::Outgoing,
+            6 => Self::Direct,
+            7 => Self::Collision,
+            8 => Self::Rewrite,
+            _ => Self::Malformed,
+        }
+    }
+
     /// The stable name in JSON and metrics.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 use crate::{
     Direction, Skip,
-    abi::{Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
+    abi::{EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
 };
 
 /// The two flow tables, both least-recently-used.
@@ -32,6 +32,9 @@ pub trait State {
 
     /// A rule of the slot in force, whatever the key's slot.
     fn rule(&self, key: &RuleKey) -> Option<Rule>;
+
+    /// An earlier target of a source port, of the slot in force; 0 is the newest.
+    fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget>;
 
     /// The interface's index.
     fn ifindex(&self) -> u32;

@@ -16,10 +16,13 @@ use aya_ebpf::{
 use aya_log_ebpf::warn;
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
-    abi::{Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index},
+    abi::{
+        EarlierKey, EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey,
+        SocketFlow, port_index,
+    },
 };
 
-use crate::maps::{COUNTERS, FLOWS, PENDING, PORTS, RULES, SETTINGS, SKIPPED, SOCKETS};
+use crate::maps::{COUNTERS, EARLIER, FLOWS, PENDING, PORTS, RULES, SETTINGS, SKIPPED, SOCKETS};
 
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
@@ -81,7 +84,7 @@ impl<'a> Kernel<'a> {
 
 /// The verifier wants the stack accessed aligned, and LLVM zeroes 8 bytes at a time.
 #[repr(align(8))]
-struct Aligned<T>(T);
+pub struct Aligned<T>(pub T);
 
 impl State for Kernel<'_> {
     #[inline(always)]
@@ -95,6 +98,13 @@ impl State for Kernel<'_> {
         let key = RuleKey { slot, ..*key };
         // SAFETY: copied at once; user space writes the idle slot only.
         unsafe { RULES.get(key) }.copied()
+    }
+
+    #[inline(always)]
+    fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget> {
+        let port = port_index(self.slot, protocol, port);
+        // SAFETY: copied at once; user space writes the idle slot only.
+        unsafe { EARLIER.get(EarlierKey { port, age }) }.copied()
     }
 
     #[inline(always)]

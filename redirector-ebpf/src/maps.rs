@@ -2,14 +2,15 @@
 //! `redirector_common::abi`. Sizes that depend on the rules are set at load.
 
 use aya_ebpf::{
+    bindings::BPF_F_NO_PREALLOC,
     btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, SkStorage},
     macros::btf_map,
 };
 use redirector_common::{
     Skip,
     abi::{
-        Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, PORT_ENTRIES, PortEntry, Rule,
-        RuleCounters, RuleKey, Settings, SocketFlow,
+        EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, PORT_ENTRIES,
+        PortEntry, Rule, RuleCounters, RuleKey, Settings, SocketFlow,
     },
 };
 
@@ -21,6 +22,10 @@ pub static PORTS: Array<PortEntry, { PORT_ENTRIES as usize }> = Array::new();
 
 #[btf_map]
 pub static RULES: HashMap<RuleKey, Rule, 2048> = HashMap::new();
+
+#[btf_map]
+pub static EARLIER: HashMap<EarlierKey, EarlierTarget, 2048, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
 
 #[btf_map]
 pub static PENDING: LruHashMap<FlowKey, Flow, 65_536> = LruHashMap::new();

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0},
-    helpers::generated::bpf_skb_pull_data,
+    helpers::generated::bpf_skb_load_bytes,
     programs::TcContext,
 };
 use bytemuck::Pod;
@@ -11,8 +11,8 @@ use redirector_common::{Checksum, LinkLayer, Packet, Skip};
 /// `PACKET_OTHERHOST` of `include/uapi/linux/if_packet.h`.
 const PACKET_OTHERHOST: u32 = 3;
 
-/// Enough for the longest chain of headers that is worth following, in bytes.
-const HEADERS: u32 = 512;
+/// Room for the longest header, IPv6's, in words because the verifier wants the stack aligned.
+type Buffer = [u64; 5];
 
 pub struct SkbPacket<'a> {
     ctx: &'a TcContext,
@@ -23,6 +23,42 @@ impl<'a> SkbPacket<'a> {
     #[inline(always)]
     pub fn new(ctx: &'a TcContext, link_layer: LinkLayer) -> Self {
         Self { ctx, link_layer }
+    }
+
+    /// Reads where headers usually are. The offset is a constant in every copy of this function:
+    /// adding a variable to a packet pointer takes CAP_PERFMON (`kernel/bpf/verifier.c`,
+    /// `sanitize_ptr_alu()`).
+    #[inline(always)]
+    fn header_in_place<T: Pod>(&self, offset: usize) -> Option<T> {
+        let start = self.ctx.data();
+        // Never arithmetic on the end: the verifier proves `start + constant <= end` only.
+        if start + offset + size_of::<T>() > self.ctx.data_end() {
+            return None;
+        }
+        // SAFETY: checked to lie within the packet; any bytes are a `T`.
+        Some(unsafe { ((start + offset) as *const T).read_unaligned() })
+    }
+
+    /// Reads anywhere, paged data included.
+    #[inline(always)]
+    fn header_by_helper<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
+        const { assert!(size_of::<T>() <= size_of::<Buffer>()) };
+        let mut buffer: Buffer = [0; 5];
+        let size = size_of::<T>() as u32;
+        // SAFETY: the buffer has room for `size` bytes.
+        let failed = unsafe {
+            bpf_skb_load_bytes(
+                self.skb().cast(),
+                offset as u32,
+                (&raw mut buffer).cast(),
+                size,
+            )
+        };
+        if failed != 0 {
+            return Err(Skip::Malformed);
+        }
+        // SAFETY: within the buffer and aligned; any bytes are a `T`.
+        Ok(unsafe { *(&raw const buffer).cast::<T>() })
     }
 
     #[inline(always)]
@@ -49,22 +85,24 @@ impl Packet for SkbPacket<'_> {
     }
 
     #[inline(always)]
-    fn header<T: Pod>(&self, offset: usize) -> Result<&T, Skip> {
-        let start = self.ctx.data();
-        // Never arithmetic on the end: the verifier proves `start + constant <= end` only.
-        if start + offset + size_of::<T>() > self.ctx.data_end() {
-            return Err(Skip::Malformed);
+    fn header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
+        let usual = match self.link_layer {
+            LinkLayer::Ethernet => [0, 14, 34, 54],
+            LinkLayer::None => [0, 20, 40, 40],
+        };
+        for place in usual {
+            if offset == place
+                && let Some(header) = self.header_in_place(place)
+            {
+                return Ok(header);
+            }
         }
-        // SAFETY: checked to lie within the packet; `T` is plain data of alignment 1, and what
-        // would move the packet takes `&mut self`.
-        Ok(unsafe { &*((start + offset) as *const T) })
+        self.header_by_helper(offset)
     }
 
     #[inline(always)]
-    fn pull_headers(&mut self) -> bool {
-        let wanted = self.ctx.len().min(HEADERS);
-        // SAFETY: the context is the one the kernel passed; the helper checks the length.
-        unsafe { bpf_skb_pull_data(self.skb(), wanted) == 0 }
+    fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
+        self.header_by_helper(offset)
     }
 
     #[inline(always)]

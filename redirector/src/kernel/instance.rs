@@ -109,14 +109,21 @@ impl Instance {
     }
 
     pub(super) fn table(&self, slot: u32) -> Result<Table, Error> {
-        let entries: Vec<_> = self
+        let rules: Vec<_> = self
             .maps
             .rules()?
             .iter()
             .map(|entry| entry.map(|(Plain(key), Plain(rule))| (key, rule)))
             .collect::<Result<_, _>>()
             .map_err(Error::map("RULES"))?;
-        Ok(Table::of_slot(slot, &entries))
+        let earlier: Vec<_> = self
+            .maps
+            .earlier()?
+            .iter()
+            .map(|entry| entry.map(|(Plain(index), Plain(earlier))| (index, earlier)))
+            .collect::<Result<_, _>>()
+            .map_err(Error::map("EARLIER"))?;
+        Ok(Table::of_slot(slot, rules, earlier))
     }
 
     /// Fails unless this process is in the network namespace of the instance.

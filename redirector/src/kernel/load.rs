@@ -30,10 +30,11 @@ const FIRST_SLOT: u32 = 0;
 const MIN_CAPACITY: usize = 1024;
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 10] = [
+const MAPS: [&str; 11] = [
     "SETTINGS",
     "PORTS",
     "RULES",
+    "EARLIER",
     "PENDING",
     "FLOWS",
     "SOCKETS",
@@ -213,13 +214,24 @@ pub fn write_interfaces(maps: &Maps, interfaces: &[Interface]) -> Result<(), Err
 /// Replaces what an idle slot held by `table`.
 pub fn write_slot(maps: &Maps, slot: u32, stale: &Table, table: &Table) -> Result<(), Error> {
     let mut rules = maps.rules()?;
-    for (key, _) in stale.entries(slot) {
+    for (key, _) in stale.rules(slot) {
         rules.remove(&Plain(key)).map_err(Error::map("RULES"))?;
     }
-    for (key, rule) in table.entries(slot) {
+    for (key, rule) in table.rules(slot) {
         rules
             .insert(Plain(key), Plain(rule), 0)
             .map_err(Error::map("RULES"))?;
+    }
+    let mut earlier = maps.earlier()?;
+    for (index, _) in stale.earlier(slot) {
+        earlier
+            .remove(&Plain(index))
+            .map_err(Error::map("EARLIER"))?;
+    }
+    for (index, targets) in table.earlier(slot) {
+        earlier
+            .insert(Plain(index), Plain(targets), 0)
+            .map_err(Error::map("EARLIER"))?;
     }
     let mut ports = maps.ports()?;
     let mut entries: HashMap<_, _> = stale

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use redirector_common::abi::{
-    Flow, FlowKey, InterfaceRecord, PortEntry, Rule, RuleCounters, RuleKey, Settings,
+    EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, PortEntry, Rule, RuleCounters,
+    RuleKey, Settings,
 };
 
 use super::Error;
@@ -43,6 +44,10 @@ impl Maps {
 
     pub fn rules(&self) -> Result<Table<RuleKey, Rule>, Error> {
         self.open("RULES")
+    }
+
+    pub fn earlier(&self) -> Result<Table<EarlierKey, EarlierTarget>, Error> {
+        self.open("EARLIER")
     }
 
     /// Flows that the application has not answered.

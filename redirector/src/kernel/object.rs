@@ -5,6 +5,7 @@ use aya::{
     programs::{ProgramError, SchedClassifier},
 };
 use aya_log::Level;
+use redirector_common::abi::EARLIER_TARGETS;
 
 use super::Error;
 
@@ -54,6 +55,7 @@ fn create_maps(settings: Settings) -> Result<Ebpf, Error> {
         .map_max_entries("COUNTERS", settings.capacity)
         // Both slots.
         .map_max_entries("RULES", 2 * settings.capacity)
+        .map_max_entries("EARLIER", 2 * EARLIER_TARGETS * settings.capacity)
         .load(OBJECT)
         .map_err(Error::Object)
 }

@@ -1,4 +1,4 @@
-//! The rules of one slot, between the configuration and the maps `PORTS` and `RULES`.
+//! The rules of one slot, between the configuration and the maps `PORTS`, `RULES` and `EARLIER`.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -6,45 +6,54 @@ use std::{
 };
 
 use redirector_common::abi::{
-    self, ANY_ADDRESS, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, PortEntry,
-    RETIRED_TARGETS, RuleKey, port_index,
+    self, ANY_ADDRESS, EARLIER_TARGETS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED,
+    PORT_SOURCE, PORT_TARGET, PortEntry, RuleKey, port_index,
 };
 
 use super::Error;
 use crate::config::{Interface, Port, Protocol, Rule};
 
-/// What `RULES` holds for one slot; its keys have slot 0 here.
+/// What the maps hold for one slot, the slot itself left out of the keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     rules: HashMap<RuleKey, abi::Rule>,
+    /// Newest first.
+    earlier: HashMap<(abi::Protocol, abi::Port), Vec<EarlierTarget>>,
 }
 
 impl Table {
-    /// The rules of `slot` among everything in the map.
-    pub fn of_slot(slot: u32, entries: &[(RuleKey, abi::Rule)]) -> Self {
-        let rules = entries
-            .iter()
+    /// What belongs to `slot` among everything in `RULES` and `EARLIER`.
+    pub fn of_slot(
+        slot: u32,
+        rules: impl IntoIterator<Item = (RuleKey, abi::Rule)>,
+        earlier: impl IntoIterator<Item = (EarlierKey, EarlierTarget)>,
+    ) -> Self {
+        let rules = rules
+            .into_iter()
             .filter(|(key, _)| u32::from(key.slot) == slot)
-            .map(|(key, rule)| (RuleKey { slot: 0, ..*key }, *rule))
+            .map(|(key, rule)| (RuleKey { slot: 0, ..key }, rule))
             .collect();
-        Self { rules }
+        let mut aged: HashMap<_, BTreeMap<_, _>> = HashMap::new();
+        for (key, target) in earlier {
+            let (of, protocol, port) = abi::port_of_index(key.port);
+            if of == slot {
+                let targets = aged.entry((protocol, port)).or_default();
+                targets.insert(key.age, target);
+            }
+        }
+        let earlier = aged
+            .into_iter()
+            .map(|(port, targets)| (port, targets.into_values().collect()))
+            .collect();
+        Self { rules, earlier }
     }
 
     /// The table after a change to `wanted`. A rule that stays keeps its number and so its
     /// counters; targets that are no longer wanted are remembered for their live connections.
     pub fn next(&self, wanted: &[Rule], capacity: usize) -> Result<Self, Error> {
-        let mut rules: HashMap<_, _> = self
-            .rules
-            .iter()
-            .map(|(key, rule)| (*key, retarget(*rule, NO_PORT)))
-            .collect();
-        let mut unused = self
-            .rules
-            .values()
-            .map(|rule| rule.number + 1)
-            .max()
-            .unwrap_or(0);
+        let mut unused = self.first_unused_number();
         let mut used = HashSet::new();
+        let mut rules = HashMap::new();
         for rule in wanted {
             let keys = keys(rule);
             let known = keys.iter().find_map(|key| self.rules.get(key));
@@ -55,56 +64,104 @@ impl Table {
                     unused - 1
                 }
             };
-            let target = abi::Port::new(rule.to.get());
-            for key in keys {
-                let before = self.rules.get(&key).copied().unwrap_or_default();
-                let entry = retarget(before, target);
-                rules.insert(key, abi::Rule { number, ..entry });
-            }
+            let entry = abi::Rule {
+                target: abi::Port::new(rule.to.get()),
+                number,
+                reserved: 0,
+            };
+            rules.extend(keys.into_iter().map(|key| (key, entry)));
         }
-        let needed = usize::try_from(unused)
-            .unwrap_or(usize::MAX)
-            .max(rules.len());
+        let needed = (unused as usize).max(rules.len());
         if needed > capacity {
             return Err(Error::Full { needed, capacity });
         }
-        Ok(Self { rules })
+        let earlier = self.earlier_after(&rules);
+        Ok(Self { rules, earlier })
     }
 
     /// The entries of `RULES` for `slot`.
-    pub fn entries(&self, slot: u32) -> impl Iterator<Item = (RuleKey, abi::Rule)> + '_ {
+    pub fn rules(&self, slot: u32) -> impl Iterator<Item = (RuleKey, abi::Rule)> + '_ {
         let slot = slot as u8;
         self.rules
             .iter()
             .map(move |(key, rule)| (RuleKey { slot, ..*key }, *rule))
     }
 
+    /// The entries of `EARLIER` for `slot`.
+    pub fn earlier(&self, slot: u32) -> impl Iterator<Item = (EarlierKey, EarlierTarget)> + '_ {
+        self.earlier
+            .iter()
+            .flat_map(move |((protocol, port), targets)| {
+                let port = port_index(slot, *protocol, *port);
+                (0..)
+                    .zip(targets)
+                    .map(move |(age, target)| (EarlierKey { port, age }, *target))
+            })
+    }
+
     /// The entries of `PORTS` for `slot` that are not empty.
     pub fn ports(&self, slot: u32) -> HashMap<u32, PortEntry> {
         let mut ports: HashMap<u32, PortEntry> = HashMap::new();
+        let mut entry = |protocol, port, change: &dyn Fn(&mut PortEntry)| {
+            change(ports.entry(port_index(slot, protocol, port)).or_default());
+        };
         for (key, rule) in &self.rules {
             let protocol = protocol_of(key);
-            let source = ports
-                .entry(port_index(slot, protocol, key.port))
-                .or_default();
-            source.flags |= PORT_SOURCE;
-            if key.address == ANY_ADDRESS && key.ifindex == 0 {
-                source.target = rule.target;
-                source.rule = rule.number;
-            } else {
-                source.flags |= PORT_SCOPED;
-            }
-            if rule.retired[0] != NO_PORT {
-                source.flags |= PORT_RETIRED;
-            }
-            for target in rule.retired.into_iter().chain([rule.target]) {
-                if target != NO_PORT {
-                    let index = port_index(slot, protocol, target);
-                    ports.entry(index).or_default().flags |= PORT_TARGET;
+            entry(protocol, key.port, &|source| {
+                source.flags |= PORT_SOURCE;
+                if key.address == ANY_ADDRESS && key.ifindex == 0 {
+                    source.target = rule.target;
+                    source.rule = rule.number;
+                } else {
+                    source.flags |= PORT_SCOPED;
                 }
+            });
+            entry(protocol, rule.target, &|target| target.flags |= PORT_TARGET);
+        }
+        for ((protocol, port), targets) in &self.earlier {
+            entry(*protocol, *port, &|source| {
+                source.flags |= PORT_SOURCE | PORT_CHANGED;
+            });
+            for earlier in targets {
+                entry(*protocol, earlier.target, &|target| {
+                    target.flags |= PORT_TARGET;
+                });
             }
         }
         ports
+    }
+
+    /// Numbers of removed rules are not used again: their connections are still counted there.
+    fn first_unused_number(&self) -> u32 {
+        let present = self.rules.values().map(|rule| rule.number);
+        let earlier = self.earlier.values().flatten().map(|earlier| earlier.rule);
+        present.chain(earlier).max().map_or(0, |number| number + 1)
+    }
+
+    /// Earlier targets once `rules` are in force.
+    fn earlier_after(
+        &self,
+        rules: &HashMap<RuleKey, abi::Rule>,
+    ) -> HashMap<(abi::Protocol, abi::Port), Vec<EarlierTarget>> {
+        let mut earlier = self.earlier.clone();
+        for (key, before) in &self.rules {
+            if rules
+                .get(key)
+                .is_some_and(|after| after.target == before.target)
+            {
+                continue;
+            }
+            let targets = earlier.entry((protocol_of(key), key.port)).or_default();
+            targets.retain(|earlier| earlier.target != before.target);
+            let newest = EarlierTarget {
+                target: before.target,
+                rule: before.number,
+                reserved: 0,
+            };
+            targets.insert(0, newest);
+            targets.truncate(EARLIER_TARGETS as usize);
+        }
+        earlier
     }
 
     /// The rules in force by number, which is the order in which they were first loaded.
@@ -163,33 +220,13 @@ fn keys(rule: &Rule) -> Vec<RuleKey> {
         .collect()
 }
 
-/// `rule` with another target; the one it had goes to the front of the retired ones.
-fn retarget(rule: abi::Rule, target: abi::Port) -> abi::Rule {
-    if rule.target == target {
-        return rule;
-    }
-    let mut retired = [NO_PORT; RETIRED_TARGETS];
-    let earlier = [rule.target]
-        .into_iter()
-        .chain(rule.retired)
-        .filter(|earlier| *earlier != NO_PORT && *earlier != target);
-    for (place, earlier) in retired.iter_mut().zip(earlier) {
-        *place = earlier;
-    }
-    abi::Rule {
-        target,
-        retired,
-        ..rule
-    }
-}
-
 fn protocol_of(key: &RuleKey) -> abi::Protocol {
     abi::Protocol::from_number(u32::from(key.protocol))
 }
 
 fn address(address: IpAddr) -> abi::Address {
     match address {
-        IpAddr::V4(address) => abi::Address::ipv4(address.octets()),
+        IpAddr::V4(address) => abi::Address::ipv4(u32::from_ne_bytes(address.octets())),
         IpAddr::V6(address) => abi::Address::ipv6(address.octets()),
     }
 }

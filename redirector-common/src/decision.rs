@@ -1,0 +1,65 @@
+use crate::{Skip, track::Translation};
+
+/// What to do with a packet, in one register: a BPF function returns no more, and a `Result` on the
+/// stack would leave bytes unwritten that only a process with CAP_PERFMON may have read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Decision(u64);
+
+/// The lowest 16 bits; a [`Skip`] is [`SKIP`] plus its discriminant.
+const PASS: u64 = 0;
+const REDIRECT: u64 = 1;
+const SKIP: u64 = 2;
+
+impl Decision {
+    /// Not for us.
+    pub const PASS: Self = Self(PASS);
+
+    #[inline(always)]
+    pub const fn skip(skip: Skip) -> Self {
+        Self(SKIP + skip as u64)
+    }
+
+    #[inline(always)]
+    pub const fn redirect(to: Translation) -> Self {
+        Self(REDIRECT | (to.port.to_be() as u64) << 16 | (to.rule as u64) << 32)
+    }
+
+    #[inline(always)]
+    pub const fn is(self, skip: Skip) -> bool {
+        self.0 == Self::skip(skip).0
+    }
+
+    /// The same with types; `Ok(None)` is [`Self::PASS`].
+    #[inline(always)]
+    pub fn into_result(self) -> Result<Option<Translation>, Skip> {
+        match self.0 & 0xffff {
+            PASS => Ok(None),
+            REDIRECT => Ok(Some(Translation {
+                port: crate::abi::Port::from_be((self.0 >> 16) as u16),
+                rule: (self.0 >> 32) as u32,
+            })),
+            skip => Err(Skip::from_discriminant((skip - SKIP) as u32)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Port;
+
+    #[test]
+    fn survives_the_register() {
+        let to = Translation {
+            port: Port::new(8000),
+            rule: u32::MAX,
+        };
+        assert_eq!(Decision::PASS.into_result(), Ok(None));
+        assert_eq!(Decision::redirect(to).into_result(), Ok(Some(to)));
+        for skip in Skip::ALL {
+            assert_eq!(Decision::skip(skip).into_result(), Err(skip));
+            assert!(Decision::skip(skip).is(skip));
+        }
+    }
+}
