@@ -6,7 +6,9 @@ use aya::maps::{Array, Map, MapData, PerCpuArray};
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
 use aya::{Ebpf, maps};
 use redirector::kernel::{ObjectSettings, Plain, Table, open_object};
-use redirector_common::abi::{Flow, FlowKey, PortEntry, Rule, RuleCounters, RuleKey, Settings};
+use redirector_common::abi::{
+    EarlierKey, EarlierTarget, Flow, FlowKey, PortEntry, Rule, RuleCounters, RuleKey, Settings,
+};
 use redirector_common::native::Frame;
 use redirector_common::{Direction, LinkLayer};
 
@@ -17,6 +19,7 @@ pub struct Programs {
     settings: Array<MapData, Plain<Settings>>,
     ports: Array<MapData, Plain<PortEntry>>,
     rules: Keyed<RuleKey, Rule>,
+    earlier: Keyed<EarlierKey, EarlierTarget>,
     pending: Keyed<FlowKey, Flow>,
     answered: Keyed<FlowKey, Flow>,
     counters: PerCpuArray<MapData, Plain<RuleCounters>>,
@@ -35,6 +38,7 @@ impl Programs {
             settings: map(&mut object, "SETTINGS"),
             ports: map(&mut object, "PORTS"),
             rules: map(&mut object, "RULES"),
+            earlier: map(&mut object, "EARLIER"),
             pending: map(&mut object, "PENDING"),
             answered: map(&mut object, "FLOWS"),
             counters: map(&mut object, "COUNTERS"),
@@ -44,10 +48,15 @@ impl Programs {
     }
 
     pub fn fill(&mut self, slot: u32, table: &Table) {
-        for (key, rule) in table.entries(slot) {
+        for (key, rule) in table.rules(slot) {
             self.rules
                 .insert(Plain(key), Plain(rule), 0)
                 .expect("a rule");
+        }
+        for (key, target) in table.earlier(slot) {
+            self.earlier
+                .insert(Plain(key), Plain(target), 0)
+                .expect("an earlier target");
         }
         for (index, entry) in table.ports(slot) {
             self.ports.set(index, Plain(entry), 0).expect("a port");

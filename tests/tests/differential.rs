@@ -106,7 +106,8 @@ impl Pair {
         let after = next(&before, &AFTER);
         for (slot, table) in [(0, &before), (1, &after)] {
             kernel.fill(slot, table);
-            native.rules.extend(table.entries(slot));
+            native.rules.extend(table.rules(slot));
+            native.earlier.extend(table.earlier(slot));
             native.ports.extend(table.ports(slot));
         }
         Self { kernel, native }

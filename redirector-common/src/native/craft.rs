@@ -257,7 +257,7 @@ impl Craft {
 /// As the packet path has it.
 pub fn address(address: IpAddr) -> Address {
     match address {
-        IpAddr::V4(address) => Address::ipv4(address.octets()),
+        IpAddr::V4(address) => Address::ipv4(u32::from_ne_bytes(address.octets())),
         IpAddr::V6(address) => Address::ipv6(address.octets()),
     }
 }

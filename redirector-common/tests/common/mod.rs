@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use redirector_common::{
     Direction, Skip, Verdict,
     abi::{
-        ANY_ADDRESS, Flow, NO_PORT, PORT_RETIRED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port,
-        PortEntry, Protocol, Rule, RuleCounters, RuleKey, port_index,
+        ANY_ADDRESS, EarlierKey, EarlierTarget, Flow, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
+        PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, port_index,
+        port_of_index,
     },
     native::{
         Memory,
@@ -27,6 +28,7 @@ pub struct Host {
     pub memory: Memory,
     /// What the link layer of coming packets says.
     pub other_host: bool,
+    numbers: u32,
 }
 
 impl Host {
@@ -42,7 +44,7 @@ impl Host {
 
     /// Adds, retargets or removes a rule for TCP and UDP.
     pub fn rule(&mut self, address: Option<IpAddr>, ifindex: u32, from: u16, to: Option<u16>) {
-        let number = self.memory.rules.len() as u32 / 2;
+        let new = self.numbers;
         for protocol in [Protocol::TCP, Protocol::UDP] {
             let key = RuleKey {
                 address: address.map_or(ANY_ADDRESS, craft::address),
@@ -51,40 +53,61 @@ impl Host {
                 protocol: protocol.number() as u8,
                 slot: 0,
             };
-            let rule = self.memory.rules.entry(key).or_insert(Rule {
-                number,
-                ..Rule::default()
-            });
-            if rule.target != NO_PORT {
-                rule.retired.rotate_right(1);
-                rule.retired[0] = rule.target;
+            let before = self.memory.rules.remove(&key);
+            if let Some(before) = before {
+                self.retire(port_index(0, protocol, key.port), before);
             }
-            rule.target = to.map_or(NO_PORT, Port::new);
+            if let Some(to) = to {
+                let rule = Rule {
+                    target: Port::new(to),
+                    number: before.map_or(new, |rule| rule.number),
+                    reserved: 0,
+                };
+                self.numbers = self.numbers.max(rule.number + 1);
+                self.memory.rules.insert(key, rule);
+            }
         }
         self.fill_ports();
+    }
+
+    fn retire(&mut self, port: u32, rule: Rule) {
+        let earlier = &mut self.memory.earlier;
+        let mut newest = Some(EarlierTarget {
+            target: rule.target,
+            reserved: 0,
+            rule: rule.number,
+        });
+        for age in 0.. {
+            let Some(target) = newest else { break };
+            newest = earlier.insert(EarlierKey { port, age }, target);
+        }
     }
 
     fn fill_ports(&mut self) {
         let ports = &mut self.memory.ports;
         ports.clear();
+        let mut flag = |index, flags| {
+            let entry: &mut PortEntry = ports.entry(index).or_default();
+            entry.flags |= flags;
+        };
         for (key, rule) in &self.memory.rules {
             let protocol = Protocol::from_number(u32::from(key.protocol));
-            let index = |port| port_index(0, protocol, port);
-            let source: &mut PortEntry = ports.entry(index(key.port)).or_default();
-            source.flags |= PORT_SOURCE;
+            let is_scoped = key.address != ANY_ADDRESS || key.ifindex != 0;
+            let scoped = if is_scoped { PORT_SCOPED } else { 0 };
+            flag(port_index(0, protocol, key.port), PORT_SOURCE | scoped);
+            flag(port_index(0, protocol, rule.target), PORT_TARGET);
+        }
+        for (key, earlier) in &self.memory.earlier {
+            let (_, protocol, _) = port_of_index(key.port);
+            flag(key.port, PORT_SOURCE | PORT_CHANGED);
+            flag(port_index(0, protocol, earlier.target), PORT_TARGET);
+        }
+        for (key, rule) in &self.memory.rules {
             if key.address == ANY_ADDRESS && key.ifindex == 0 {
-                source.target = rule.target;
-                source.rule = rule.number;
-            } else {
-                source.flags |= PORT_SCOPED;
-            }
-            if rule.retired[0] != NO_PORT {
-                source.flags |= PORT_RETIRED;
-            }
-            for target in rule.retired.into_iter().chain([rule.target]) {
-                if target != NO_PORT {
-                    ports.entry(index(target)).or_default().flags |= PORT_TARGET;
-                }
+                let protocol = Protocol::from_number(u32::from(key.protocol));
+                let entry = ports.entry(port_index(0, protocol, key.port)).or_default();
+                entry.target = rule.target;
+                entry.rule = rule.number;
             }
         }
     }
