@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 
 use redirector_common::{
-    Direction, Skip, Verdict,
+    Direction, Peer, Skip, Verdict,
     abi::{
-        ANY_ADDRESS, EarlierKey, EarlierTarget, Flow, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
+        ANY_ADDRESS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
         PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, port_index,
         port_of_index,
     },
@@ -151,6 +151,18 @@ impl Host {
         crossing
     }
 
+    /// What the kernel says about the socket of a tuple whose local port is `port`.
+    pub fn has_socket(&mut self, talk: &Talk, port: u16, peer: Peer) {
+        let [remote, local] = [talk.client.0, talk.server].map(craft::address);
+        let tuple = (remote, Port::new(talk.client.1), local, Port::new(port));
+        self.memory.peers.insert(tuple, peer);
+    }
+
+    /// The talk's server is another host, and this one a router.
+    pub fn is_routed(&mut self, talk: &Talk) {
+        self.memory.remote.insert(craft::address(talk.server));
+    }
+
     pub fn connections(&self) -> u64 {
         self.memory
             .counters
@@ -173,8 +185,9 @@ impl Host {
         self.memory.answered.clear();
     }
 
-    pub fn answered(&self) -> Vec<Flow> {
-        self.memory.answered.values().copied().collect()
+    /// Flows that only their client was seen of, and flows that were answered.
+    pub fn flows(&self) -> [usize; 2] {
+        [self.memory.pending.len(), self.memory.answered.len()]
     }
 }
 
@@ -194,6 +207,9 @@ impl Talk {
         Craft::new((self.server, port), self.client, transport)
     }
 }
+
+/// A connected socket that remembers nothing, as most do.
+pub const CONNECTED: Peer = Peer::Connected { origin: None };
 
 /// Runs a story over IPv4 and over IPv6.
 pub fn each_family(story: impl Fn(Talk)) {
@@ -216,5 +232,12 @@ pub const fn tcp(flags: u8, sequence: u32, acknowledgment: u32) -> Transport {
         acknowledgment,
     }
 }
+
+pub const OPENING: Transport = tcp(craft::SYN, 100, 0);
+pub const SYN_ACK: Transport = tcp(craft::SYN | craft::ACK, 500, 101);
+/// The client's answer to [`SYN_ACK`].
+pub const FINAL_ACK: Transport = tcp(craft::ACK, 101, 501);
+/// Anything later.
+pub const DATA: Transport = tcp(craft::ACK, 300, 700);
 
 pub const UDP: Transport = Transport::Udp { checksum: true };
