@@ -70,6 +70,14 @@ impl Host {
         self.fill_ports();
     }
 
+    /// The number of a TCP rule for any interface.
+    pub fn number_of(&self, address: Option<IpAddr>, from: u16) -> u32 {
+        let address = address.map_or(ANY_ADDRESS, craft::address);
+        let is_it = |key: &&RuleKey| key.address == address && key.port == Port::new(from);
+        let key = self.memory.rules.keys().find(is_it).expect("the rule");
+        self.memory.rules[key].number
+    }
+
     fn retire(&mut self, port: u32, rule: Rule) {
         let earlier = &mut self.memory.earlier;
         let mut newest = Some(EarlierTarget {
