@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod abi;
+mod address;
 pub mod checksum;
 mod decision;
 mod direction;

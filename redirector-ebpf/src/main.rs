@@ -5,9 +5,12 @@
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![expect(unsafe_code, reason = "helpers, maps and packet pointers need it")]
 
+mod aligned;
 mod kernel;
 mod maps;
+mod route;
 mod skb;
+mod socket;
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
 use redirector_common::{Direction, LinkLayer, State, redirect};

@@ -1,6 +1,5 @@
 //! UDP between two hosts, from connected clients: a reply from another port never arrives.
 
-use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -75,12 +74,6 @@ impl UdpClient {
 
     pub fn address(&self) -> SocketAddr {
         self.0.local_addr().expect("the client's address")
-    }
-
-    /// What comes back for a datagram to nobody.
-    pub fn answer_from_nobody(&self) -> io::Result<usize> {
-        self.0.send(b"anyone?")?;
-        self.0.recv(&mut [0; 16])
     }
 }
 

@@ -1,14 +1,13 @@
 //! Traffic to a redirected port is answered by the application, and nobody notices.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use integration::capture::{Capture, assert_checksums, ports_of};
 use integration::datapath::Datapath;
 use integration::http::{Nginx, curl};
 use integration::netns::Offloads;
-use integration::server::{Connection, Listener, connect, is_refused};
+use integration::server::{Connection, Listener, is_refused};
 use integration::topology::{Lan, SERVER};
 use integration::udp::{UdpClient, UdpServer};
 
@@ -96,41 +95,6 @@ fn a_direct_connection_beside_a_redirected_one_keeps_its_port() {
     }
 }
 
-/// After the rewrite both would be one tuple. Either may win a port of its own or be refused,
-/// but the first must not suffer and the second must not hang.
-#[test]
-fn one_client_port_to_both_ports() {
-    let lan = Lan::new();
-    let listener = Listener::bind(&lan.server, 8000);
-    let _redirected = Datapath::under_test().redirect(&lan.server, WEB);
-    let mut source = 41000;
-    for address in [SERVER.v4, SERVER.v6] {
-        for (first, second) in [(80, 8000), (8000, 80)] {
-            source += 1;
-            let [first, second] = [first, second].map(|port| SocketAddr::new(address, port));
-            let mut kept = Connection::open_from(&lan.client, source, first, &listener);
-            kept.exchange("the first, alone");
-            match connect(&lan.client, source, second) {
-                Ok(client) => {
-                    Connection {
-                        client,
-                        server: listener.accept(),
-                    }
-                    .exchange("the second");
-                }
-                Err(error) => {
-                    let kinds = [ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset];
-                    assert!(
-                        kinds.contains(&error.kind()),
-                        "{first} then {second}: {error}"
-                    );
-                }
-            }
-            kept.exchange("the first, after the second");
-        }
-    }
-}
-
 #[test]
 fn a_target_that_is_another_rules_source_does_not_chain() {
     let lan = Lan::new();
@@ -206,22 +170,4 @@ fn fragmented_udp_is_answered() {
         }
     }
     lan.assert_no_bad_checksum();
-}
-
-/// The ICMP error quotes the target; the client must find the port that it asked in it.
-#[test]
-fn a_udp_target_that_nobody_listens_on_is_reported() {
-    let lan = Lan::new();
-    let _redirected = Datapath::under_test().redirect(&lan.server, &["53:5353/udp"]);
-    for (from, address) in lan.places() {
-        let to = SocketAddr::new(address, 53);
-        let answer = UdpClient::connect(from, 0, to).answer_from_nobody();
-        let kind = answer.map_err(|error| error.kind());
-        assert_eq!(
-            kind,
-            Err(ErrorKind::ConnectionRefused),
-            "{to} from {}",
-            from.name()
-        );
-    }
 }

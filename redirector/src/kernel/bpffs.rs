@@ -29,8 +29,24 @@ pub struct BpfFs {
 
 impl BpfFs {
     /// Mounts bpffs if it is not there, and waits for whoever else is changing something.
-    pub fn lock() -> Result<Self, Error> {
-        let mounted_here = mount_if_needed()?;
+    pub fn mount_and_lock() -> Result<Self, Error> {
+        let mounted_here = !is_mounted()?;
+        if mounted_here {
+            mount_bpffs()?;
+        }
+        Self::lock(mounted_here)
+    }
+
+    /// `None` where bpffs is not mounted, so that nothing is loaded.
+    pub fn lock_if_mounted() -> Result<Option<Self>, Error> {
+        if is_mounted()? {
+            Self::lock(false).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn lock(mounted_here: bool) -> Result<Self, Error> {
         let root = File::open(MOUNT_POINT).map_err(Error::io("open", MOUNT_POINT))?;
         let lock = Flock::lock(root, FlockArg::LockExclusive)
             .map_err(|(_, errno)| Error::io("lock", MOUNT_POINT)(errno.into()))?;
@@ -108,13 +124,16 @@ fn remove_tree(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn mount_if_needed() -> Result<bool, Error> {
-    let path = Path::new(MOUNT_POINT);
-    match statfs(path) {
-        Ok(found) if found.filesystem_type() == BPF_FS_MAGIC => return Ok(false),
-        Ok(_) | Err(Errno::ENOENT) => {}
-        Err(errno) => return Err(Error::io("look at", path)(errno.into())),
+fn is_mounted() -> Result<bool, Error> {
+    match statfs(MOUNT_POINT) {
+        Ok(found) => Ok(found.filesystem_type() == BPF_FS_MAGIC),
+        Err(Errno::ENOENT) => Ok(false),
+        Err(errno) => Err(Error::io("look at", MOUNT_POINT)(errno.into())),
     }
+}
+
+fn mount_bpffs() -> Result<(), Error> {
+    let path = Path::new(MOUNT_POINT);
     if !mounts_last() {
         return Err(Error::PrivateMount { path: path.into() });
     }
@@ -128,8 +147,7 @@ fn mount_if_needed() -> Result<bool, Error> {
     .map_err(|errno| Error::Mount {
         path: path.into(),
         source: errno.into(),
-    })?;
-    Ok(true)
+    })
 }
 
 /// Whether the first process shares our mounts. Where it does not (`ip netns exec`), a mount and

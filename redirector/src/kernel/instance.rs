@@ -10,7 +10,7 @@ use std::{
 use aya::{maps::MapError, sys::SyscallError};
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
-use super::{Error, Maps, Table, bpffs, links, maps::Plain};
+use super::{Error, Maps, Table, bpffs, capability, links, maps::Plain};
 use crate::config::{Interface, Name, Rule};
 
 /// An instance whose pins are there and whose layout is ours.
@@ -144,6 +144,10 @@ impl Instance {
             Err(Error::Map { source, .. }) if is_other_size(&source) => {
                 return Err(other_version(name, source.to_string()));
             }
+            Err(Error::Map { source, .. }) if is_refused(&source) => {
+                capability::require()?;
+                return Err(Error::map("SETTINGS")(source));
+            }
             settings => settings?,
         };
         if settings.abi != ABI_VERSION {
@@ -197,15 +201,22 @@ fn read_settings(maps: &Maps) -> Result<Settings, Error> {
 }
 
 fn is_not_found(error: &MapError) -> bool {
-    let io_error = match error {
-        MapError::SyscallError(SyscallError { io_error, .. }) => io_error,
-        MapError::IoError(io_error) => io_error,
-        _ => return false,
-    };
     matches!(
-        io_error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+        kind(error),
+        Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
     )
+}
+
+fn is_refused(error: &MapError) -> bool {
+    kind(error) == Some(io::ErrorKind::PermissionDenied)
+}
+
+fn kind(error: &MapError) -> Option<io::ErrorKind> {
+    match error {
+        MapError::SyscallError(SyscallError { io_error, .. }) => Some(io_error.kind()),
+        MapError::IoError(io_error) => Some(io_error.kind()),
+        _ => None,
+    }
 }
 
 fn is_other_size(error: &MapError) -> bool {

@@ -59,7 +59,7 @@ pub fn load(name: &Name, config: &Config, log_level: log::LevelFilter) -> Result
     capability::require()?;
     let mut steps = Steps::new();
     steps.next()?;
-    let bpffs = BpfFs::lock()?;
+    let bpffs = BpfFs::mount_and_lock()?;
     let outcome = load_locked(name, config, log_level, &mut steps);
     if outcome.is_err() {
         bpffs::remove_parent_if_empty();

@@ -20,7 +20,7 @@ use crate::{
 pub fn reload(name: &Name, config: &Config) -> Result<Outcome, Error> {
     capability::require()?;
     let mut steps = Steps::new();
-    let _bpffs = BpfFs::lock()?;
+    let _bpffs = BpfFs::lock_if_mounted()?;
     let instance = Instance::open(name)?;
     instance.require_namespace()?;
     let plan = Plan::new(Some(&instance.loaded()?), config);

@@ -11,19 +11,22 @@ use crate::config::Name;
 /// Removes an instance, or what an interrupted load left of one. False where there was nothing.
 pub fn unload(name: &Name) -> Result<bool, Error> {
     capability::require()?;
-    let _bpffs = BpfFs::lock()?;
+    let Some(_bpffs) = BpfFs::lock_if_mounted()? else {
+        return Ok(false);
+    };
     unload_locked(name)
 }
 
 /// Removes every instance and tells their names.
 pub fn unload_all() -> Result<Vec<Name>, Error> {
     capability::require()?;
-    let _bpffs = BpfFs::lock()?;
-    let mut removed = bpffs::names()?;
+    let Some(_bpffs) = BpfFs::lock_if_mounted()? else {
+        return Ok(Vec::new());
+    };
+    let removed = bpffs::names()?;
     for name in &removed {
         unload_locked(name)?;
     }
-    removed.sort();
     Ok(removed)
 }
 

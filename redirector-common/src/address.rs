@@ -1,0 +1,113 @@
+//! Ports, addresses and protocols, as keys and values of maps have them.
+
+use bytemuck::{Pod, Zeroable};
+
+/// A port, in memory as on the wire (`__be16`); 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Port(u16);
+
+pub const NO_PORT: Port = Port(0);
+
+impl Port {
+    /// From host byte order.
+    pub const fn new(port: u16) -> Self {
+        Self(port.to_be())
+    }
+
+    /// In host byte order.
+    #[inline(always)]
+    pub const fn get(self) -> u16 {
+        u16::from_be(self.0)
+    }
+
+    /// From the kernel's structures.
+    #[inline(always)]
+    pub const fn from_be(port: u16) -> Self {
+        Self(port)
+    }
+
+    #[inline(always)]
+    pub const fn to_wire(self) -> [u8; 2] {
+        self.0.to_ne_bytes()
+    }
+
+    /// As the kernel's structures have it.
+    #[inline(always)]
+    pub const fn to_be(self) -> u16 {
+        self.0
+    }
+}
+
+/// An IPv6 address, or an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2), in memory as on
+/// the wire (`__be32[4]`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Address([u32; 4]);
+
+pub const ANY_ADDRESS: Address = Address([0; 4]);
+
+impl Address {
+    /// From an IPv4 address as on the wire.
+    #[inline(always)]
+    pub const fn ipv4(address: u32) -> Self {
+        Self([0, 0, 0xffff_u32.to_be(), address])
+    }
+
+    pub const fn ipv6(bytes: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        Self([
+            u32::from_ne_bytes([a, b, c, d]),
+            u32::from_ne_bytes([e, f, g, h]),
+            u32::from_ne_bytes([i, j, k, l]),
+            u32::from_ne_bytes([m, n, o, p]),
+        ])
+    }
+
+    /// As the kernel's structures have an IPv6 address.
+    #[inline(always)]
+    pub const fn to_be(self) -> [u32; 4] {
+        self.0
+    }
+
+    /// As the kernel's structures have an IPv4 address.
+    #[inline(always)]
+    pub const fn ipv4_to_be(self) -> u32 {
+        self.0[3]
+    }
+
+    #[inline(always)]
+    pub const fn is_ipv4(self) -> bool {
+        self.0[0] | self.0[1] == 0 && self.0[2] == 0xffff_u32.to_be()
+    }
+
+    pub fn octets(self) -> [u8; 16] {
+        bytemuck::cast(self.0)
+    }
+
+    /// RFC 4291 section 2.5.6: fe80::/10.
+    #[inline(always)]
+    pub const fn is_link_local(self) -> bool {
+        u32::from_be(self.0[0]) & 0xffc0_0000 == 0xfe80_0000
+    }
+}
+
+/// An IP protocol number (IANA): one of the two that have ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(transparent)]
+pub struct Protocol(u32);
+
+impl Protocol {
+    pub const TCP: Self = Self(6);
+    pub const UDP: Self = Self(17);
+
+    #[inline(always)]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
