@@ -250,3 +250,7 @@ fn interface(index: u32, interfaces: &[Interface]) -> Interface {
             index,
         })
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
