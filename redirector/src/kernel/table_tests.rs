@@ -90,7 +90,6 @@ fn rules_that_stay_keep_their_numbers() {
                 (2, "80:8000/udp"),
             ],
         ),
-        (&[&["80:8000 on 2,3"]], &[(0, "80:8000/tcp on if2, if3")]),
         (
             &[&["80:8000 on 2,3"], &["80:8001 on 3,4"]],
             &[(0, "80:8001/tcp on if3, if4")],
@@ -148,6 +147,12 @@ fn earlier_targets_newest_first() {
             &[(9000, 1)],
         ),
         (&[&["80:8000 on 2"], &["80:8001 on 2"]], &[(8000, 0)]),
+        // Packets of its flows meet the more specific rule from now on.
+        (
+            &[&["80:8000"], &["80:8000", "192.0.2.1:80:9000"]],
+            &[(8000, 0)],
+        ),
+        (&[&["80:8000 on 2"], &["80:8000 on 2", "80:9000"]], &[]),
     ] {
         let table = after(changes);
         assert_eq!(earlier(&table, 80), expected, "{changes:?}");
