@@ -134,19 +134,16 @@ fn the_number_of_a_removed_rule_is_not_given_away() {
 fn earlier_targets_newest_first() {
     for (changes, expected) in [
         (&[&["80:8000"][..]][..], &[][..]),
-        (&[&["80:8000"], &["80:8000"]], &[]),
         (&[&["80:8000"], &["80:8001"]], &[(8000, 0)]),
         (
             &[&["80:8000"], &["80:8001"], &["80:8002"]],
             &[(8001, 0), (8000, 0)],
         ),
-        (&[&["80:8000"], &["443:4430"]], &[(8000, 0)]),
         (&[&["80:8000"], &["443:4430"], &["443:4431"]], &[(8000, 0)]),
         (
             &[&["80:8000", "192.0.2.1:80:9000"], &["80:8000"]],
             &[(9000, 1)],
         ),
-        (&[&["80:8000 on 2"], &["80:8001 on 2"]], &[(8000, 0)]),
         // Packets of its flows meet the more specific rule from now on.
         (
             &[&["80:8000"], &["80:8000", "192.0.2.1:80:9000"]],
@@ -246,8 +243,7 @@ fn ten_thousand_rules_are_no_trouble() {
         .expect("there is room");
     assert_eq!(table.ports(SLOT).len(), usize::from(RULES) / 2 + 3);
     assert_eq!(table.active(&[]).len(), usize::from(RULES));
-    let seconds = start.elapsed().as_secs();
-    assert!(seconds < 5, "{seconds} s, even in a debug build");
+    assert!(start.elapsed().as_secs() < 5, "even in a debug build");
 }
 
 fn history() -> impl Strategy<Value = Vec<Vec<&'static str>>> {
