@@ -141,6 +141,7 @@ fn only_a_first_fragment_has_ports() {
         (0, true, REDIRECTED),
         (1, true, Err(Skip::Fragment)),
         (1, false, Err(Skip::Fragment)),
+        (0x1000, true, Err(Skip::Fragment)),
         (0x1fff, false, Err(Skip::Fragment)),
     ] {
         each_packet(|packet| {

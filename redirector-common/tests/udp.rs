@@ -81,6 +81,18 @@ fn what_this_host_began_is_left_alone() {
     });
 }
 
+/// Two wire ports with one target and one client port: the answer is to the latest question.
+#[test]
+fn the_latest_wire_port_is_answered() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(443, 4430), (444, 4430)]);
+        for port in [443, 444] {
+            assert_eq!(host.receive(&talk.to(port, UDP)), Ok(Some(4430)));
+        }
+        assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(444)));
+    });
+}
+
 #[test]
 fn link_local_peers_are_distinct_per_interface() {
     let talk = Talk {

@@ -180,7 +180,8 @@ impl Craft {
             body.resize(body.len() + 6 + 8 * usize::from(extension.units), 0);
         }
         if let Some(fragment) = self.fragment {
-            body.extend([self.protocol_number(), 0]);
+            // The second byte is reserved and ignored.
+            body.extend([self.protocol_number(), 0x99]);
             body.extend((fragment.offset << 3 | u16::from(fragment.more)).to_be_bytes());
             body.extend([0, 0, 0x12, 0x34]);
         }
