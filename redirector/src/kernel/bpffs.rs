@@ -11,6 +11,7 @@ use nix::{
     fcntl::{Flock, FlockArg},
     mount::{MsFlags, mount, umount},
     sys::statfs::{BPF_FS_MAGIC, statfs},
+    unistd::getppid,
 };
 
 use super::Error;
@@ -150,12 +151,10 @@ fn mount_bpffs() -> Result<(), Error> {
     })
 }
 
-/// Whether the first process shares our mounts. Where it does not (`ip netns exec`), a mount and
-/// all pins in it are gone as soon as this command ends.
+/// Whether the first process shares our mounts, or where that may not be known, our parent. Where
+/// they do not (`ip netns exec`), a mount and all pins in it are gone as soon as this command ends.
 fn mounts_last() -> bool {
-    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
-    match (of("self"), of("1")) {
-        (Ok(own), Ok(first)) => own == first,
-        _ => true,
-    }
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
+    let other = of("1").or_else(|| of(&getppid().to_string()));
+    other.is_none() || other == of("self")
 }
