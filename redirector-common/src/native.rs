@@ -1,5 +1,7 @@
 //! Native `Packet` and `State`, for unit, property, differential and fuzz tests.
 
+pub mod craft;
+
 use std::{
     collections::{HashMap, HashSet},
     vec::Vec,
@@ -162,7 +164,10 @@ impl State for Memory {
     }
 
     fn is_local(&self, key: &FlowKey) -> bool {
-        !self.remote.contains(&key.local)
+        // As `rt6_need_strict()` has it, what comes from a link-local or a group's address is not
+        // forwarded.
+        let is_strict = key.remote.is_link_local() || key.remote.octets()[0] == 0xff;
+        is_strict || !self.remote.contains(&key.local)
     }
 
     fn now(&self) -> u64 {

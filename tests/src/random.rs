@@ -32,4 +32,17 @@ impl Random {
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {
         std::array::from_fn(|_| (self.word() >> 56) as u8)
     }
+
+    /// Below `limit`, which is not 0.
+    pub fn below(&mut self, limit: usize) -> usize {
+        (self.word() >> 32) as usize % limit
+    }
+
+    pub fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len())]
+    }
 }

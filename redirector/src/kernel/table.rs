@@ -144,11 +144,17 @@ impl Table {
         rules: &HashMap<RuleKey, abi::Rule>,
     ) -> HashMap<(abi::Protocol, abi::Port), Vec<EarlierTarget>> {
         let mut earlier = self.earlier.clone();
+        let mut added: HashMap<_, Vec<_>> = HashMap::new();
+        for key in rules.keys().filter(|key| !self.rules.contains_key(key)) {
+            let keys = added.entry((key.protocol, key.port)).or_default();
+            keys.push(key);
+        }
         for (key, before) in &self.rules {
-            if rules
+            let stays = rules
                 .get(key)
-                .is_some_and(|after| after.target == before.target)
-            {
+                .is_some_and(|after| after.target == before.target);
+            let mut added = added.get(&(key.protocol, key.port)).into_iter().flatten();
+            if stays && !added.any(|added| overtakes(added, key)) {
                 continue;
             }
             let targets = earlier.entry((protocol_of(key), key.port)).or_default();
@@ -220,6 +226,14 @@ fn keys(rule: &Rule) -> Vec<RuleKey> {
         .collect()
 }
 
+/// Whether packets that met `old` meet `new` where both are in force.
+fn overtakes(new: &RuleKey, old: &RuleKey) -> bool {
+    let rank = |key: &RuleKey| (key.address != ANY_ADDRESS, key.ifindex != 0);
+    let address = old.address == ANY_ADDRESS || old.address == new.address;
+    let interface = old.ifindex == 0 || new.ifindex == 0 || old.ifindex == new.ifindex;
+    address && interface && rank(new) > rank(old)
+}
+
 fn protocol_of(key: &RuleKey) -> abi::Protocol {
     abi::Protocol::from_number(u32::from(key.protocol))
 }
@@ -250,3 +264,7 @@ fn interface(index: u32, interfaces: &[Interface]) -> Interface {
             index,
         })
 }
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

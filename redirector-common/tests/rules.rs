@@ -1,0 +1,155 @@
+//! Which rule a packet meets, and that a change of rules moves no live flow.
+
+mod common;
+
+use std::net::IpAddr;
+
+use common::{
+    CONNECTED, DATA, FINAL_ACK, Host, INTERFACE, OPENING, SYN_ACK, Talk, UDP, each_family,
+};
+use redirector_common::{Skip, native::craft::Transport};
+
+/// What begins a flow, the answer, and what comes later.
+const PROTOCOLS: [[Transport; 3]; 2] = [[OPENING, SYN_ACK, FINAL_ACK], [UDP, UDP, UDP]];
+
+/// From the most specific to the least: address and interface, address, interface, neither.
+fn scopes(address: IpAddr) -> [(Option<IpAddr>, u32, u16); 4] {
+    [
+        (Some(address), INTERFACE, 9001),
+        (Some(address), 0, 9002),
+        (None, INTERFACE, 9003),
+        (None, 0, 9004),
+    ]
+}
+
+fn begin(host: &mut Host, talk: &Talk, transport: Transport) -> common::Crossing {
+    host.lose_all_flows();
+    host.receive(&talk.to(80, transport))
+}
+
+#[test]
+fn the_most_specific_rule_wins() {
+    each_family(|talk| {
+        for transport in [OPENING, DATA, UDP] {
+            let mut host = Host::with(&[]);
+            assert_eq!(begin(&mut host, &talk, transport), Ok(None));
+            for (address, ifindex, to) in scopes(talk.server).into_iter().rev() {
+                host.rule(address, ifindex, 80, Some(to));
+                assert_eq!(begin(&mut host, &talk, transport), Ok(Some(to)));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_removed_rule_falls_back_to_a_more_general_one() {
+    each_family(|talk| {
+        for transport in [OPENING, DATA, UDP] {
+            let mut host = Host::with(&[]);
+            for (address, ifindex, to) in scopes(talk.server) {
+                host.rule(address, ifindex, 80, Some(to));
+            }
+            for (address, ifindex, to) in scopes(talk.server) {
+                assert_eq!(begin(&mut host, &talk, transport), Ok(Some(to)));
+                host.rule(address, ifindex, 80, None);
+            }
+            assert_eq!(begin(&mut host, &talk, transport), Ok(None));
+        }
+    });
+}
+
+#[test]
+fn rules_of_another_scope_do_not_match() {
+    let elsewhere: IpAddr = "198.51.100.1".parse().expect("an address");
+    each_family(|talk| {
+        for transport in [OPENING, DATA, UDP] {
+            let mut host = Host::with(&[]);
+            host.rule(Some(elsewhere), 0, 80, Some(9001));
+            host.rule(None, INTERFACE + 1, 80, Some(9002));
+            host.rule(Some(talk.server), INTERFACE + 1, 80, Some(9003));
+            host.rule(Some(elsewhere), INTERFACE, 80, Some(9004));
+            assert_eq!(begin(&mut host, &talk, transport), Ok(None));
+        }
+    });
+}
+
+#[test]
+fn a_flow_keeps_its_first_target() {
+    each_family(|talk| {
+        for [first, reply, later] in PROTOCOLS {
+            let mut host = Host::with(&[(80, 8000)]);
+            assert_eq!(host.receive(&talk.to(80, first)), Ok(Some(8000)));
+            assert_eq!(host.send(&talk.from(8000, reply)), Ok(Some(80)));
+            assert_eq!(host.receive(&talk.to(80, later)), Ok(Some(8000)));
+            host.has_socket(&talk, 8000, CONNECTED);
+            for to in [Some(8001), Some(8002), None, Some(8003)] {
+                host.rule(None, 0, 80, to);
+                assert_eq!(host.receive(&talk.to(80, later)), Ok(Some(8000)), "{to:?}");
+                assert_eq!(host.send(&talk.from(8000, later)), Ok(Some(80)), "{to:?}");
+            }
+            let client = (talk.client.0, talk.client.1 + 1);
+            let other = Talk { client, ..talk };
+            assert_eq!(host.receive(&other.to(80, first)), Ok(Some(8003)));
+        }
+    });
+}
+
+/// Evicted from the tables: the socket of the earlier target is still there.
+#[test]
+fn a_socket_keeps_the_first_target() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        host.has_socket(&talk, 8000, CONNECTED);
+        for to in [Some(8001), None] {
+            host.rule(None, 0, 80, to);
+            host.lose_all_flows();
+            assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)), "{to:?}");
+            assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)), "{to:?}");
+        }
+        assert_eq!(host.connections(), 0);
+    });
+}
+
+#[test]
+fn a_removed_rule_takes_no_new_connection() {
+    each_family(|talk| {
+        for transport in [OPENING, DATA, UDP] {
+            let mut host = Host::with(&[(80, 8000)]);
+            host.rule(None, 0, 80, None);
+            assert_eq!(host.receive(&talk.to(80, transport)), Ok(None));
+            assert_eq!(host.flows(), [0, 0]);
+        }
+    });
+}
+
+/// A target that is another rule's source: a packet is rewritten once.
+#[test]
+fn rules_do_not_chain() {
+    each_family(|talk| {
+        for [first, reply, later] in PROTOCOLS {
+            let mut host = Host::with(&[(80, 8000), (8000, 9000)]);
+            let client = (talk.client.0, talk.client.1 + 1);
+            let other = Talk { client, ..talk };
+            for (talk, from, to) in [(talk, 80, 8000), (other, 8000, 9000)] {
+                assert_eq!(host.receive(&talk.to(from, first)), Ok(Some(to)));
+                assert_eq!(host.send(&talk.from(to, reply)), Ok(Some(from)));
+                assert_eq!(host.receive(&talk.to(from, later)), Ok(Some(to)));
+            }
+            assert_eq!(host.connections(), 2);
+        }
+    });
+}
+
+#[test]
+fn without_a_slot_nothing_is_redirected() {
+    each_family(|talk| {
+        for transport in [OPENING, UDP] {
+            let mut host = Host::with(&[(80, 8000)]);
+            host.memory.slot = redirector_common::abi::SLOT_OFF;
+            assert_eq!(host.receive(&talk.to(80, transport)), Ok(None));
+            assert_eq!(host.send(&talk.from(8000, transport)), Ok(None));
+        }
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+    });
+}

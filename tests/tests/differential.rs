@@ -1,0 +1,237 @@
+//! The packet path in the kernel and the one of the native tests are the same: what each does to
+//! a packet, what it counts and what it remembers.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use integration::generate::World;
+use integration::netns::Namespace;
+use integration::random::Random;
+use integration::scale;
+use integration::testrun::Programs;
+use redirector::config::{Interface, Port, Protocol, Rule};
+use redirector::kernel::Table;
+use redirector_common::abi::{Flow, FlowKey, SLOT_OFF};
+use redirector_common::native::{Frame, Memory, craft};
+use redirector_common::{Direction, Skip, redirect};
+
+const PACKETS: u64 = 20_000;
+const SEQUENCE: u64 = 40;
+const CAPACITY: u32 = 64;
+
+/// `test_run` gives packets to loopback.
+const LOOPBACK: u32 = 1;
+const ELSEWHERE: u32 = 7;
+
+const CLIENTS: [&str; 5] = [
+    "203.0.113.9",
+    "203.0.113.10",
+    "2001:db8::9",
+    "fe80::9",
+    "2001:db8::a",
+];
+const SERVERS: [&str; 8] = [
+    "192.0.2.1",
+    "192.0.2.2",
+    "192.0.2.2",
+    FORWARDED[0],
+    "2001:db8:1::1",
+    "2001:db8:1::2",
+    "2001:db8:1::2",
+    FORWARDED[1],
+];
+/// Routing has other plans for them than this host.
+const FORWARDED: [&str; 2] = ["192.0.2.99", "2001:db8:1::99"];
+
+/// Address, interface, from and to: every scope, and a target that is another rule's source.
+type Spec = (Option<&'static str>, u32, u16, u16);
+
+const BEFORE: [Spec; 9] = [
+    (None, 0, 80, 8000),
+    (None, 0, 443, 4430),
+    (None, LOOPBACK, 81, 8100),
+    (None, ELSEWHERE, 81, 8200),
+    (Some("192.0.2.2"), 0, 80, 9000),
+    (Some("2001:db8:1::2"), LOOPBACK, 80, 9001),
+    (Some("192.0.2.2"), 0, 82, 8300),
+    (None, 0, 5000, 5001),
+    (None, 0, 5001, 5002),
+];
+/// Retargeted, removed, added and kept.
+const AFTER: [Spec; 7] = [
+    (None, 0, 80, 8001),
+    (None, LOOPBACK, 81, 8101),
+    (None, ELSEWHERE, 81, 8200),
+    (Some("192.0.2.2"), LOOPBACK, 80, 9002),
+    (None, 0, 82, 8301),
+    (None, 0, 5000, 5001),
+    (None, 0, 5001, 5003),
+];
+
+#[test]
+fn kernel_and_native_agree() {
+    let mut random = Random::from_printed_seed();
+    let host = Namespace::new("differential");
+    for (version, forwarded) in [("4", FORWARDED[0]), ("6", FORWARDED[1])] {
+        host.ip(&format!("-{version} route add blackhole {forwarded}"));
+    }
+    // A host that forwards nothing takes every packet for its own.
+    host.sysctl("ipv4.ip_forward", "1");
+    host.sysctl("ipv6.conf.all.forwarding", "1");
+    host.enter(|| {
+        let mut pair = Pair::new();
+        let world = world();
+        for number in 0..scale(PACKETS) / SEQUENCE {
+            pair.sequence(&world, &mut random, number);
+        }
+        pair.assert_coverage();
+    });
+}
+
+/// One host, twice.
+struct Pair {
+    kernel: Programs,
+    native: Memory,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let mut kernel = Programs::load(CAPACITY);
+        let mut native = Memory {
+            ifindex: LOOPBACK,
+            remote: FORWARDED.map(address).map(craft::address).into(),
+            ..Memory::default()
+        };
+        let before = next(&Table::default(), &BEFORE);
+        let after = next(&before, &AFTER);
+        for (slot, table) in [(0, &before), (1, &after)] {
+            kernel.fill(slot, table);
+            native.rules.extend(table.rules(slot));
+            native.earlier.extend(table.earlier(slot));
+            native.ports.extend(table.ports(slot));
+        }
+        Self { kernel, native }
+    }
+
+    /// Packets from nothing, the rules change on the way.
+    fn sequence(&mut self, world: &World, random: &mut Random, number: u64) {
+        let part = world.part(random);
+        self.switch(0);
+        for position in 0..SEQUENCE {
+            if position == SEQUENCE / 2 {
+                self.switch(if number % 20 == 19 { SLOT_OFF } else { 1 });
+            }
+            let (packet, direction) = part.packet(random);
+            self.packet(&packet, direction, (number, position));
+        }
+        let native = [&mut self.native.pending, &mut self.native.answered].map(std::mem::take);
+        let kernel = self.kernel.take_flows().map(without_clock);
+        assert_eq!(kernel, native, "flows after sequence {number}");
+    }
+
+    fn switch(&mut self, slot: u32) {
+        self.kernel.switch(slot);
+        self.native.slot = slot;
+    }
+
+    fn packet(&mut self, packet: &Frame, direction: Direction, at: (u64, u64)) {
+        let kernel = self.kernel.run(packet, direction);
+        let mut native = packet.clone();
+        let verdict = redirect(&mut native, &mut self.native, direction);
+        if let Err(skip) = verdict {
+            self.native
+                .skipped
+                .entry(skip as u32)
+                .and_modify(|count| *count += 1)
+                .or_insert(1);
+        }
+        let what = || format!("packet {at:?}, {direction:?}, {verdict:?}: {packet:02x?}");
+        assert_eq!(kernel, native.bytes, "bytes of {}", what());
+        for skip in Skip::ALL {
+            let native = self.native.skipped.get(&(skip as u32)).copied();
+            let kernel = self.kernel.skipped(skip as u32);
+            assert_eq!(kernel, native.unwrap_or(0), "{skip:?} after {}", what());
+        }
+        for rule in 0..(BEFORE.len() + AFTER.len()) as u32 {
+            let native = self.native.counters.get(&rule).copied();
+            let kernel = self.kernel.counters(rule);
+            assert_eq!(
+                kernel,
+                native.unwrap_or_default(),
+                "rule {rule} after {}",
+                what()
+            );
+        }
+    }
+
+    /// What was generated reaches what it is meant to reach.
+    fn assert_coverage(&self) {
+        let sum = |count: fn(&_) -> u64| self.native.counters.values().map(count).sum::<u64>();
+        let redirected = sum(|rule| rule.in_packets) + sum(|rule| rule.out_packets);
+        let connections = sum(|rule| rule.connections);
+        println!("{redirected} redirected, {connections} connections, skipped:");
+        // The other reasons need sockets.
+        for skip in [
+            Skip::Malformed,
+            Skip::Fragment,
+            Skip::OtherHost,
+            Skip::NotLocal,
+            Skip::Outgoing,
+            Skip::Direct,
+        ] {
+            let count = self.native.skipped.get(&(skip as u32)).copied();
+            println!("{count:>10?} {}", skip.name());
+            assert!(count.is_some(), "{skip:?} was never seen");
+        }
+        assert!(redirected > PACKETS / 8 && connections > PACKETS / 200);
+    }
+}
+
+fn world() -> World {
+    World {
+        clients: CLIENTS.map(address).into(),
+        servers: SERVERS.map(address).into(),
+        ports: BEFORE
+            .iter()
+            .chain(&AFTER)
+            .map(|&(_, _, from, to)| (from, to))
+            .collect(),
+    }
+}
+
+/// The table after a change to these rules, for TCP and UDP.
+fn next(table: &Table, specs: &[Spec]) -> Table {
+    let port = |number| Port::new(number).expect("a port");
+    let rules: Vec<Rule> = [Protocol::Tcp, Protocol::Udp]
+        .iter()
+        .flat_map(|protocol| specs.iter().map(move |spec| (*protocol, spec)))
+        .map(|(protocol, &(local, index, from, to))| Rule {
+            protocol,
+            address: local.map(address),
+            from: port(from),
+            to: port(to),
+            interfaces: match index {
+                0 => Vec::new(),
+                index => vec![Interface {
+                    name: format!("if{index}"),
+                    index,
+                }],
+            },
+        })
+        .collect();
+    table
+        .next(&rules, CAPACITY as usize)
+        .expect("there is room")
+}
+
+fn without_clock(flows: HashMap<FlowKey, Flow>) -> HashMap<FlowKey, Flow> {
+    let flow = |flow| Flow { created: 0, ..flow };
+    flows
+        .into_iter()
+        .map(|(key, value)| (key, flow(value)))
+        .collect()
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().expect("an address")
+}
