@@ -13,7 +13,11 @@ use aya::{
     },
     sys::SyscallError,
 };
-use nix::{errno::Errno, ifaddrs::getifaddrs, libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK};
+use libc::{
+    ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ARPHRD_PPP, ARPHRD_SIT, ARPHRD_TUNNEL,
+    ARPHRD_TUNNEL6,
+};
+use nix::{errno::Errno, ifaddrs::getifaddrs};
 use redirector_common::Direction;
 
 use super::{Error, fault::Steps, sys};
@@ -137,7 +141,14 @@ fn has_link_layer(interface: &Interface) -> Result<bool, Error> {
     let hardware = addresses
         .filter(|address| address.interface_name == interface.name)
         .find_map(|address| Some(address.address?.as_link_addr()?.hatype()));
-    Ok(matches!(hardware, Some(ARPHRD_ETHER | ARPHRD_LOOPBACK)))
+    match hardware {
+        Some(ARPHRD_ETHER | ARPHRD_LOOPBACK) => Ok(true),
+        Some(ARPHRD_NONE | ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT) => Ok(false),
+        other => Err(Error::LinkLayer {
+            interface: interface.name.clone(),
+            hardware: other,
+        }),
+    }
 }
 
 fn explain(interface: &Interface, direction: Direction, error: ProgramError) -> Error {

@@ -71,9 +71,6 @@ fn refused(name: &str, error: &ProgramError) -> Error {
             verifier_log,
         } => {
             let log = verifier_log.to_string();
-            if std::env::var("VLOG").is_ok() {
-                eprintln!("{log}");
-            }
             let verdict = log
                 .lines()
                 .rev()
