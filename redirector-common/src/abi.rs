@@ -210,7 +210,8 @@ pub struct Settings {
     pub netns: u64,
     /// Rule numbers from here on were never given away.
     pub unused: u32,
-    pub reserved: u32,
+    /// What the programs log: 0 nothing, 1 errors, 2 warnings, 3 information, 4 debugging.
+    pub log_level: u32,
 }
 
 /// Interfaces of one instance.

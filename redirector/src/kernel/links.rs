@@ -1,6 +1,7 @@
 //! Attach points: which program goes where, and whether it is still there.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -24,6 +25,17 @@ use super::{Error, fault::Steps, sys};
 use crate::config::Interface;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+
+/// The programs that these interfaces need.
+pub fn programs(interfaces: &[Interface]) -> Result<BTreeSet<&'static str>, Error> {
+    let mut needed = BTreeSet::new();
+    for interface in interfaces {
+        for direction in DIRECTIONS {
+            needed.insert(program(interface, direction)?);
+        }
+    }
+    Ok(needed)
+}
 
 /// Attaches both programs to each interface, before whatever is there already. The links live with
 /// this process until they are pinned, so a death before that detaches them.

@@ -4,7 +4,6 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use aya::{Ebpf, maps::Map};
 use redirector_common::abi::{ABI_VERSION, PortEntry, SLOT_OFF, Settings};
 
 use super::{
@@ -27,21 +26,6 @@ const FIRST_SLOT: u32 = 0;
 
 /// Places for rules, however few there are, so that reloads can add some.
 const MIN_CAPACITY: usize = 1024;
-
-/// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 11] = [
-    "SETTINGS",
-    "PORTS",
-    "RULES",
-    "EARLIER",
-    "PENDING",
-    "FLOWS",
-    "SOCKETS",
-    "COUNTERS",
-    "SKIPPED",
-    "INTERFACES",
-    "AYA_LOGS",
-];
 
 #[derive(Debug)]
 pub enum Outcome {
@@ -130,21 +114,23 @@ fn build(
     steps: &mut Steps,
 ) -> Result<Table, Error> {
     let capacity = (2 * table::size(&config.rules)).max(MIN_CAPACITY);
-    let mut object = object::open(object::Settings {
+    let wanted = object::Settings {
         capacity: capacity as u32,
         log_level,
-    })?;
+    };
+    let programs = links::programs(&config.interfaces)?;
+    let mut object = object::load(wanted, programs, None)?;
     for part in ["maps", "programs", "links"] {
         steps.next()?;
         bpffs::create(&directory.join(part))?;
     }
     steps.next()?;
-    pin_maps(&object, directory)?;
+    object::pin_maps(&object, &directory.join("maps"))?;
     steps.next()?;
-    pin_programs(&mut object, directory)?;
+    object::pin_programs(&mut object, &directory.join("programs"))?;
     let maps = Maps::new(directory.join("maps"));
     steps.next()?;
-    write_settings(&maps, &settings()?)?;
+    write_settings(&maps, &settings(log_level)?)?;
     write_interfaces(&maps, &config.interfaces)?;
     let table = Table::default().next(&config.rules, capacity)?;
     write_slot(&maps, FIRST_SLOT, &Table::default(), &table)?;
@@ -153,29 +139,7 @@ fn build(
     Ok(table)
 }
 
-fn pin_maps(object: &Ebpf, directory: &Path) -> Result<(), Error> {
-    for name in MAPS {
-        let map: &Map = object
-            .map(name)
-            .ok_or_else(|| Error::Missing(format!("map {name}")))?;
-        let path = directory.join("maps").join(name);
-        map.pin(&path)
-            .map_err(|source| Error::Pin { path, source })?;
-    }
-    Ok(())
-}
-
-fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<(), Error> {
-    for (name, program) in object.programs_mut() {
-        let path = directory.join("programs").join(name);
-        program
-            .pin(&path)
-            .map_err(|source| Error::Pin { path, source })?;
-    }
-    Ok(())
-}
-
-fn settings() -> Result<Settings, Error> {
+fn settings(log_level: log::LevelFilter) -> Result<Settings, Error> {
     Ok(Settings {
         abi: ABI_VERSION,
         slot: SLOT_OFF,
@@ -183,6 +147,7 @@ fn settings() -> Result<Settings, Error> {
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
         netns: instance::network_namespace()?,
+        log_level: log_level as u32,
         ..Settings::default()
     })
 }

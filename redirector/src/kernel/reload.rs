@@ -1,3 +1,4 @@
+use log::LevelFilter;
 use redirector_common::abi::SLOTS;
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
     links,
     load::{switch, write_interfaces, write_slot},
     maps::Plain,
+    object,
 };
 use crate::{
     config::{Config, Interface, Name},
@@ -53,8 +55,8 @@ fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
         .next(&config.rules, capacity)
 }
 
-/// New interfaces run the programs that are pinned already.
 fn attach_new(instance: &Instance, plan: &Plan, steps: &mut Steps) -> Result<(), Error> {
+    load_missing(instance, plan)?;
     for interface in &plan.attach {
         // What an earlier interface of this index, or half of a pair of links, left.
         links::remove(&instance.directory, interface.index)?;
@@ -62,6 +64,30 @@ fn attach_new(instance: &Instance, plan: &Plan, steps: &mut Steps) -> Result<(),
     let links = links::attach(&instance.directory, &plan.attach, steps)?;
     write_interfaces(&instance.maps, &plan.attach)?;
     links::pin_all(links, steps)
+}
+
+/// New interfaces run the programs that are pinned already; one of another link layer than any so
+/// far needs its own, which are loaded onto the same maps.
+fn load_missing(instance: &Instance, plan: &Plan) -> Result<(), Error> {
+    let directory = instance.directory.join("programs");
+    let mut missing = links::programs(&plan.attach)?;
+    missing.retain(|name| !directory.join(name).exists());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let settings = object::Settings {
+        capacity: instance.maps.counters()?.len(),
+        log_level: log_level(instance.settings.log_level),
+    };
+    let maps = instance.directory.join("maps");
+    let mut object = object::load(settings, missing, Some(&maps))?;
+    object::pin_programs(&mut object, &directory)
+}
+
+fn log_level(number: u32) -> LevelFilter {
+    LevelFilter::iter()
+        .find(|level| *level as u32 == number)
+        .unwrap_or(LevelFilter::Warn)
 }
 
 fn detach(instance: &Instance, interfaces: &[Interface]) -> Result<(), Error> {
