@@ -103,7 +103,7 @@ fn flags(linker: &str) -> String {
     [
         &format!("-Clinker={linker}"),
         "-Clink-arg=--btf",
-        // Headers have alignment 1: without it every load from a packet goes byte by byte.
+        // Packets are not aligned: without it every load from one goes byte by byte.
         "-Clink-arg=--cpu-features=+allows-misaligned-mem-access",
         // With it every memset is a call to a loop over bytes.
         "-Clink-arg=--disable-expand-memcpy-in-order",

@@ -134,9 +134,40 @@ pub struct Flow {
     pub from: Port,
     /// `FLOW_*` flags.
     pub flags: u16,
-    /// With [`FLOW_SYN_ACK`]: the acknowledgment number that proves that the client saw it.
+    /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it; before it
+    /// the SYN's sequence number. Host byte order.
     pub expected: u32,
     pub reserved: u32,
+}
+
+impl Flow {
+    /// Seen in the middle of a connection.
+    pub const fn resumed(from: Port, rule: u32) -> Self {
+        Self {
+            created: 0,
+            rule,
+            from,
+            flags: 0,
+            expected: 0,
+            reserved: 0,
+        }
+    }
+
+    /// Seen from its first datagram.
+    pub const fn opened(from: Port, rule: u32) -> Self {
+        Self {
+            flags: FLOW_OPENED,
+            ..Self::resumed(from, rule)
+        }
+    }
+
+    /// Seen from its SYN with this sequence number.
+    pub const fn opened_by_syn(from: Port, rule: u32, sequence: u32) -> Self {
+        Self {
+            expected: sequence,
+            ..Self::opened(from, rule)
+        }
+    }
 }
 
 /// Its first packet was seen, so it counts as a connection once it is answered.
@@ -177,6 +208,10 @@ pub struct Settings {
     pub since: u64,
     /// Inode of the network namespace.
     pub netns: u64,
+    /// Rule numbers from here on were never given away.
+    pub unused: u32,
+    /// What the programs log: 0 nothing, 1 errors, 2 warnings, 3 information, 4 debugging.
+    pub log_level: u32,
 }
 
 /// Interfaces of one instance.

@@ -34,16 +34,15 @@ impl TcpFlags {
         self.0 & (Self::SYN | Self::ACK) == Self::SYN
     }
 
+    #[inline(always)]
+    pub fn is_reset(self) -> bool {
+        self.0 & Self::RST != 0
+    }
+
     /// The listener's answer to it.
     #[inline(always)]
     pub fn is_syn_ack(self) -> bool {
         self.0 & (Self::SYN | Self::ACK | Self::RST) == Self::SYN | Self::ACK
-    }
-
-    /// Whether a host could have sent it without having received the final ACK of a handshake.
-    #[inline(always)]
-    pub fn is_syn_or_reset(self) -> bool {
-        self.0 & (Self::SYN | Self::RST) != 0
     }
 }
 
@@ -62,8 +61,17 @@ pub struct Segment {
     /// TCP sequence and acknowledgment numbers in host byte order; 0 for UDP.
     pub sequence: u32,
     pub acknowledgment: u32,
+    /// Bytes from the network header to the payload.
+    pub headers: u32,
     /// Bytes from the network header to the end of the payload.
     pub bytes: u32,
+}
+
+impl Segment {
+    #[inline(always)]
+    pub fn has_payload(&self) -> bool {
+        self.bytes > self.headers
+    }
 }
 
 /// Finds the ports. `None`: neither TCP nor UDP over IP, so nothing of ours.
@@ -80,7 +88,7 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
     let Some((protocol, transport, length)) = transport else {
         return Ok(None);
     };
-    let (source_port, destination_port, flags, sequence, acknowledgment) =
+    let (source_port, destination_port, flags, sequence, acknowledgment, own_header) =
         if protocol == Protocol::TCP {
             let tcp = packet.header::<Tcp>(transport)?;
             (
@@ -89,10 +97,18 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
                 tcp.flags,
                 u32::from_be(tcp.sequence),
                 u32::from_be(tcp.acknowledgment),
+                u32::from(tcp.data_offset >> 4) * 4,
             )
         } else {
             let udp = packet.header::<Udp>(transport)?;
-            (udp.source_port, udp.destination_port, 0, 0, 0)
+            (
+                udp.source_port,
+                udp.destination_port,
+                0,
+                0,
+                0,
+                size_of::<Udp>() as u32,
+            )
         };
     // One state for the verifier from here on, instead of one for each way through the headers.
     Ok(Some(Segment {
@@ -105,6 +121,7 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
         flags: TcpFlags(packet.opaque(u32::from(flags))),
         sequence: packet.opaque(sequence),
         acknowledgment: packet.opaque(acknowledgment),
+        headers: packet.opaque((transport - network) as u32 + own_header),
         bytes: packet.opaque(bytes(packet, network, length)?),
     }))
 }
@@ -216,15 +233,16 @@ fn transport_protocol(number: u8) -> Option<Protocol> {
     }
 }
 
-/// `length` without link-layer padding, or all that follows where the header does not tell.
+/// `length` without link-layer padding, or all that follows where the header tells nothing or more.
 #[inline(always)]
 fn bytes<P: Packet>(packet: &P, network: usize, length: u32) -> Result<u32, Skip> {
-    if length != 0 {
-        return Ok(length);
-    }
-    packet
+    let rest = packet
         .length()
         .checked_sub(network)
-        .map(|rest| rest as u32)
-        .ok_or(Skip::Malformed)
+        .ok_or(Skip::Malformed)? as u32;
+    Ok(if length == 0 || length > rest {
+        rest
+    } else {
+        length
+    })
 }

@@ -1,8 +1,8 @@
 use crate::{
     Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        ANY_ADDRESS, EARLIER_TARGETS, EarlierTarget, FlowKey, NO_PORT, PORT_CHANGED, PORT_SCOPED,
-        PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
+        ANY_ADDRESS, EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, PORT_CHANGED,
+        PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
     },
     decision::Decision,
     headers::{Tcp, Udp},
@@ -63,15 +63,30 @@ fn ingress<P: Packet, S: State>(
     let from = key.local_port;
     let Translation { port, rule } = rule_for(packet, state, &key, entry);
     if !is_source || segment.flags.is_opening() {
-        let decision = if is_source {
-            open(state, &mut key, port, rule)
+        let earlier = if is_source && entry.flags & PORT_CHANGED != 0 {
+            open_earlier(state, &mut key)
         } else {
-            direct(state, &key)
+            Decision::PASS
+        };
+        let decision = if earlier != Decision::PASS {
+            earlier
+        } else if is_source {
+            open(
+                state,
+                &mut key,
+                Translation { port, rule },
+                segment.sequence,
+            )
+        } else {
+            direct(state, &key, segment.sequence)
         };
         if decision.is(Skip::Collision) {
             state.report_collision(&key);
         }
         return decision.into_result();
+    }
+    if segment.protocol == Protocol::UDP && track::is_outgoing(state, &key) {
+        return Err(Skip::Outgoing);
     }
     key.local_port = port;
     if let Some(known) = track::known(state, segment.acknowledgment, &key, from) {
@@ -79,9 +94,9 @@ fn ingress<P: Packet, S: State>(
     }
     key.local_port = from;
     if entry.flags & PORT_CHANGED != 0 {
-        let port = earlier_target(state, &mut key, segment.acknowledgment);
-        if port != NO_PORT {
-            return Ok(Some(Translation { port, rule }));
+        let decision = earlier_target(state, &mut key, segment.acknowledgment);
+        if decision != Decision::PASS {
+            return decision.into_result();
         }
     }
     let decision = if segment.protocol == Protocol::TCP {
@@ -166,14 +181,17 @@ fn rule_key<S: State>(state: &S, key: &FlowKey, scope: u32) -> RuleKey {
 /// The first packet of something straight to a target port: what went through a wire port with the
 /// same client port is over, and the replies keep this port.
 #[inline(never)]
-fn direct<S: State>(state: &mut S, key: &FlowKey) -> Decision {
-    if state.flow(Table::Answered, key).is_none() && state.flow(Table::Pending, key).is_none() {
-        return Decision::PASS;
-    }
-    if key.protocol == Protocol::TCP
-        && let Peer::Connected { .. } = state.peer(key)
-    {
-        return Decision::skip(Skip::Collision);
+fn direct<S: State>(state: &mut S, key: &FlowKey, sequence: u32) -> Decision {
+    if key.protocol == Protocol::TCP {
+        if track::was_begun_by(state, key, sequence) {
+            // The interface below this one has rewritten it.
+            return Decision::PASS;
+        }
+        if let Peer::Connected { origin } = state.peer(key)
+            && (origin.is_some() || track::is_tracked(state, key))
+        {
+            return Decision::skip(Skip::Collision);
+        }
     }
     track::forget(state, Table::Answered, key);
     track::forget(state, Table::Pending, key);
@@ -182,15 +200,18 @@ fn direct<S: State>(state: &mut S, key: &FlowKey) -> Decision {
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one.
 #[inline(never)]
-fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
-    if target == NO_PORT {
+fn open<S: State>(state: &mut S, key: &mut FlowKey, to: Translation, sequence: u32) -> Decision {
+    if to.port == NO_PORT {
         return Decision::PASS;
     }
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
+    if let Peer::Connected { .. } = state.peer(key) {
+        return Decision::skip(Skip::Established);
+    }
     let from = key.local_port;
-    key.local_port = target;
+    key.local_port = to.port;
     if let Peer::Connected { origin } = state.peer(key) {
         if !track::is_ours(state, key, origin, from) {
             // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
@@ -198,15 +219,15 @@ fn open<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> 
         }
     } else {
         track::forget(state, Table::Answered, key);
-        track::begin(state, key, from, rule, true);
+        track::begin(state, key, Flow::opened_by_syn(from, to.rule, sequence));
     }
-    Decision::redirect(Translation { port: target, rule })
+    Decision::redirect(to)
 }
 
-/// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
-/// [`NO_PORT`] where none does.
+/// A SYN to a port whose rules were changed: a repetition within a connection to an earlier target
+/// goes there, and what else is known of the tuple there is over.
 #[inline(never)]
-fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Port {
+fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
     let from = key.local_port;
     for age in 0..EARLIER_TARGETS {
         let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
@@ -214,16 +235,41 @@ fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u3
             break;
         };
         key.local_port = target;
-        if track::known(state, acknowledgment, key, from).is_some() {
-            return target;
+        if let Peer::Connected { origin } = state.peer(key)
+            && track::is_ours(state, key, origin, from)
+        {
+            return Decision::redirect(Translation { port: target, rule });
         }
-        if key.protocol == Protocol::TCP && state.peer(key) != Peer::None {
-            track::begin(state, key, from, rule, false);
-            return target;
+        track::forget(state, Table::Answered, key);
+        track::forget(state, Table::Pending, key);
+    }
+    key.local_port = from;
+    Decision::PASS
+}
+
+/// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
+/// [`Decision::PASS`] where none does.
+#[inline(never)]
+fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Decision {
+    let from = key.local_port;
+    for age in 0..EARLIER_TARGETS {
+        let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
+        else {
+            break;
+        };
+        key.local_port = target;
+        if let Some(known) = track::known(state, acknowledgment, key, from) {
+            return Decision::redirect(known);
+        }
+        if key.protocol == Protocol::TCP
+            && let Peer::Connected { .. } = state.peer(key)
+        {
+            track::begin(state, key, Flow::resumed(from, rule));
+            return Decision::redirect(Translation { port: target, rule });
         }
     }
     key.local_port = from;
-    NO_PORT
+    Decision::PASS
 }
 
 /// TCP past its SYN, of a flow that no table knows: evicted, from before the load, or not ours.
@@ -240,7 +286,7 @@ fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -
     }
     let from = key.local_port;
     key.local_port = target;
-    track::begin(state, key, from, rule, false);
+    track::begin(state, key, Flow::resumed(from, rule));
     Decision::redirect(Translation { port: target, rule })
 }
 
@@ -250,15 +296,14 @@ fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32
     if target == NO_PORT {
         return Decision::PASS;
     }
-    if track::is_outgoing(state, key) {
-        return Decision::skip(Skip::Outgoing);
-    }
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
     let from = key.local_port;
     key.local_port = target;
-    track::begin(state, key, from, rule, true);
+    // Another wire port may lead here too; the latest one is answered.
+    track::forget(state, Table::Answered, key);
+    track::begin(state, key, Flow::opened(from, rule));
     Decision::redirect(Translation { port: target, rule })
 }
 

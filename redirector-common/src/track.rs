@@ -83,15 +83,19 @@ pub fn known<S: State>(
 
 /// Records a flow seen from the client. It becomes proof of a connection when it is answered.
 #[inline(always)]
-pub fn begin<S: State>(state: &mut S, key: &FlowKey, from: Port, rule: u32, opened: bool) {
-    let flow = Flow {
-        created: state.now(),
-        rule,
-        from,
-        flags: if opened { FLOW_OPENED } else { 0 },
-        ..Flow::default()
-    };
+pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
+    flow.created = state.now();
     state.insert_flow(Table::Pending, key, &flow);
+}
+
+/// Whether the flow was begun by the SYN with this sequence number, and nothing came since.
+#[inline(always)]
+pub fn was_begun_by<S: State>(state: &S, key: &FlowKey, sequence: u32) -> bool {
+    matches!(
+        state.flow(Table::Pending, key),
+        Some(flow) if flow.flags & (FLOW_OPENED | FLOW_SYN_ACK) == FLOW_OPENED
+            && flow.expected == sequence
+    )
 }
 
 /// A client's packet says that what `table` knows of its tuple is over.
@@ -105,7 +109,7 @@ pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
 /// Records that this host itself began a flow from a wire port. UDP only: for TCP the socket tells.
 #[inline(always)]
 pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
-    if state.flow(Table::Answered, key).is_none() {
+    if !is_outgoing(state, key) {
         let flow = Flow {
             created: state.now(),
             ..Flow::default()
@@ -136,7 +140,9 @@ pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Opti
             let flow = state.flow(Table::Pending, key)?;
             if segment.flags.is_syn_ack() {
                 expect_ack(state, key, flow, segment.sequence);
-            } else if !segment.flags.is_syn_or_reset() {
+            } else if !segment.flags.is_reset()
+                && (flow.flags & FLOW_SYN_ACK == 0 || segment.has_payload())
+            {
                 settle(state, key, flow);
             }
             flow
@@ -159,7 +165,8 @@ pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Opti
     })
 }
 
-/// A SYN-ACK proves nothing, since a spoofed SYN causes one; the ACK that quotes its number does.
+/// A SYN-ACK proves nothing, since a spoofed SYN causes one, nor does an ACK or RST of a handshake
+/// under way. The client's ACK that quotes its number does, and so does data.
 #[inline(always)]
 fn expect_ack<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow, sequence: u32) {
     flow.flags |= FLOW_SYN_ACK;
@@ -174,6 +181,12 @@ fn settle<S: State>(state: &mut S, key: &FlowKey, flow: Flow) {
     if flow.flags & FLOW_OPENED != 0 {
         state.count_connection(flow.rule);
     }
+}
+
+/// Whether either table knows the tuple, from any wire port.
+#[inline(always)]
+pub fn is_tracked<S: State>(state: &S, key: &FlowKey) -> bool {
+    state.flow(Table::Answered, key).is_some() || state.flow(Table::Pending, key).is_some()
 }
 
 /// Whether a connected socket is the one that the flow of `key` leads to from `from`.

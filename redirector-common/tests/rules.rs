@@ -122,6 +122,28 @@ fn a_removed_rule_takes_no_new_connection() {
     });
 }
 
+/// Both directions of a flow count for the rule that it began under.
+#[test]
+fn a_flow_is_counted_for_its_own_rule() {
+    each_family(|talk| {
+        for [first, reply, later] in PROTOCOLS {
+            for removed in [true, false] {
+                let mut host = Host::with(&[(443, 4430), (80, 8000)]);
+                let specific = (!removed).then_some(talk.server);
+                host.rule(specific, 0, 80, Some(9000));
+                let number = host.number_of(specific, 80);
+                assert_eq!(host.receive(&talk.to(80, first)), Ok(Some(9000)));
+                assert_eq!(host.send(&talk.from(9000, reply)), Ok(Some(80)));
+                host.rule(specific, 0, 80, None);
+                assert_eq!(host.receive(&talk.to(80, later)), Ok(Some(9000)));
+                assert_eq!(host.send(&talk.from(9000, later)), Ok(Some(80)));
+                let counters = host.counters(number);
+                assert_eq!((counters.in_packets, counters.out_packets), (2, 2));
+            }
+        }
+    });
+}
+
 /// A target that is another rule's source: a packet is rewritten once.
 #[test]
 fn rules_do_not_chain() {

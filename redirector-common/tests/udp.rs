@@ -81,6 +81,29 @@ fn what_this_host_began_is_left_alone() {
     });
 }
 
+/// The wire port's own socket speaks to a peer that was seen before, as NTP and IKE do.
+#[test]
+fn what_this_host_begins_wins_over_an_older_flow() {
+    each_family(|talk| {
+        let mut host = redirecting();
+        assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
+        assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+        assert_eq!(host.receive(&talk.to(443, UDP)), Err(Skip::Outgoing));
+    });
+}
+
+/// The same after the first one was answered.
+#[test]
+fn the_latest_wire_port_is_answered_again() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(443, 4430), (444, 4430)]);
+        for port in [443, 444] {
+            assert_eq!(host.receive(&talk.to(port, UDP)), Ok(Some(4430)));
+            assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(port)));
+        }
+    });
+}
+
 /// Two wire ports with one target and one client port: the answer is to the latest question.
 #[test]
 fn the_latest_wire_port_is_answered() {

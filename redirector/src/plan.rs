@@ -62,6 +62,15 @@ impl Plan {
         }
     }
 
+    /// The interfaces to attach that the instance did not have at all.
+    pub fn added(&self, loaded: &Loaded) -> Vec<Interface> {
+        let had = |wanted: &Interface| {
+            let mut interfaces = loaded.interfaces.iter();
+            interfaces.any(|loaded| loaded.interface.index == wanted.index)
+        };
+        self.attach.iter().filter(|i| !had(i)).cloned().collect()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.detach.is_empty() && self.attach.is_empty() && self.rules.is_empty()
     }

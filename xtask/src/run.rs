@@ -22,12 +22,16 @@ pub struct Options {
 }
 
 /// The verbs that change the host, or read what only root may.
-const PRIVILEGED: [&str; 7] = [
+const PRIVILEGED: [&str; 11] = [
+    "check",
+    "flows",
     "load",
     "log",
     "program-report",
     "reload",
     "run",
+    "stats",
+    "status",
     "trace",
     "unload",
 ];

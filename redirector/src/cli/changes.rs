@@ -1,8 +1,10 @@
 //! What `load` and `reload` share: from arguments to a configuration, and what they tell.
 
+use std::thread;
+
 use super::{args::Source, print};
 use crate::{
-    check::{self, Level},
+    check::{self, Finding, Level},
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
@@ -48,15 +50,30 @@ pub fn summary(plan: &Plan) -> String {
     format!("{interfaces}{} rules changed\n", plan.rules.len())
 }
 
-/// Prints what keeps traffic from the application, if anything does.
-pub fn warn(config: &Config) {
-    let findings = match check::examine(config) {
-        Ok(findings) => findings,
-        Err(error) => {
-            eprintln!("warning: cannot check the host: {error}");
-            return;
-        }
-    };
+/// Makes a change while the host is examined, since the questions take as long as the change. What
+/// keeps traffic from the application is told if the change was made.
+pub fn while_examining<T, E>(
+    config: &Config,
+    change: impl FnOnce() -> Result<T, E>,
+    tell: impl FnOnce(T) -> anyhow::Result<()>,
+) -> anyhow::Result<Exit>
+where
+    anyhow::Error: From<E>,
+{
+    let (changed, findings) = thread::scope(|scope| {
+        let examination = scope.spawn(|| check::examine(config));
+        (change(), examination.join())
+    });
+    tell(changed?)?;
+    match findings {
+        Ok(Ok(findings)) => warn(&findings),
+        Ok(Err(error)) => eprintln!("warning: cannot check the host: {error}"),
+        Err(_) => eprintln!("warning: cannot check the host"),
+    }
+    Ok(Exit::Done)
+}
+
+fn warn(findings: &[Finding]) {
     let warnings: Vec<_> = findings
         .iter()
         .filter(|finding| finding.level > Level::Ok)

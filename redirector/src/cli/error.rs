@@ -57,8 +57,8 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
 
 fn exit_of_kernel(error: &kernel::Error) -> Option<Exit> {
     match error {
-        kernel::Error::NotPermitted { .. } => Some(Exit::NotPermitted),
         kernel::Error::NotLoaded(_) => Some(Exit::NotLoaded),
+        error if error.is_permission() => Some(Exit::NotPermitted),
         _ => None,
     }
 }

@@ -10,16 +10,21 @@ pub fn run(args: Load) -> anyhow::Result<Exit> {
     if args.dry_run {
         return changes::dry_run(name, &wanted.config);
     }
-    match kernel::load(name, &wanted.config, args.log_level.into())? {
-        Outcome::Unchanged => print(format_args!(
-            "instance \"{name}\" is loaded already, with these rules and interfaces\n"
-        ))?,
-        Outcome::Done(plan) => print(format_args!(
-            "loaded instance \"{name}\" from {}\n{}",
-            wanted.origin,
-            changes::summary(&plan)
-        ))?,
-    }
-    changes::warn(&wanted.config);
-    Ok(Exit::Done)
+    changes::while_examining(
+        &wanted.config,
+        || kernel::load(name, &wanted.config, args.log_level.into()),
+        |outcome| {
+            match outcome {
+                Outcome::Unchanged => print(format_args!(
+                    "instance \"{name}\" is loaded already, with these rules and interfaces\n"
+                ))?,
+                Outcome::Done(plan) => print(format_args!(
+                    "loaded instance \"{name}\" from {}\n{}",
+                    wanted.origin,
+                    changes::summary(&plan)
+                ))?,
+            }
+            Ok(())
+        },
+    )
 }

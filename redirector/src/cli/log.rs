@@ -9,23 +9,41 @@ use nix::{
 };
 
 use super::args::Log;
-use crate::{exit::Exit, kernel::Instance};
+use crate::{
+    config::Name,
+    exit::Exit,
+    kernel::{Error, Instance},
+};
 
-/// Prints messages until interrupted.
+/// Milliseconds of silence after which we look whether the instance is still there.
+const LOOK_UP_EVERY: u16 = 1000;
+
+/// Prints messages until interrupted, or until the instance is unloaded.
 pub fn run(args: Log) -> anyhow::Result<Exit> {
-    let instance = Instance::open(&args.instance.name)?;
-    let pin = instance.directory.join("programs/ingress");
-    let program = ProgramInfo::from_pin(&pin).with_context(|| pin.display().to_string())?;
+    let program = program(&args.instance.name)?;
     let mut logger = EbpfLogger::init_from_id_with_logger(program.id(), Lines)
         .context("cannot open the programs' log")?;
     loop {
         logger.flush();
         let mut ready = [PollFd::new(logger.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut ready, PollTimeout::NONE) {
+        match poll(&mut ready, PollTimeout::from(LOOK_UP_EVERY)) {
+            Ok(0) => require_program(&args.instance.name, program.id())?,
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("cannot wait for messages"),
         }
     }
+}
+
+fn program(name: &Name) -> anyhow::Result<ProgramInfo> {
+    let pin = Instance::open(name)?.directory.join("programs/ingress");
+    ProgramInfo::from_pin(&pin).with_context(|| pin.display().to_string())
+}
+
+fn require_program(name: &Name, id: u32) -> anyhow::Result<()> {
+    if program(name)?.id() == id {
+        return Ok(());
+    }
+    Err(Error::NotLoaded(name.clone())).context("another load has replaced what was followed")
 }
 
 /// One line a message: time, level, text.

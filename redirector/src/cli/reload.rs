@@ -10,14 +10,21 @@ pub fn run(args: Reload) -> anyhow::Result<Exit> {
     if args.dry_run {
         return changes::dry_run(name, &wanted.config);
     }
-    match kernel::reload(name, &wanted.config)? {
-        Outcome::Unchanged => print(format_args!("instance \"{name}\" is as wanted already\n"))?,
-        Outcome::Done(plan) => print(format_args!(
-            "reloaded instance \"{name}\" from {}\n{}",
-            wanted.origin,
-            changes::summary(&plan)
-        ))?,
-    }
-    changes::warn(&wanted.config);
-    Ok(Exit::Done)
+    changes::while_examining(
+        &wanted.config,
+        || kernel::reload(name, &wanted.config),
+        |outcome| {
+            match outcome {
+                Outcome::Unchanged => {
+                    print(format_args!("instance \"{name}\" is as wanted already\n"))?;
+                }
+                Outcome::Done(plan) => print(format_args!(
+                    "reloaded instance \"{name}\" from {}\n{}",
+                    wanted.origin,
+                    changes::summary(&plan)
+                ))?,
+            }
+            Ok(())
+        },
+    )
 }

@@ -31,27 +31,20 @@ pub struct BpfFs {
 impl BpfFs {
     /// Mounts bpffs if it is not there, and waits for whoever else is changing something.
     pub fn mount_and_lock() -> Result<Self, Error> {
-        let mounted_here = !is_mounted()?;
-        if mounted_here {
-            mount_bpffs()?;
-        }
-        Self::lock(mounted_here)
+        let mounted_here = !is_mounted()? && mount_once()?;
+        let lock = lock_directory()?;
+        Ok(Self { lock, mounted_here })
     }
 
     /// `None` where bpffs is not mounted, so that nothing is loaded.
     pub fn lock_if_mounted() -> Result<Option<Self>, Error> {
-        if is_mounted()? {
-            Self::lock(false).map(Some)
-        } else {
-            Ok(None)
+        if !is_mounted()? {
+            return Ok(None);
         }
-    }
-
-    fn lock(mounted_here: bool) -> Result<Self, Error> {
-        let root = File::open(MOUNT_POINT).map_err(Error::io("open", MOUNT_POINT))?;
-        let lock = Flock::lock(root, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| Error::io("lock", MOUNT_POINT)(errno.into()))?;
-        Ok(Self { lock, mounted_here })
+        Ok(Some(Self {
+            lock: lock_directory()?,
+            mounted_here: false,
+        }))
     }
 
     /// Takes back a mount of this very call, for a load that failed.
@@ -123,6 +116,23 @@ fn remove_tree(path: &Path) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+fn lock_directory() -> Result<Flock<File>, Error> {
+    let root = File::open(MOUNT_POINT).map_err(Error::io("open", MOUNT_POINT))?;
+    Flock::lock(root, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| Error::io("lock", MOUNT_POINT)(errno.into()))
+}
+
+/// Mounts under a lock of the directory below, so that two first loads do not mount one over the
+/// other. False if someone else was faster.
+fn mount_once() -> Result<bool, Error> {
+    let _below = lock_directory()?;
+    if is_mounted()? {
+        return Ok(false);
+    }
+    mount_bpffs()?;
+    Ok(true)
 }
 
 fn is_mounted() -> Result<bool, Error> {

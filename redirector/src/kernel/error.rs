@@ -1,8 +1,8 @@
 use std::{io, path::PathBuf};
 
-use aya::{EbpfError, maps::MapError, pin::PinError, programs::ProgramError};
+use aya::{EbpfError, maps::MapError, pin::PinError, programs::ProgramError, sys::SyscallError};
 
-use crate::config::Name;
+use crate::config::{Name, Rule};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -22,7 +22,7 @@ pub enum Error {
     )]
     OtherVersion { name: Name, found: String },
     #[error(
-        "instance \"{name}\" belongs to another network namespace; enter that one (nsenter --net), or choose another --name"
+        "instance \"{name}\" belongs to another network namespace; enter that one (nsenter --net), choose another --name, or `redirector unload` it from here"
     )]
     OtherNamespace { name: Name },
     #[error(
@@ -42,6 +42,22 @@ pub enum Error {
     PrivateMount { path: PathBuf },
     #[error("cannot mount bpffs at {path}; `mount -t bpf bpf {path}` as root does it")]
     Mount { path: PathBuf, source: io::Error },
+    #[error(
+        "cannot attach to {interface}: its packets begin neither with Ethernet nor with IP (hardware type {hardware:?})"
+    )]
+    LinkLayer {
+        interface: String,
+        hardware: Option<u16>,
+    },
+    #[error(
+        "{rule} on {interface} meets {other} of instance \"{instance}\"; reload or unload that one, or choose other ports"
+    )]
+    Conflict {
+        rule: Box<Rule>,
+        interface: String,
+        other: Box<Rule>,
+        instance: Name,
+    },
     #[error("cannot attach to {interface} {direction}")]
     Attach {
         interface: String,
@@ -69,6 +85,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the kernel refused for want of rights.
+    pub fn is_permission(&self) -> bool {
+        let kind = match self {
+            Self::NotPermitted { .. } => return true,
+            Self::Io { source, .. } | Self::Mount { source, .. } => source.kind(),
+            Self::Map {
+                source: MapError::SyscallError(SyscallError { io_error, .. }),
+                ..
+            } => io_error.kind(),
+            _ => return false,
+        };
+        kind == io::ErrorKind::PermissionDenied
+    }
+
     pub(super) fn io(
         what: &'static str,
         path: impl Into<PathBuf>,

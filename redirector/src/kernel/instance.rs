@@ -11,7 +11,10 @@ use aya::{maps::MapError, sys::SyscallError};
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
 use super::{Error, Maps, Table, bpffs, capability, links, maps::Plain};
-use crate::config::{Interface, Name, Rule};
+use crate::{
+    config::{Interface, Name, Rule},
+    host::Network,
+};
 
 /// An instance whose pins are there and whose layout is ours.
 #[derive(Clone, Debug)]
@@ -76,7 +79,7 @@ impl Instance {
         })
     }
 
-    /// The counters of one rule, summed over the CPUs.
+    /// The counters of these rules, summed over the CPUs.
     pub fn counters(&self, numbers: &[u32]) -> Result<Vec<RuleCounters>, Error> {
         let map = self.maps.counters()?;
         numbers
@@ -123,7 +126,7 @@ impl Instance {
             .map(|entry| entry.map(|(Plain(index), Plain(earlier))| (index, earlier)))
             .collect::<Result<_, _>>()
             .map_err(Error::map("EARLIER"))?;
-        Ok(Table::of_slot(slot, rules, earlier))
+        Ok(Table::of_slot(slot, self.settings.unused, rules, earlier))
     }
 
     /// Fails unless this process is in the network namespace of the instance.
@@ -134,6 +137,14 @@ impl Instance {
         Err(Error::OtherNamespace {
             name: self.name.clone(),
         })
+    }
+
+    /// Interfaces may have been renamed since; from another network namespace that is not seen.
+    fn current_names(&self) -> Vec<Interface> {
+        if self.require_namespace().is_err() {
+            return Vec::new();
+        }
+        Network::read().map_or_else(|_| Vec::new(), |network| network.interfaces)
     }
 
     fn find_any(name: &Name) -> Result<Option<Self>, Error> {
@@ -171,10 +182,12 @@ impl Instance {
             .collect::<Result<_, _>>()
             .map_err(Error::map("INTERFACES"))?;
         records.sort_by_key(|(_, record): &(u32, InterfaceRecord)| record.order);
+        let names = self.current_names();
         records
             .into_iter()
             .map(|(index, record)| {
-                let name = name_of(&record);
+                let current = names.iter().find(|interface| interface.index == index);
+                let name = current.map_or_else(|| name_of(&record), |found| found.name.clone());
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
                     attached: links::are_attached(&self.directory, index)?,

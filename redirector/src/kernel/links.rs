@@ -1,6 +1,7 @@
 //! Attach points: which program goes where, and whether it is still there.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -13,13 +14,28 @@ use aya::{
     },
     sys::SyscallError,
 };
-use nix::{errno::Errno, ifaddrs::getifaddrs, libc::ARPHRD_ETHER, libc::ARPHRD_LOOPBACK};
+use libc::{
+    ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ARPHRD_PPP, ARPHRD_SIT, ARPHRD_TUNNEL,
+    ARPHRD_TUNNEL6,
+};
+use nix::{errno::Errno, ifaddrs::getifaddrs};
 use redirector_common::Direction;
 
 use super::{Error, fault::Steps, sys};
 use crate::config::Interface;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+
+/// The programs that these interfaces need.
+pub fn programs(interfaces: &[Interface]) -> Result<BTreeSet<&'static str>, Error> {
+    let mut needed = BTreeSet::new();
+    for interface in interfaces {
+        for direction in DIRECTIONS {
+            needed.insert(program(interface, direction)?);
+        }
+    }
+    Ok(needed)
+}
 
 /// Attaches both programs to each interface, before whatever is there already. The links live with
 /// this process until they are pinned, so a death before that detaches them.
@@ -137,7 +153,14 @@ fn has_link_layer(interface: &Interface) -> Result<bool, Error> {
     let hardware = addresses
         .filter(|address| address.interface_name == interface.name)
         .find_map(|address| Some(address.address?.as_link_addr()?.hatype()));
-    Ok(matches!(hardware, Some(ARPHRD_ETHER | ARPHRD_LOOPBACK)))
+    match hardware {
+        Some(ARPHRD_ETHER | ARPHRD_LOOPBACK) => Ok(true),
+        Some(ARPHRD_NONE | ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT) => Ok(false),
+        other => Err(Error::LinkLayer {
+            interface: interface.name.clone(),
+            hardware: other,
+        }),
+    }
 }
 
 fn explain(interface: &Interface, direction: Direction, error: ProgramError) -> Error {

@@ -1,17 +1,15 @@
 use std::{
-    collections::HashMap,
     fs,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use aya::{Ebpf, maps::Map};
-use redirector_common::abi::{ABI_VERSION, SLOT_OFF, Settings};
+use redirector_common::abi::{ABI_VERSION, PortEntry, SLOT_OFF, Settings};
 
 use super::{
     Error, Maps, Table,
     bpffs::{self, BpfFs},
-    capability,
+    capability, conflict,
     fault::Steps,
     instance::{self, Instance},
     links,
@@ -28,21 +26,6 @@ const FIRST_SLOT: u32 = 0;
 
 /// Places for rules, however few there are, so that reloads can add some.
 const MIN_CAPACITY: usize = 1024;
-
-/// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 11] = [
-    "SETTINGS",
-    "PORTS",
-    "RULES",
-    "EARLIER",
-    "PENDING",
-    "FLOWS",
-    "SOCKETS",
-    "COUNTERS",
-    "SKIPPED",
-    "INTERFACES",
-    "AYA_LOGS",
-];
 
 #[derive(Debug)]
 pub enum Outcome {
@@ -82,6 +65,7 @@ fn load_locked(
         }
         return Err(Error::Differs { name: name.clone() });
     }
+    conflict::refuse(name, config)?;
     // Whatever is there was left by a load or unload that did not live to its end.
     bpffs::remove(&bpffs::staging(name))?;
     bpffs::remove(&bpffs::directory(name))?;
@@ -89,10 +73,11 @@ fn load_locked(
     let directory = Building {
         directory: bpffs::staging(name),
     };
-    build(&directory.directory, config, log_level, steps)?;
+    let table = build(&directory.directory, config, log_level, steps)?;
     let directory = directory.publish(bpffs::directory(name), steps)?;
     steps.next()?;
-    switch(&Maps::new(directory.directory.join("maps")), FIRST_SLOT)?;
+    let maps = Maps::new(directory.directory.join("maps"));
+    switch(&maps, FIRST_SLOT, &table)?;
     directory.keep();
     Ok(Outcome::Done(plan))
 }
@@ -127,60 +112,43 @@ fn build(
     config: &Config,
     log_level: log::LevelFilter,
     steps: &mut Steps,
-) -> Result<(), Error> {
+) -> Result<Table, Error> {
     let capacity = (2 * table::size(&config.rules)).max(MIN_CAPACITY);
-    let mut object = object::open(object::Settings {
+    let wanted = object::Settings {
         capacity: capacity as u32,
         log_level,
-    })?;
+    };
+    let programs = links::programs(&config.interfaces)?;
+    let mut object = object::load(wanted, programs, None)?;
     for part in ["maps", "programs", "links"] {
         steps.next()?;
         bpffs::create(&directory.join(part))?;
     }
     steps.next()?;
-    pin_maps(&object, directory)?;
+    object::pin_maps(&object, &directory.join("maps"))?;
     steps.next()?;
-    pin_programs(&mut object, directory)?;
+    object::pin_programs(&mut object, &directory.join("programs"))?;
     let maps = Maps::new(directory.join("maps"));
     steps.next()?;
-    write_settings(&maps, &settings(SLOT_OFF)?)?;
+    write_settings(&maps, &settings(log_level)?)?;
     write_interfaces(&maps, &config.interfaces)?;
     let table = Table::default().next(&config.rules, capacity)?;
     write_slot(&maps, FIRST_SLOT, &Table::default(), &table)?;
     let links = links::attach(directory, &config.interfaces, steps)?;
-    links::pin_all(links, steps)
+    links::pin_all(links, steps)?;
+    Ok(table)
 }
 
-fn pin_maps(object: &Ebpf, directory: &Path) -> Result<(), Error> {
-    for name in MAPS {
-        let map: &Map = object
-            .map(name)
-            .ok_or_else(|| Error::Missing(format!("map {name}")))?;
-        let path = directory.join("maps").join(name);
-        map.pin(&path)
-            .map_err(|source| Error::Pin { path, source })?;
-    }
-    Ok(())
-}
-
-fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<(), Error> {
-    for (name, program) in object.programs_mut() {
-        let path = directory.join("programs").join(name);
-        program
-            .pin(&path)
-            .map_err(|source| Error::Pin { path, source })?;
-    }
-    Ok(())
-}
-
-fn settings(slot: u32) -> Result<Settings, Error> {
+fn settings(log_level: log::LevelFilter) -> Result<Settings, Error> {
     Ok(Settings {
         abi: ABI_VERSION,
-        slot,
+        slot: SLOT_OFF,
         since: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
         netns: instance::network_namespace()?,
+        log_level: log_level as u32,
+        ..Settings::default()
     })
 }
 
@@ -190,13 +158,30 @@ fn write_settings(maps: &Maps, settings: &Settings) -> Result<(), Error> {
         .map_err(Error::map("SETTINGS"))
 }
 
-/// Puts a slot in force, or none: the one write that every packet after it sees.
-pub fn switch(maps: &Maps, slot: u32) -> Result<(), Error> {
+/// Puts a slot in force: the one write that every packet after it sees.
+pub fn switch(maps: &Maps, slot: u32, table: &Table) -> Result<(), Error> {
+    let unused = table.unused();
+    change_settings(maps, |settings| Settings {
+        slot,
+        unused,
+        ..settings
+    })
+}
+
+/// Puts nothing in force.
+pub fn switch_off(maps: &Maps) -> Result<(), Error> {
+    change_settings(maps, |settings| Settings {
+        slot: SLOT_OFF,
+        ..settings
+    })
+}
+
+fn change_settings(maps: &Maps, change: impl Fn(Settings) -> Settings) -> Result<(), Error> {
     let Plain(settings) = maps
         .settings()?
         .get(&0, 0)
         .map_err(Error::map("SETTINGS"))?;
-    write_settings(maps, &Settings { slot, ..settings })?;
+    write_settings(maps, &change(settings))?;
     super::sys::wait_for_packets();
     Ok(())
 }
@@ -211,8 +196,18 @@ pub fn write_interfaces(maps: &Maps, interfaces: &[Interface]) -> Result<(), Err
     Ok(())
 }
 
-/// Replaces what an idle slot held by `table`.
+/// Replaces what an idle slot held by `table`. `PORTS` is emptied first and filled last: whoever is
+/// killed between leaves nothing there that `RULES` and `EARLIER` do not tell of.
 pub fn write_slot(maps: &Maps, slot: u32, stale: &Table, table: &Table) -> Result<(), Error> {
+    let mut ports = maps.ports()?;
+    let mut set_port = |index, entry| {
+        ports
+            .set(index, Plain(entry), 0)
+            .map_err(Error::map("PORTS"))
+    };
+    for index in stale.ports(slot).into_keys() {
+        set_port(index, PortEntry::default())?;
+    }
     let mut rules = maps.rules()?;
     for (key, _) in stale.rules(slot) {
         rules.remove(&Plain(key)).map_err(Error::map("RULES"))?;
@@ -223,27 +218,16 @@ pub fn write_slot(maps: &Maps, slot: u32, stale: &Table, table: &Table) -> Resul
             .map_err(Error::map("RULES"))?;
     }
     let mut earlier = maps.earlier()?;
-    for (index, _) in stale.earlier(slot) {
+    for (key, _) in stale.earlier(slot) {
+        earlier.remove(&Plain(key)).map_err(Error::map("EARLIER"))?;
+    }
+    for (key, target) in table.earlier(slot) {
         earlier
-            .remove(&Plain(index))
+            .insert(Plain(key), Plain(target), 0)
             .map_err(Error::map("EARLIER"))?;
     }
-    for (index, targets) in table.earlier(slot) {
-        earlier
-            .insert(Plain(index), Plain(targets), 0)
-            .map_err(Error::map("EARLIER"))?;
-    }
-    let mut ports = maps.ports()?;
-    let mut entries: HashMap<_, _> = stale
-        .ports(slot)
-        .into_keys()
-        .map(|index| (index, Default::default()))
-        .collect();
-    entries.extend(table.ports(slot));
-    for (index, entry) in entries {
-        ports
-            .set(index, Plain(entry), 0)
-            .map_err(Error::map("PORTS"))?;
+    for (index, entry) in table.ports(slot) {
+        set_port(index, entry)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod bpffs;
 mod capability;
+mod conflict;
 mod error;
 mod fault;
 mod instance;

@@ -1,7 +1,10 @@
 //! The BPF object inside this binary, and its programs.
 
+use std::path::Path;
+
 use aya::{
     Ebpf, EbpfLoader,
+    maps::Map,
     programs::{ProgramError, SchedClassifier},
 };
 use aya_log::Level;
@@ -16,6 +19,21 @@ pub static OBJECT: &[u8] =
 /// Every program. `_l3` is for interfaces without a link-layer header.
 pub const PROGRAMS: [&str; 4] = ["ingress", "egress", "ingress_l3", "egress_l3"];
 
+/// Maps that stay after the load; the log's ring buffer is one of them.
+const MAPS: [&str; 11] = [
+    "SETTINGS",
+    "PORTS",
+    "RULES",
+    "EARLIER",
+    "PENDING",
+    "FLOWS",
+    "SOCKETS",
+    "COUNTERS",
+    "SKIPPED",
+    "INTERFACES",
+    "AYA_LOGS",
+];
+
 /// What is fixed when the object is loaded.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -26,8 +44,18 @@ pub struct Settings {
 
 /// Creates the maps and has the kernel verify every program.
 pub fn open(settings: Settings) -> Result<Ebpf, Error> {
-    let mut object = create_maps(settings)?;
-    for name in PROGRAMS {
+    load(settings, PROGRAMS, None)
+}
+
+/// Creates the maps, or takes those that are pinned in a directory, and has the kernel verify the
+/// named programs.
+pub fn load(
+    settings: Settings,
+    programs: impl IntoIterator<Item = &'static str>,
+    pinned: Option<&Path>,
+) -> Result<Ebpf, Error> {
+    let mut object = maps(settings, pinned)?;
+    for name in programs {
         let program = object
             .program_mut(name)
             .ok_or_else(|| Error::Missing(format!("program {name}")))?;
@@ -38,7 +66,33 @@ pub fn open(settings: Settings) -> Result<Ebpf, Error> {
     Ok(object)
 }
 
-fn create_maps(settings: Settings) -> Result<Ebpf, Error> {
+/// Pins the programs that were loaded.
+pub fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<(), Error> {
+    for (name, program) in object.programs_mut() {
+        if program.fd().is_err() {
+            continue;
+        }
+        let path = directory.join(name);
+        program
+            .pin(&path)
+            .map_err(|source| Error::Pin { path, source })?;
+    }
+    Ok(())
+}
+
+pub fn pin_maps(object: &Ebpf, directory: &Path) -> Result<(), Error> {
+    for name in MAPS {
+        let map: &Map = object
+            .map(name)
+            .ok_or_else(|| Error::Missing(format!("map {name}")))?;
+        let path = directory.join(name);
+        map.pin(&path)
+            .map_err(|source| Error::Pin { path, source })?;
+    }
+    Ok(())
+}
+
+fn maps(settings: Settings, pinned: Option<&Path>) -> Result<Ebpf, Error> {
     if aya::features().btf().is_none() {
         return Err(Error::NoBtf);
     }
@@ -50,7 +104,13 @@ fn create_maps(settings: Settings) -> Result<Ebpf, Error> {
         log::LevelFilter::Debug => Level::Debug as u8,
         log::LevelFilter::Trace => Level::Trace as u8,
     };
-    EbpfLoader::new()
+    let mut loader = EbpfLoader::new();
+    for name in MAPS {
+        if let Some(directory) = pinned {
+            loader.map_pin_path(name, directory.join(name));
+        }
+    }
+    loader
         .override_global(aya_log::LEVEL, &level, true)
         .map_max_entries("COUNTERS", settings.capacity)
         // Both slots.
@@ -71,9 +131,6 @@ fn refused(name: &str, error: &ProgramError) -> Error {
             verifier_log,
         } => {
             let log = verifier_log.to_string();
-            if std::env::var("VLOG").is_ok() {
-                eprintln!("{log}");
-            }
             let verdict = log
                 .lines()
                 .rev()

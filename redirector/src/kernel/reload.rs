@@ -1,14 +1,16 @@
+use log::LevelFilter;
 use redirector_common::abi::SLOTS;
 
 use super::{
     Error, Outcome, Table,
     bpffs::BpfFs,
-    capability,
+    capability, conflict,
     fault::Steps,
     instance::Instance,
     links,
     load::{switch, write_interfaces, write_slot},
     maps::Plain,
+    object,
 };
 use crate::{
     config::{Config, Interface, Name},
@@ -23,20 +25,22 @@ pub fn reload(name: &Name, config: &Config) -> Result<Outcome, Error> {
     let _bpffs = BpfFs::lock_if_mounted()?;
     let instance = Instance::open(name)?;
     instance.require_namespace()?;
-    let plan = Plan::new(Some(&instance.loaded()?), config);
+    let loaded = instance.loaded()?;
+    let plan = Plan::new(Some(&loaded), config);
     if plan.is_empty() {
         return Ok(Outcome::Unchanged);
     }
+    conflict::refuse(name, config)?;
     let idle = (instance.settings.slot + 1) % SLOTS;
     let stale = instance.table(idle)?;
     let table = next_table(&instance, config)?;
     write_slot(&instance.maps, idle, &stale, &table)?;
     let switched = attach_new(&instance, &plan, &mut steps)
         .and_then(|()| steps.next())
-        .and_then(|()| switch(&instance.maps, idle));
+        .and_then(|()| switch(&instance.maps, idle, &table));
     if let Err(error) = switched {
         // Half-done is undone; the first error is the one worth telling.
-        let _ = detach(&instance, &plan.attach);
+        let _ = detach(&instance, &plan.added(&loaded));
         return Err(error);
     }
     detach(&instance, &plan.detach)?;
@@ -51,15 +55,39 @@ fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
         .next(&config.rules, capacity)
 }
 
-/// New interfaces run the programs that are pinned already.
 fn attach_new(instance: &Instance, plan: &Plan, steps: &mut Steps) -> Result<(), Error> {
-    let links = links::attach(&instance.directory, &plan.attach, steps)?;
+    load_missing(instance, plan)?;
     for interface in &plan.attach {
-        // What an earlier interface of this index, or a detached link, left.
+        // What an earlier interface of this index, or half of a pair of links, left.
         links::remove(&instance.directory, interface.index)?;
     }
+    let links = links::attach(&instance.directory, &plan.attach, steps)?;
     write_interfaces(&instance.maps, &plan.attach)?;
     links::pin_all(links, steps)
+}
+
+/// New interfaces run the programs that are pinned already; one of another link layer than any so
+/// far needs its own, which are loaded onto the same maps.
+fn load_missing(instance: &Instance, plan: &Plan) -> Result<(), Error> {
+    let directory = instance.directory.join("programs");
+    let mut missing = links::programs(&plan.attach)?;
+    missing.retain(|name| !directory.join(name).exists());
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let settings = object::Settings {
+        capacity: instance.maps.counters()?.len(),
+        log_level: log_level(instance.settings.log_level),
+    };
+    let maps = instance.directory.join("maps");
+    let mut object = object::load(settings, missing, Some(&maps))?;
+    object::pin_programs(&mut object, &directory)
+}
+
+fn log_level(number: u32) -> LevelFilter {
+    LevelFilter::iter()
+        .find(|level| *level as u32 == number)
+        .unwrap_or(LevelFilter::Warn)
 }
 
 fn detach(instance: &Instance, interfaces: &[Interface]) -> Result<(), Error> {

@@ -19,12 +19,15 @@ pub struct Table {
     rules: HashMap<RuleKey, abi::Rule>,
     /// Newest first.
     earlier: HashMap<(abi::Protocol, abi::Port), Vec<EarlierTarget>>,
+    /// Numbers from here on were never given to a rule.
+    unused: u32,
 }
 
 impl Table {
-    /// What belongs to `slot` among everything in `RULES` and `EARLIER`.
+    /// What belongs to `slot` among everything in `RULES` and `EARLIER`, and `Settings::unused`.
     pub fn of_slot(
         slot: u32,
+        unused: u32,
         rules: impl IntoIterator<Item = (RuleKey, abi::Rule)>,
         earlier: impl IntoIterator<Item = (EarlierKey, EarlierTarget)>,
     ) -> Self {
@@ -45,27 +48,32 @@ impl Table {
             .into_iter()
             .map(|(port, targets)| (port, targets.into_values().collect()))
             .collect();
-        Self { rules, earlier }
+        Self {
+            rules,
+            earlier,
+            unused,
+        }
     }
 
-    /// The table after a change to `wanted`. A rule that stays keeps its number and so its
-    /// counters; targets that are no longer wanted are remembered for their live connections.
+    /// The table after a change to `wanted`. A rule that stays or comes back keeps its number and
+    /// so its counters; targets that are no longer wanted are remembered for their live connections.
+    /// Numbers of removed rules go to no other rule: their connections are still counted there.
     pub fn next(&self, wanted: &[Rule], capacity: usize) -> Result<Self, Error> {
-        let mut unused = self.first_unused_number();
+        let mut unused = self.unused;
         let mut used = HashSet::new();
         let mut rules = HashMap::new();
         for rule in wanted {
             let keys = keys(rule);
-            let known = keys.iter().find_map(|key| self.rules.get(key));
-            let number = match known {
-                Some(known) if used.insert(known.number) => known.number,
+            let target = abi::Port::new(rule.to.get());
+            let number = match self.number_of(&keys, target) {
+                Some(number) if used.insert(number) => number,
                 _ => {
                     unused += 1;
                     unused - 1
                 }
             };
             let entry = abi::Rule {
-                target: abi::Port::new(rule.to.get()),
+                target,
                 number,
                 reserved: 0,
             };
@@ -76,7 +84,11 @@ impl Table {
             return Err(Error::Full { needed, capacity });
         }
         let earlier = self.earlier_after(&rules);
-        Ok(Self { rules, earlier })
+        Ok(Self {
+            rules,
+            earlier,
+            unused,
+        })
     }
 
     /// The entries of `RULES` for `slot`.
@@ -131,11 +143,20 @@ impl Table {
         ports
     }
 
-    /// Numbers of removed rules are not used again: their connections are still counted there.
-    fn first_unused_number(&self) -> u32 {
-        let present = self.rules.values().map(|rule| rule.number);
-        let earlier = self.earlier.values().flatten().map(|earlier| earlier.rule);
-        present.chain(earlier).max().map_or(0, |number| number + 1)
+    pub fn unused(&self) -> u32 {
+        self.unused
+    }
+
+    /// The number of the rule with one of these keys, or of a removed one for the port and target.
+    fn number_of(&self, keys: &[RuleKey], target: abi::Port) -> Option<u32> {
+        let present = keys.iter().find_map(|key| self.rules.get(key));
+        present.map(|rule| rule.number).or_else(|| {
+            let key = keys.first()?;
+            let mut earlier = self.earlier.get(&(protocol_of(key), key.port))?.iter();
+            let removed = earlier.find(|earlier| earlier.target == target)?.rule;
+            let taken = self.rules.values().any(|rule| rule.number == removed);
+            (!taken).then_some(removed)
+        })
     }
 
     /// Earlier targets once `rules` are in force.
@@ -149,7 +170,10 @@ impl Table {
             let keys = added.entry((key.protocol, key.port)).or_default();
             keys.push(key);
         }
-        for (key, before) in &self.rules {
+        // In an order of its own, so that the same change keeps the same targets.
+        let mut rules_before: Vec<_> = self.rules.iter().collect();
+        rules_before.sort_by_key(|(_, before)| before.number);
+        for (key, before) in rules_before {
             let stays = rules
                 .get(key)
                 .is_some_and(|after| after.target == before.target);

@@ -1,10 +1,8 @@
-use redirector_common::abi::SLOT_OFF;
-
 use super::{
     Error, Maps,
     bpffs::{self, BpfFs},
     capability,
-    load::switch,
+    load::switch_off,
 };
 use crate::config::Name;
 
@@ -36,7 +34,7 @@ fn unload_locked(name: &Name) -> Result<bool, Error> {
     for directory in directories {
         // First out of force, so that a death on the way leaves nothing that is half in force.
         // Maps of another version, or none, are no reason to leave the rest.
-        let _ = switch(&Maps::new(directory.join("maps")), SLOT_OFF);
+        let _ = switch_off(&Maps::new(directory.join("maps")));
         bpffs::remove(&directory)?;
     }
     bpffs::remove_parent_if_empty();
