@@ -1,11 +1,32 @@
 //! What a load or reload would change, computed without touching anything: `--dry-run` prints it.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
-use crate::{
-    config::{Config, Interface, Port, Rule},
-    kernel::Loaded,
-};
+use crate::config::{Config, Interface, Port, Rule};
+
+/// What an instance does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    pub since: SystemTime,
+    /// In the order of the configuration.
+    pub interfaces: Vec<LoadedInterface>,
+    /// In the order in which they were first loaded.
+    pub rules: Vec<LoadedRule>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedInterface {
+    pub interface: Interface,
+    /// Both halves.
+    pub attached: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedRule {
+    /// Index into the counters.
+    pub number: u32,
+    pub rule: Rule,
+}
 
 /// The way from what is loaded to a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,7 @@
 use std::time::SystemTime;
 
 use super::*;
-use crate::{
-    config::{Hook, RuleSpec},
-    kernel::{LoadedInterface, LoadedRule},
-};
+use crate::config::{Hook, RuleSpec};
 
 fn interface(index: u32) -> Interface {
     Interface {

@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 
-use super::{Error, LoadedInterface, bpffs, instance::Instance};
-use crate::config::{Config, Interface, Name, Rule};
+use super::{Error, bpffs, instance::Instance};
+use crate::{
+    config::{Config, Interface, Name, Rule},
+    plan::LoadedInterface,
+};
 
 /// Fails if a rule meets one of another instance.
 pub fn refuse(name: &Name, config: &Config) -> Result<(), Error> {

@@ -12,8 +12,9 @@ use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OF
 
 use super::{Error, Maps, Table, bpffs, capability, links, maps::Plain};
 use crate::{
-    config::{Interface, Name, Rule},
+    config::{Interface, Name},
     host::Network,
+    plan::{Loaded, LoadedInterface, LoadedRule},
 };
 
 /// An instance whose pins are there and whose layout is ours.
@@ -23,30 +24,6 @@ pub struct Instance {
     pub directory: PathBuf,
     pub maps: Maps,
     pub settings: Settings,
-}
-
-/// What an instance does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Loaded {
-    pub since: SystemTime,
-    /// In the order of the configuration.
-    pub interfaces: Vec<LoadedInterface>,
-    /// In the order in which they were first loaded.
-    pub rules: Vec<LoadedRule>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadedInterface {
-    pub interface: Interface,
-    /// Both halves.
-    pub attached: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadedRule {
-    /// Index into the counters.
-    pub number: u32,
-    pub rule: Rule,
 }
 
 impl Instance {

@@ -20,7 +20,7 @@ mod unload;
 pub use self::{
     capability::require as require_capabilities,
     error::Error,
-    instance::{Instance, Loaded, LoadedInterface, LoadedRule},
+    instance::Instance,
     load::{Outcome, load},
     maps::{Maps, Plain},
     object::{OBJECT, PROGRAMS, Settings as ObjectSettings, open as open_object},

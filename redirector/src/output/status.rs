@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::{RuleDocument, SCHEMA, render, table};
-use crate::{config::Name, kernel::Loaded};
+use crate::{config::Name, plan::Loaded};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
