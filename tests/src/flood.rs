@@ -14,39 +14,52 @@ type Syn = [u8; IPV4_HEADER + TCP_HEADER];
 /// Sends `count` SYNs to `target`, each from a random address and port. The sending host
 /// drops the answers: they are not for it, and it does not forward.
 pub fn syn_flood(from: &Namespace, target: SocketAddrV4, count: u64) {
-    // RFC 791 raw sockets take a whole packet and do not look at its source address.
-    let raw = from
-        .enter(|| Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))))
-        .expect("a raw socket");
+    let raw = raw_socket(from);
     let mut random = Random::from_printed_seed();
-    let destination = SocketAddr::V4(target).into();
     for _ in 0..count {
-        let syn = syn(&mut random, target);
-        let sent = raw.send_to(&syn, &destination).expect("a SYN leaves");
-        assert_eq!(sent, syn.len());
+        let [port_high, port_low] = random.bytes();
+        let port = u16::from_be_bytes([port_high | 0x04, port_low]);
+        let source = SocketAddrV4::new(routable(&mut random), port);
+        send(&raw, &syn(source, target, random.bytes()), target);
     }
 }
 
-fn syn(random: &mut Random, target: SocketAddrV4) -> Syn {
+/// Sends one SYN that claims to come from `source`, with a sequence number of its own.
+pub fn spoofed_syn(from: &Namespace, source: SocketAddrV4, target: SocketAddrV4) {
+    let sequence = Random::from_printed_seed().bytes();
+    send(&raw_socket(from), &syn(source, target, sequence), target);
+}
+
+/// RFC 791 raw sockets take a whole packet and do not look at its source address.
+fn raw_socket(on: &Namespace) -> Socket {
+    on.enter(|| Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(255))))
+        .expect("a raw socket")
+}
+
+fn send(raw: &Socket, syn: &Syn, target: SocketAddrV4) {
+    let destination = SocketAddr::V4(target).into();
+    let sent = raw.send_to(syn, &destination).expect("a SYN leaves");
+    assert_eq!(sent, syn.len());
+}
+
+fn syn(source: SocketAddrV4, target: SocketAddrV4, sequence: [u8; 4]) -> Syn {
     let mut syn: Syn = [0; IPV4_HEADER + TCP_HEADER];
     let (ip, tcp) = syn.split_at_mut(IPV4_HEADER);
-    let source = routable(random);
     ip[0] = 0x45;
     ip[2..4].copy_from_slice(&40u16.to_be_bytes());
     ip[8] = 64;
     ip[9] = 6;
-    ip[12..16].copy_from_slice(&source.octets());
+    ip[12..16].copy_from_slice(&source.ip().octets());
     ip[16..20].copy_from_slice(&target.ip().octets());
     // The kernel writes the checksum of the IP header.
 
-    let [port_high, port_low, sequence @ ..]: [u8; 6] = random.bytes();
-    tcp[0..2].copy_from_slice(&[port_high | 0x04, port_low]);
+    tcp[0..2].copy_from_slice(&source.port().to_be_bytes());
     tcp[2..4].copy_from_slice(&target.port().to_be_bytes());
     tcp[4..8].copy_from_slice(&sequence);
     tcp[12] = 5 << 4;
     tcp[13] = 0x02;
     tcp[14..16].copy_from_slice(&0xffffu16.to_be_bytes());
-    let checksum = checksum(source, *target.ip(), tcp);
+    let checksum = checksum(*source.ip(), *target.ip(), tcp);
     tcp[16..18].copy_from_slice(&checksum.to_be_bytes());
     syn
 }

@@ -12,6 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::wait;
+
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug)]
@@ -72,13 +74,14 @@ impl Background {
             .expect("a temporary directory")
     }
 
-    /// Starts `command`; its standard error goes to a file in `directory`.
+    /// Starts `command`; its output goes to two files in `directory`.
     #[track_caller]
     pub fn start(command: &mut Command, directory: TempDir) -> Self {
-        let stderr = File::create(directory.path().join("stderr")).expect("a file for stderr");
+        let [stdout, stderr] = ["stdout", "stderr"]
+            .map(|name| File::create(directory.path().join(name)).expect("a file for the output"));
         let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(stderr)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
@@ -89,13 +92,12 @@ impl Background {
         self.directory.path().join(file)
     }
 
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
     pub fn stderr(&self) -> String {
-        let mut text = String::new();
-        if let Ok(mut file) = File::open(self.path("stderr")) {
-            // A line that is being written may end inside a character.
-            let _ = file.read_to_string(&mut text);
-        }
-        text
+        self.read("stderr")
     }
 
     /// True while the program runs.
@@ -108,10 +110,27 @@ impl Background {
         }
     }
 
-    /// Asks the program to end, and waits until it has.
-    pub fn interrupt(&mut self) {
+    /// Asks the program to end, and waits until it has. The exit code as in [`Output`].
+    pub fn interrupt(&mut self) -> Option<i32> {
         signal(self.child.id(), Signal::SIGINT);
-        self.child.wait().expect("the end of a child");
+        self.end()
+    }
+
+    /// Waits until the program ends by itself. The exit code as in [`Output`].
+    pub fn end(&mut self) -> Option<i32> {
+        let status = wait::until_some("the end of a child", || {
+            self.child.try_wait().expect("the state of a child")
+        });
+        status.code()
+    }
+
+    fn read(&self, file: &str) -> String {
+        let mut text = String::new();
+        if let Ok(mut file) = File::open(self.path(file)) {
+            // A line that is being written may end inside a character.
+            let _ = file.read_to_string(&mut text);
+        }
+        text
     }
 }
 
