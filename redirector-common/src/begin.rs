@@ -39,6 +39,10 @@ pub fn open<S: State>(
     if to.port == NO_PORT {
         return Decision::PASS;
     }
+    if track::was_begun_by(state, key, sequence) {
+        // Its target is another rule's source, and the interface below this one has rewritten it.
+        return Decision::PASS;
+    }
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }

@@ -125,7 +125,9 @@ fn egress<P: Packet, S: State>(
     }
     let key = track::key(packet, state, segment, Direction::Egress)?;
     if is_target && let Some(translation) = track::answer(state, segment, &key) {
-        return Ok(Some(translation));
+        // The interface above this one may have rewritten it already.
+        let is_done = translation.port == segment.source_port;
+        return Ok((!is_done).then_some(translation));
     }
     if may_be_outgoing {
         track::note_outgoing(state, &key);

@@ -24,7 +24,9 @@ use redirector_common::Direction;
 use super::{Error, fault::Steps, sys};
 use crate::config::Interface;
 
-const DIRECTIONS: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+/// In the order in which links come; they go in the reverse one. Egress alone redirects nothing,
+/// ingress alone would leave clients without an answer.
+const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
 
 /// The programs that these interfaces need.
 pub fn programs(interfaces: &[Interface]) -> Result<BTreeSet<&'static str>, Error> {
@@ -72,7 +74,7 @@ pub fn pin_all(links: Vec<(PathBuf, FdLink)>, steps: &mut Steps) -> Result<(), E
 
 /// Removes the pins of an interface's links, and with them the links.
 pub fn remove(directory: &Path, ifindex: u32) -> Result<(), Error> {
-    for direction in DIRECTIONS {
+    for direction in DIRECTIONS.into_iter().rev() {
         let path = pin(directory, ifindex, direction);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
