@@ -143,6 +143,19 @@ fn a_bridge_and_its_port() {
     }
 }
 
+/// What the port has rewritten must not be rewritten again by the bridge.
+#[test]
+fn a_bridge_and_its_port_do_not_chain() {
+    let (client, server) = bridged();
+    let listeners = [8000, 9000].map(|port| Listener::bind(&server, port));
+    for interfaces in BRIDGED {
+        println!("{interfaces}");
+        let _instance = Instance::load(&server, &format!("{interfaces} 80:8000 8000:9000"));
+        assert_answered(&client, SERVER.both(80), &listeners[0]);
+        assert_answered(&client, SERVER.both(8000), &listeners[1]);
+    }
+}
+
 const BRIDGED: [&str; 3] = ["-i br0", "-i br0 -i eth0", "-i eth0 -i br0 -i lo"];
 
 /// A client, and a server with its address on a bridge over `eth0`.
