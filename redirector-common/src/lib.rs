@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod abi;
 mod address;
+mod begin;
 pub mod checksum;
 mod decision;
 mod direction;

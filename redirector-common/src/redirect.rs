@@ -1,9 +1,10 @@
 use crate::{
-    Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
+    Checksum, Direction, Packet, Segment, Skip, State,
     abi::{
-        ANY_ADDRESS, EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, PORT_CHANGED,
-        PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, RuleKey,
+        ANY_ADDRESS, FlowKey, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port, PortEntry,
+        Protocol, RuleKey,
     },
+    begin,
     decision::Decision,
     headers::{Tcp, Udp},
     parse,
@@ -64,21 +65,21 @@ fn ingress<P: Packet, S: State>(
     let Translation { port, rule } = rule_for(packet, state, &key, entry);
     if !is_source || segment.flags.is_opening() {
         let earlier = if is_source && entry.flags & PORT_CHANGED != 0 {
-            open_earlier(state, &mut key)
+            begin::open_earlier(state, &mut key)
         } else {
             Decision::PASS
         };
         let decision = if earlier != Decision::PASS {
             earlier
         } else if is_source {
-            open(
+            begin::open(
                 state,
                 &mut key,
                 Translation { port, rule },
                 segment.sequence,
             )
         } else {
-            direct(state, &key, segment.sequence)
+            begin::direct(state, &key, segment.sequence)
         };
         if decision.is(Skip::Collision) {
             state.report_collision(&key);
@@ -94,15 +95,15 @@ fn ingress<P: Packet, S: State>(
     }
     key.local_port = from;
     if entry.flags & PORT_CHANGED != 0 {
-        let decision = earlier_target(state, &mut key, segment.acknowledgment);
+        let decision = begin::earlier_target(state, &mut key, segment.acknowledgment);
         if decision != Decision::PASS {
             return decision.into_result();
         }
     }
     let decision = if segment.protocol == Protocol::TCP {
-        resume(state, &mut key, port, rule)
+        begin::resume(state, &mut key, port, rule)
     } else {
-        begin_udp(state, &mut key, port, rule)
+        begin::begin_udp(state, &mut key, port, rule)
     };
     decision.into_result()
 }
@@ -173,138 +174,6 @@ fn rule_key<S: State>(state: &S, key: &FlowKey, scope: u32) -> RuleKey {
         protocol: key.protocol.number() as u8,
         slot: 0,
     }
-}
-
-// What follows runs once a connection or less, so it is kept out of the path of every packet. The
-// key that these functions take has the wire port in it.
-
-/// The first packet of something straight to a target port: what went through a wire port with the
-/// same client port is over, and the replies keep this port.
-#[inline(never)]
-fn direct<S: State>(state: &mut S, key: &FlowKey, sequence: u32) -> Decision {
-    if key.protocol == Protocol::TCP {
-        if track::was_begun_by(state, key, sequence) {
-            // The interface below this one has rewritten it.
-            return Decision::PASS;
-        }
-        if let Peer::Connected { origin } = state.peer(key)
-            && (origin.is_some() || track::is_tracked(state, key))
-        {
-            return Decision::skip(Skip::Collision);
-        }
-    }
-    track::forget(state, Table::Answered, key);
-    track::forget(state, Table::Pending, key);
-    Decision::PASS
-}
-
-/// A SYN: a new connection under the rules in force, or a repetition within a live one.
-#[inline(never)]
-fn open<S: State>(state: &mut S, key: &mut FlowKey, to: Translation, sequence: u32) -> Decision {
-    if to.port == NO_PORT {
-        return Decision::PASS;
-    }
-    if !state.is_local(key) {
-        return Decision::skip(Skip::NotLocal);
-    }
-    if let Peer::Connected { .. } = state.peer(key) {
-        return Decision::skip(Skip::Established);
-    }
-    let from = key.local_port;
-    key.local_port = to.port;
-    if let Peer::Connected { origin } = state.peer(key) {
-        if !track::is_ours(state, key, origin, from) {
-            // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
-            return Decision::skip(Skip::Collision);
-        }
-    } else {
-        track::forget(state, Table::Answered, key);
-        track::begin(state, key, Flow::opened_by_syn(from, to.rule, sequence));
-    }
-    Decision::redirect(to)
-}
-
-/// A SYN to a port whose rules were changed: a repetition within a connection to an earlier target
-/// goes there, and what else is known of the tuple there is over.
-#[inline(never)]
-fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
-    let from = key.local_port;
-    for age in 0..EARLIER_TARGETS {
-        let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
-        else {
-            break;
-        };
-        key.local_port = target;
-        if let Peer::Connected { origin } = state.peer(key)
-            && track::is_ours(state, key, origin, from)
-        {
-            return Decision::redirect(Translation { port: target, rule });
-        }
-        track::forget(state, Table::Answered, key);
-        track::forget(state, Table::Pending, key);
-    }
-    key.local_port = from;
-    Decision::PASS
-}
-
-/// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
-/// [`Decision::PASS`] where none does.
-#[inline(never)]
-fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Decision {
-    let from = key.local_port;
-    for age in 0..EARLIER_TARGETS {
-        let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
-        else {
-            break;
-        };
-        key.local_port = target;
-        if let Some(known) = track::known(state, acknowledgment, key, from) {
-            return Decision::redirect(known);
-        }
-        if key.protocol == Protocol::TCP
-            && let Peer::Connected { .. } = state.peer(key)
-        {
-            track::begin(state, key, Flow::resumed(from, rule));
-            return Decision::redirect(Translation { port: target, rule });
-        }
-    }
-    key.local_port = from;
-    Decision::PASS
-}
-
-/// TCP past its SYN, of a flow that no table knows: evicted, from before the load, or not ours.
-#[inline(never)]
-fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
-    if target == NO_PORT {
-        return Decision::PASS;
-    }
-    if !state.is_local(key) {
-        return Decision::skip(Skip::NotLocal);
-    }
-    if state.peer(key) != Peer::None {
-        return Decision::skip(Skip::Established);
-    }
-    let from = key.local_port;
-    key.local_port = target;
-    track::begin(state, key, Flow::resumed(from, rule));
-    Decision::redirect(Translation { port: target, rule })
-}
-
-/// A datagram of a flow that no table knows.
-#[inline(never)]
-fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
-    if target == NO_PORT {
-        return Decision::PASS;
-    }
-    if !state.is_local(key) {
-        return Decision::skip(Skip::NotLocal);
-    }
-    let from = key.local_port;
-    key.local_port = target;
-    // Another wire port may lead here too; the latest one is answered.
-    track::forget(state, Table::Answered, key);
-    track::begin(state, key, Flow::opened(from, rule));
-    Decision::redirect(Translation { port: target, rule })
 }
 
 #[inline(always)]
