@@ -131,11 +131,12 @@ fn a_removed_rule_counts_on_no_other() {
     }
 }
 
+/// Whether the removed rule has the higher number or the lower.
 #[test]
-fn a_new_rule_starts_at_0() {
+fn a_new_rule_starts_at_0_and_one_that_comes_back_goes_on() {
     let lan = Lan::new();
     let listener = Listener::bind(&lan.server, 8000);
-    for new in [81, 80] {
+    for (kept, removed) in [(80, 443), (443, 80)] {
         let instance = load(&lan, "80:8000 443:8000");
         for port in [80, 443] {
             let to = SocketAddr::new(SERVER.v4, port);
@@ -144,19 +145,21 @@ fn a_new_rule_starts_at_0() {
         wait::until("nothing more is sent", || {
             !lan.client.has_live_connections() && !lan.server.has_live_connections()
         });
-        let kept = counts_of_rule(&instance.stats(), "tcp", 443);
-        assert_ne!(kept, Counts::default());
+        let before = [kept, removed].map(|port| counts_of_rule(&instance.stats(), "tcp", port));
+        assert!(!before.contains(&Counts::default()), "{before:?}");
 
-        reload(&instance, "443:8000");
-        reload(&instance, &format!("443:8000 {new}:8000"));
+        reload(&instance, &format!("{kept}:8000"));
+        reload(&instance, &format!("{kept}:8000 81:8000"));
         let stats = instance.stats();
-        assert_eq!(
-            counts_of_rule(&stats, "tcp", new),
-            Counts::default(),
-            "{new}"
-        );
-        assert_eq!(rule(&stats, "tcp", new)["connections"], 0, "{new}");
-        assert_eq!(counts_of_rule(&stats, "tcp", 443), kept, "{new}");
+        assert_eq!(counts_of_rule(&stats, "tcp", 81), Counts::default());
+        assert_eq!(rule(&stats, "tcp", 81)["connections"], 0, "{stats}");
+        assert_eq!(counts_of_rule(&stats, "tcp", kept), before[0]);
+
+        reload(&instance, "80:8000 81:8000 443:8000");
+        let stats = instance.stats();
+        let after = [kept, removed].map(|port| counts_of_rule(&stats, "tcp", port));
+        assert_eq!(after, before, "{removed} comes back");
+        assert_eq!(counts_of_rule(&stats, "tcp", 81), Counts::default());
     }
 }
 
