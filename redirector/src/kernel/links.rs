@@ -39,8 +39,9 @@ pub fn programs(interfaces: &[Interface]) -> Result<BTreeSet<&'static str>, Erro
     Ok(needed)
 }
 
-/// Attaches both programs to each interface, before whatever is there already. The links live with
-/// this process until they are pinned, so a death before that detaches them.
+/// Attaches what is not attached of both programs to each interface, before whatever is there
+/// already. The links live with this process until they are pinned, so a death before that detaches
+/// them.
 pub fn attach(
     directory: &Path,
     interfaces: &[Interface],
@@ -49,6 +50,12 @@ pub fn attach(
     let mut links = Vec::new();
     for interface in interfaces {
         for direction in DIRECTIONS {
+            let pin = pin(directory, interface.index, direction);
+            if is_attached(&pin, interface.index)? {
+                continue;
+            }
+            // The link of an interface that is gone.
+            remove_file(&pin)?;
             steps.next()?;
             let path = directory
                 .join("programs")
@@ -56,7 +63,7 @@ pub fn attach(
             let link = SchedClassifier::from_pin(path)
                 .and_then(|mut program| attach_one(&mut program, interface, direction))
                 .map_err(|error| explain(interface, direction, error))?;
-            links.push((pin(directory, interface.index, direction), link));
+            links.push((pin, link));
         }
     }
     Ok(links)
@@ -75,13 +82,7 @@ pub fn pin_all(links: Vec<(PathBuf, FdLink)>, steps: &mut Steps) -> Result<(), E
 /// Removes the pins of an interface's links, and with them the links.
 pub fn remove(directory: &Path, ifindex: u32) -> Result<(), Error> {
     for direction in DIRECTIONS.into_iter().rev() {
-        let path = pin(directory, ifindex, direction);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("remove", path)(error));
-            }
-            _ => {}
-        }
+        remove_file(&pin(directory, ifindex, direction))?;
     }
     Ok(())
 }
@@ -94,6 +95,15 @@ pub fn are_attached(directory: &Path, ifindex: u32) -> Result<bool, Error> {
         }
     }
     Ok(true)
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn attach_one(

@@ -57,10 +57,6 @@ fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
 
 fn attach_new(instance: &Instance, plan: &Plan, steps: &mut Steps) -> Result<(), Error> {
     load_missing(instance, plan)?;
-    for interface in &plan.attach {
-        // What an earlier interface of this index, or half of a pair of links, left.
-        links::remove(&instance.directory, interface.index)?;
-    }
     let links = links::attach(&instance.directory, &plan.attach, steps)?;
     write_interfaces(&instance.maps, &plan.attach)?;
     links::pin_all(links, steps)
