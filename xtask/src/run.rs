@@ -21,7 +21,7 @@ pub struct Options {
     arguments: Vec<OsString>,
 }
 
-/// The verbs that change the host, or read what only root may.
+/// The verbs that change the host, or read the pins, which usually only root may.
 const PRIVILEGED: [&str; 11] = [
     "check",
     "flows",
@@ -67,10 +67,11 @@ mod tests {
     }
 
     #[test]
-    fn only_verbs_that_act_need_privilege() {
+    fn verbs_of_the_kernel_side_need_privilege() {
         assert!(needs("load 80:8000"));
         assert!(needs("--verbose unload"));
-        assert!(!needs("status --json"));
+        assert!(needs("status --json"));
+        assert!(!needs("completions bash"));
         assert!(!needs("load --help"));
         assert!(!needs(""));
     }
