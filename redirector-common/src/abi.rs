@@ -85,7 +85,7 @@ pub struct Rule {
 }
 
 /// How many earlier targets of a source port are remembered for its live connections.
-pub const EARLIER_TARGETS: u32 = 8;
+pub const EARLIER_TARGETS: u32 = 4;
 
 /// Key of the `EARLIER` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
