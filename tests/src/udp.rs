@@ -1,10 +1,12 @@
 //! UDP between two hosts, from connected clients: a reply from another port never arrives.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use crate::netns::Namespace;
 use crate::server::{canonical, unspecified_like};
+use crate::wait;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -78,9 +80,15 @@ impl UdpClient {
 }
 
 fn bind(on: &Namespace, address: SocketAddr) -> UdpSocket {
-    let socket = on
-        .enter(|| UdpSocket::bind(address))
-        .unwrap_or_else(|error| panic!("cannot bind {address}/udp: {error}"));
+    // A program that another test is just starting holds a copy of a closed socket until its exec.
+    let socket = wait::until_some("a free port", || {
+        match on.enter(|| UdpSocket::bind(address)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => None,
+            bound => {
+                Some(bound.unwrap_or_else(|error| panic!("cannot bind {address}/udp: {error}")))
+            }
+        }
+    });
     socket
         .set_read_timeout(Some(TIMEOUT))
         .expect("a read timeout");
