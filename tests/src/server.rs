@@ -17,9 +17,9 @@ pub struct Listener(TcpListener);
 impl Listener {
     pub fn bind(on: &Namespace, port: u16) -> Self {
         let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-        let listener = on
-            .enter(|| TcpListener::bind(address))
-            .unwrap_or_else(|error| panic!("cannot listen on {port}: {error}"));
+        let listener = wait::until_bound(&format!("cannot listen on {port}"), || {
+            on.enter(|| TcpListener::bind(address))
+        });
         listener
             .set_nonblocking(true)
             .expect("a listener that does not block");

@@ -1,6 +1,5 @@
 //! UDP between two hosts, from connected clients: a reply from another port never arrives.
 
-use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
@@ -80,14 +79,8 @@ impl UdpClient {
 }
 
 fn bind(on: &Namespace, address: SocketAddr) -> UdpSocket {
-    // A program that another test is just starting holds a copy of a closed socket until its exec.
-    let socket = wait::until_some("a free port", || {
-        match on.enter(|| UdpSocket::bind(address)) {
-            Err(error) if error.kind() == ErrorKind::AddrInUse => None,
-            bound => {
-                Some(bound.unwrap_or_else(|error| panic!("cannot bind {address}/udp: {error}")))
-            }
-        }
+    let socket = wait::until_bound(&format!("cannot bind {address}/udp"), || {
+        on.enter(|| UdpSocket::bind(address))
     });
     socket
         .set_read_timeout(Some(TIMEOUT))

@@ -1,5 +1,6 @@
 //! Polling with a deadline: nothing sleeps for a fixed time and hopes.
 
+use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,19 @@ pub fn until_some<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
         );
         thread::sleep(PAUSE);
     }
+}
+
+/// Polls until a port is free: a program that another test is just starting holds a copy of a closed
+/// socket until its exec.
+///
+/// # Panics
+/// With `what` on any other error, and once [`DEADLINE`] has passed.
+#[track_caller]
+pub fn until_bound<T>(what: &str, mut bind: impl FnMut() -> io::Result<T>) -> T {
+    until_some(what, || match bind() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+        bound => Some(bound.unwrap_or_else(|error| panic!("{what}: {error}"))),
+    })
 }
 
 /// Polls until `condition` holds.

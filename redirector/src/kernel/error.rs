@@ -107,11 +107,7 @@ impl Error {
         move |source| Self::Io { what, path, source }
     }
 
-    pub(crate) fn map_named(name: &str, source: MapError) -> Self {
-        Self::map(name)(source)
-    }
-
-    pub(super) fn map(name: &str) -> impl FnOnce(MapError) -> Self {
+    pub(crate) fn map(name: &str) -> impl FnOnce(MapError) -> Self {
         move |source| Self::Map {
             name: name.to_owned(),
             source,

@@ -44,7 +44,7 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
                 Ok((Plain(key), Plain(flow))) => _ = flows.insert(key, (flow, table)),
                 // Evicted while we were walking.
                 Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(Error::map_named("FLOWS", error)),
+                Err(error) => return Err(Error::map("FLOWS")(error)),
             }
         }
     }
