@@ -31,6 +31,14 @@ impl Datapath {
         }
     }
 
+    /// The one that `REDIRECTOR_DATAPATH` names, or both, the oracle first.
+    pub fn all_under_test() -> Vec<Self> {
+        match env::var_os("REDIRECTOR_DATAPATH") {
+            Some(_) => vec![Self::under_test()],
+            None => vec![Self::Nft, Self::Redirector],
+        }
+    }
+
     /// Redirects on `eth0` and `lo`, by rules such as `80:8000` and `53:5353/udp`.
     #[track_caller]
     pub fn redirect(self, host: &Namespace, rules: &[&str]) -> Redirected {
@@ -92,8 +100,8 @@ fn ruleset(rules: &[&str]) -> String {
     let mut prerouting = String::new();
     let mut output = String::new();
     for rule in rules {
-        let (from, to, protocol) = parse(rule);
-        let local = format!("fib daddr type local {protocol} dport {from}");
+        let (address, from, to, protocol) = parse(rule);
+        let local = format!("fib daddr type local {address} {protocol} dport {from}");
         writeln!(prerouting, "{local} redirect to :{to}").expect("a string grows");
         writeln!(output, "{local} dnat to :{to}").expect("a string grows");
     }
@@ -105,10 +113,16 @@ fn ruleset(rules: &[&str]) -> String {
     )
 }
 
-fn parse(rule: &str) -> (&str, &str, &str) {
+/// The address as a match of nft, empty for none.
+fn parse(rule: &str) -> (String, &str, &str, &str) {
+    let shape = || panic!("{rule}: [ADDRESS:]FROM:TO[/PROTOCOL]");
     let (ports, protocol) = rule.split_once('/').unwrap_or((rule, "tcp"));
-    let (from, to) = ports
-        .split_once(':')
-        .unwrap_or_else(|| panic!("{rule}: FROM:TO[/PROTOCOL]"));
-    (from, to, protocol)
+    let (rest, to) = ports.rsplit_once(':').unwrap_or_else(shape);
+    let (address, from) = rest.rsplit_once(':').unwrap_or(("", rest));
+    let address = match address.strip_prefix('[') {
+        Some(address) => format!("ip6 daddr {}", address.trim_end_matches(']')),
+        None if address.is_empty() => String::new(),
+        None => format!("ip daddr {address}"),
+    };
+    (address, from, to, protocol)
 }

@@ -17,6 +17,7 @@ pub mod packet;
 pub mod process;
 pub mod random;
 pub mod redirector;
+pub mod scenario;
 pub mod server;
 pub mod testrun;
 pub mod topology;

@@ -12,6 +12,29 @@ pub enum Transport {
     Udp,
 }
 
+/// An IP packet as it was on the wire.
+#[derive(Clone, Debug)]
+pub struct Datagram {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    /// Of the first header that is no IPv6 extension.
+    pub protocol: u8,
+    pub fragment: Option<Fragment>,
+    /// The network header included, as nft counts it.
+    pub bytes: u64,
+    /// Of the IPv4 header.
+    pub checksum_is_right: bool,
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    pub identification: u32,
+    /// In bytes.
+    pub offset: usize,
+    pub more: bool,
+}
+
 /// A TCP or UDP packet as it was on the wire.
 #[derive(Clone, Debug)]
 pub struct Packet {
@@ -20,8 +43,11 @@ pub struct Packet {
     pub destination: SocketAddr,
     /// The IP packet, network header included, as nft counts it.
     pub bytes: u64,
+    pub sequence: u32,
     pub syn: bool,
     pub ack: bool,
+    pub fin: bool,
+    pub rst: bool,
     /// Of both the IPv4 header and the transport.
     pub checksums_are_right: bool,
     pub payload: Vec<u8>,
@@ -54,13 +80,14 @@ pub fn read_pcap(file: &[u8]) -> Vec<Packet> {
         let Some((frame, tail)) = tail.split_at_checked(captured as usize) else {
             break;
         };
-        packets.extend(ethernet(frame));
+        packets.extend(datagram(frame).as_ref().and_then(packet));
         rest = tail;
     }
     packets
 }
 
-fn ethernet(frame: &[u8]) -> Option<Packet> {
+/// Reads an Ethernet frame; `None` for what is no IP.
+pub fn datagram(frame: &[u8]) -> Option<Datagram> {
     let (header, packet) = frame.split_at_checked(14)?;
     match header[12..] {
         [0x08, 0x00] => ipv4(packet),
@@ -69,56 +96,10 @@ fn ethernet(frame: &[u8]) -> Option<Packet> {
     }
 }
 
-fn ipv4(packet: &[u8]) -> Option<Packet> {
-    let header_length = usize::from(packet.first()? & 0xf) * 4;
-    let length = usize::from(word(packet, 2)?);
-    let (header, _) = packet.split_at_checked(header_length)?;
-    let body = packet.get(header_length..length)?;
-    let is_fragment = word(packet, 6)? & 0x3fff != 0;
-    let address = |at: usize| {
-        IpAddr::V4(Ipv4Addr::new(
-            header[at],
-            header[at + 1],
-            header[at + 2],
-            header[at + 3],
-        ))
-    };
-    let pseudo = &header[12..20];
-    let header_is_right = sum(header) == 0xffff;
-    let packet = transport(header[9], body, pseudo, address(12), address(16), length)?;
-    (!is_fragment).then_some(Packet {
-        checksums_are_right: packet.checksums_are_right && header_is_right,
-        ..packet
-    })
-}
-
-fn ipv6(packet: &[u8]) -> Option<Packet> {
-    const HEADER: usize = 40;
-    let length = HEADER + usize::from(word(packet, 4)?);
-    let body = packet.get(HEADER..length)?;
-    let address = |at: usize| {
-        let bytes: [u8; 16] = packet[at..at + 16].try_into().expect("16 bytes");
-        IpAddr::V6(Ipv6Addr::from(bytes))
-    };
-    transport(
-        packet[6],
-        body,
-        &packet[8..40],
-        address(8),
-        address(24),
-        length,
-    )
-}
-
-fn transport(
-    protocol: u8,
-    body: &[u8],
-    addresses: &[u8],
-    source: IpAddr,
-    destination: IpAddr,
-    bytes: usize,
-) -> Option<Packet> {
-    let (transport, header_length, flags) = match protocol {
+/// Reads TCP or UDP; `None` for other protocols and for a fragment.
+pub fn packet(datagram: &Datagram) -> Option<Packet> {
+    let body = &datagram.body;
+    let (transport, header_length, flags) = match datagram.protocol {
         TCP => (
             Transport::Tcp,
             usize::from(body.get(12)? >> 4) * 4,
@@ -128,28 +109,116 @@ fn transport(
         _ => return None,
     };
     // RFC 768: over IPv4 a UDP checksum of zero means that there is none.
-    let has_none = transport == Transport::Udp && source.is_ipv4() && word(body, 6)? == 0;
-    let length = u32::try_from(body.len()).ok()?.to_be_bytes();
-    let pseudo = [addresses, &length, &[0, 0, 0, protocol]].concat();
-    let total = u32::from(sum(&pseudo)) + u32::from(sum(body));
-    Some(Packet {
+    let has_none = transport == Transport::Udp && datagram.source.is_ipv4() && word(body, 6)? == 0;
+    let is_right = has_none || pseudo_checksum_is_right(datagram);
+    let sequence = u32::from(word(body, 4)?) << 16 | u32::from(word(body, 6)?);
+    datagram.fragment.is_none().then_some(Packet {
         transport,
-        source: SocketAddr::new(source, word(body, 0)?),
-        destination: SocketAddr::new(destination, word(body, 2)?),
-        bytes: bytes as u64,
+        source: SocketAddr::new(datagram.source, word(body, 0)?),
+        destination: SocketAddr::new(datagram.destination, word(body, 2)?),
+        bytes: datagram.bytes,
+        sequence,
         syn: flags & 0x02 != 0,
         ack: flags & 0x10 != 0,
-        checksums_are_right: has_none || fold(total) == 0xffff,
+        fin: flags & 0x01 != 0,
+        rst: flags & 0x04 != 0,
+        checksums_are_right: is_right && datagram.checksum_is_right,
         payload: body.get(header_length..)?.to_vec(),
     })
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u16> {
+/// The checksum of TCP, UDP or ICMPv6, which covers the addresses.
+pub fn pseudo_checksum_is_right(datagram: &Datagram) -> bool {
+    let length = u32::try_from(datagram.body.len()).expect("a packet's length");
+    let mut pseudo = Vec::new();
+    for address in [datagram.source, datagram.destination] {
+        match address {
+            IpAddr::V4(address) => pseudo.extend(address.octets()),
+            IpAddr::V6(address) => pseudo.extend(address.octets()),
+        }
+    }
+    pseudo.extend(length.to_be_bytes());
+    pseudo.extend([0, 0, 0, datagram.protocol]);
+    fold(u32::from(sum(&pseudo)) + u32::from(sum(&datagram.body))) == 0xffff
+}
+
+/// An IPv4 packet, or its beginning as an ICMP error quotes it.
+pub fn ipv4(packet: &[u8]) -> Option<Datagram> {
+    let header_length = usize::from(packet.first()? & 0xf) * 4;
+    let length = usize::from(word(packet, 2)?).min(packet.len());
+    let (header, _) = packet.split_at_checked(header_length.max(20))?;
+    let flags = word(packet, 6)?;
+    let address = |at: usize| {
+        IpAddr::V4(Ipv4Addr::new(
+            header[at],
+            header[at + 1],
+            header[at + 2],
+            header[at + 3],
+        ))
+    };
+    Some(Datagram {
+        source: address(12),
+        destination: address(16),
+        protocol: header[9],
+        fragment: (flags & 0x3fff != 0).then_some(Fragment {
+            identification: u32::from(word(packet, 4)?),
+            offset: usize::from(flags & 0x1fff) * 8,
+            more: flags & 0x2000 != 0,
+        }),
+        bytes: length as u64,
+        checksum_is_right: sum(header) == 0xffff,
+        body: packet.get(header_length..length)?.to_vec(),
+    })
+}
+
+/// An IPv6 packet, or its beginning as an ICMPv6 error quotes it.
+pub fn ipv6(packet: &[u8]) -> Option<Datagram> {
+    const HEADER: usize = 40;
+    const FRAGMENT: u8 = 44;
+    const OPTIONS: [u8; 3] = [0, 43, 60];
+    let length = (HEADER + usize::from(word(packet, 4)?)).min(packet.len());
+    let address = |at: usize| {
+        let bytes: [u8; 16] = packet.get(at..at + 16)?.try_into().ok()?;
+        Some(IpAddr::V6(Ipv6Addr::from(bytes)))
+    };
+    let (mut protocol, mut at, mut fragment) = (packet[6], HEADER, None);
+    loop {
+        let header = packet.get(at..length)?;
+        if protocol == FRAGMENT {
+            let offset = word(header, 2)?;
+            fragment = Some(Fragment {
+                identification: u32::from(word(header, 4)?) << 16 | u32::from(word(header, 6)?),
+                offset: usize::from(offset & 0xfff8),
+                more: offset & 1 != 0,
+            });
+            at += 8;
+        } else if OPTIONS.contains(&protocol) {
+            at += 8 * (1 + usize::from(*header.get(1)?));
+        } else {
+            break;
+        }
+        protocol = *header.first()?;
+        if fragment.is_some_and(|fragment| fragment.offset != 0) {
+            break;
+        }
+    }
+    Some(Datagram {
+        source: address(8)?,
+        destination: address(24)?,
+        protocol,
+        fragment,
+        bytes: length as u64,
+        checksum_is_right: true,
+        body: packet.get(at..length)?.to_vec(),
+    })
+}
+
+pub fn word(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]))
 }
 
 /// The ones' complement sum of RFC 1071; over data with a right checksum it is 0xffff.
-fn sum(bytes: &[u8]) -> u16 {
+pub fn sum(bytes: &[u8]) -> u16 {
     let total = bytes
         .chunks(2)
         .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair.get(1).copied().unwrap_or(0)))

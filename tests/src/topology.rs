@@ -6,6 +6,10 @@ use crate::netns::{Namespace, Offloads};
 
 pub const CLIENT: Host = Host::new(1, 2);
 pub const SERVER: Host = Host::new(1, 1);
+/// A second address of the server, where a test gives it one.
+pub const OTHER: Host = Host::new(1, 3);
+/// Nobody's: whoever crafts packets may come from there without a kernel that answers too.
+pub const GHOST: Host = Host::new(1, 66);
 pub const THIRD: Host = Host::new(2, 2);
 pub const LOOPBACK: Host = Host {
     v4: IpAddr::V4(Ipv4Addr::LOCALHOST),

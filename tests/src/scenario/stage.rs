@@ -1,0 +1,149 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::log::{Log, Notes};
+use super::names::Names;
+use super::network::{Network, OTHER};
+use super::tap::Tap;
+use super::tcp::{Dial, Peer, Server};
+use super::udp::UdpPeer;
+use super::{Family, Place};
+use crate::datapath::Datapath;
+use crate::netns::{Namespace, Offloads};
+
+/// What a scenario's traffic has to do with: one family, one place, one offload setting.
+pub struct Stage {
+    /// The transcript of the client's side.
+    pub client: Log,
+    /// The transcript of the server's side.
+    pub server: Log,
+    pub(super) network: Arc<Network>,
+    pub(super) datapath: Datapath,
+    pub(super) case: Case,
+    pub(super) names: Names,
+    pub(super) tap: Option<Tap>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Case {
+    /// Among the cases of one run.
+    pub number: u16,
+    pub family: Family,
+    pub place: Place,
+    pub offloads: Offloads,
+}
+
+/// Where the client connects to and from.
+impl Stage {
+    /// The server as the client reaches it.
+    pub fn server(&self, port: u16) -> SocketAddr {
+        let address = self.network.server_at(self.case.place, self.case.family);
+        SocketAddr::new(address, port)
+    }
+
+    /// The server's second address; [`Topology::Lan`](super::Topology::Lan) only.
+    pub fn other(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.case.family.of(OTHER), port)
+    }
+
+    /// A source port of the client that no other case of this run uses. `number` is below 50.
+    pub fn source_port(&self, number: u16) -> u16 {
+        assert!(number < 50, "source port {number}: below 50");
+        20_000 + 50 * self.case.number + number
+    }
+
+    pub fn client_host(&self) -> &Namespace {
+        self.network.client_at(self.case.place)
+    }
+
+    pub fn server_host(&self) -> &Namespace {
+        &self.network.server
+    }
+
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    pub fn family(&self) -> Family {
+        self.case.family
+    }
+
+    pub fn place(&self) -> Place {
+        self.case.place
+    }
+
+    pub fn offloads(&self) -> Offloads {
+        self.case.offloads
+    }
+
+    pub fn datapath(&self) -> Datapath {
+        self.datapath
+    }
+
+    /// The name of an address in transcripts.
+    pub fn name(&self, address: SocketAddr) -> String {
+        self.names.address(address)
+    }
+
+    /// The client's cable, for crafted packets.
+    ///
+    /// # Panics
+    /// When the client is on the server.
+    #[track_caller]
+    pub fn wire(&self) -> &Tap {
+        self.tap.as_ref().expect("a cable: the client is remote")
+    }
+}
+
+/// Sockets. Each notes what happens to it in the transcript of its side.
+impl Stage {
+    /// Listens on every address of the server, both families.
+    pub fn listen(&self, port: u16) -> Server {
+        Server::bind(&self.network.server, port, self.notes(&self.server))
+    }
+
+    /// A connection from the client to `port` of the server, to be refined.
+    pub fn dial(&self, port: u16) -> Dial<'_> {
+        self.dial_to(self.server(port))
+    }
+
+    pub fn dial_to(&self, to: SocketAddr) -> Dial<'_> {
+        Dial::new(self.client_host(), to, self.notes(&self.client))
+    }
+
+    /// A connection that must succeed.
+    #[track_caller]
+    pub fn connect(&self, port: u16) -> Peer {
+        self.dial(port).connect()
+    }
+
+    /// Both ends of a connection to `port` that arrives at `target`, where nobody listens afterwards.
+    #[track_caller]
+    pub fn connection(&self, port: u16, target: u16) -> (Peer, Peer) {
+        let listener = self.listen(target);
+        let client = self.connect(port);
+        (client, listener.accept())
+    }
+
+    /// Receives on every address of the server, both families.
+    pub fn udp_server(&self, port: u16) -> UdpPeer {
+        UdpPeer::server(&self.network.server, port, self.notes(&self.server))
+    }
+
+    /// Connected to `port` of the server: datagrams from elsewhere never arrive.
+    pub fn udp_client(&self, port: u16) -> UdpPeer {
+        self.udp_client_from(0, self.server(port))
+    }
+
+    /// The same with a chosen source port; 0 lets the kernel choose.
+    pub fn udp_client_from(&self, source: u16, to: SocketAddr) -> UdpPeer {
+        UdpPeer::client(self.client_host(), source, to, self.notes(&self.client))
+    }
+
+    fn notes(&self, log: &Log) -> Notes {
+        Notes {
+            log: log.clone(),
+            names: self.names.clone(),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+use super::super::log::digest;
+use crate::packet::Packet;
+
+/// Far beyond what a scenario sends; a segment further on belongs to no stream.
+const LIMIT: u32 = 1 << 26;
+
+/// One direction of a TCP flow: one connection after the other.
+#[derive(Default)]
+pub struct Stream(Vec<Connection>);
+
+#[derive(Default)]
+struct Connection {
+    /// The sequence number of the first byte, once known.
+    start: Option<u32>,
+    syn: Option<&'static str>,
+    bytes: Vec<Option<u8>>,
+    fin: bool,
+    rst: bool,
+    /// Segments that fit nowhere, and retransmissions that say something else.
+    strange: Vec<String>,
+}
+
+impl Stream {
+    pub fn add(&mut self, packet: &Packet) {
+        let first = packet.sequence.wrapping_add(u32::from(packet.syn));
+        let is_new = self
+            .0
+            .last()
+            .is_none_or(|last| packet.syn && (last.syn.is_none() || last.start != Some(first)));
+        if is_new {
+            self.0.push(Connection::default());
+        }
+        let Some(connection) = self.0.last_mut() else {
+            return;
+        };
+        if packet.syn {
+            connection.syn = Some(if packet.ack { "SYN-ACK" } else { "SYN" });
+        }
+        if packet.syn || !packet.payload.is_empty() || packet.fin {
+            let start = *connection.start.get_or_insert(first);
+            connection.carry(first.wrapping_sub(start), &packet.payload);
+        }
+        connection.fin |= packet.fin;
+        connection.rst |= packet.rst;
+    }
+
+    pub fn lines(self) -> Vec<String> {
+        self.0.into_iter().flat_map(Connection::lines).collect()
+    }
+}
+
+impl Connection {
+    fn carry(&mut self, at: u32, payload: &[u8]) {
+        let is_keepalive = at == u32::MAX && payload.len() <= 1;
+        if payload.is_empty() || is_keepalive {
+            return;
+        }
+        if at >= LIMIT {
+            self.strange
+                .push(format!("{} out of place", digest(payload)));
+            return;
+        }
+        let at = at as usize;
+        let end = at + payload.len();
+        self.bytes.resize(self.bytes.len().max(end), None);
+        let mut differs = false;
+        for (place, byte) in self.bytes[at..end].iter_mut().zip(payload) {
+            differs |= *place.get_or_insert(*byte) != *byte;
+        }
+        if differs {
+            self.strange.push("other bytes sent again".to_owned());
+        }
+    }
+
+    fn lines(self) -> Vec<String> {
+        let mut lines: Vec<String> = self.syn.iter().map(ToString::to_string).collect();
+        let missing = self.bytes.iter().filter(|byte| byte.is_none()).count();
+        let bytes: Vec<u8> = self.bytes.into_iter().flatten().collect();
+        if !bytes.is_empty() {
+            lines.push(digest(&bytes));
+        }
+        if missing != 0 {
+            lines.push(format!("{missing} bytes never seen"));
+        }
+        lines.extend(self.strange);
+        lines.extend(self.fin.then(|| "FIN".to_owned()));
+        lines.extend(self.rst.then(|| "RST".to_owned()));
+        lines
+    }
+}

@@ -1,0 +1,77 @@
+//! Every scenario is a test: `cargo test -p integration --test scenarios -- half_close`. How to write
+//! one is told in `integration::scenario`.
+
+mod lifecycle;
+mod path;
+mod rules;
+mod udp;
+
+use std::collections::BTreeSet;
+use std::env;
+use std::process::ExitCode;
+
+use integration::scenario::Scenario;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const TOPICS: &[(&str, &[Scenario])] = &[
+    ("lifecycle", lifecycle::SCENARIOS),
+    ("path", path::SCENARIOS),
+    ("rules", rules::SCENARIOS),
+    ("udp", udp::SCENARIOS),
+];
+
+fn main() -> ExitCode {
+    let (filters, arguments) = split_filters(env::args());
+    let arguments = Arguments::from_iter(arguments);
+    let is_chosen = |name: &str| {
+        let fits = |filter: &String| match arguments.exact {
+            true => name == filter,
+            false => name.contains(filter.as_str()),
+        };
+        filters.is_empty() || filters.iter().any(fits)
+    };
+    let trials = trials();
+    let names: BTreeSet<_> = trials.iter().map(Trial::name).collect();
+    assert_eq!(names.len(), trials.len(), "two scenarios of one name");
+    let chosen = trials
+        .into_iter()
+        .filter(|trial| is_chosen(trial.name()))
+        .collect();
+    libtest_mimic::run(&arguments, chosen).exit_code()
+}
+
+fn trials() -> Vec<Trial> {
+    let trial = |topic, scenario: &'static Scenario| {
+        Trial::test(format!("{topic}::{}", scenario.name()), || {
+            scenario.run().map_err(Failed::from)
+        })
+    };
+    TOPICS
+        .iter()
+        .flat_map(|&(topic, scenarios)| scenarios.iter().map(move |each| trial(topic, each)))
+        .collect()
+}
+
+/// Rust's own harness takes several filters, libtest-mimic one.
+fn split_filters(arguments: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
+    const WITH_VALUE: [&str; 6] = [
+        "--test-threads",
+        "--logfile",
+        "--skip",
+        "--color",
+        "--format",
+        "-Z",
+    ];
+    let (mut filters, mut others) = (Vec::new(), Vec::new());
+    for (at, argument) in arguments.enumerate() {
+        let is_value = others
+            .last()
+            .is_some_and(|last: &String| WITH_VALUE.contains(&last.as_str()));
+        if at == 0 || is_value || argument.starts_with('-') {
+            others.push(argument);
+        } else {
+            filters.push(argument);
+        }
+    }
+    (filters, others)
+}
