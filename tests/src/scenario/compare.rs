@@ -24,6 +24,14 @@ const PARTS: [Part; 3] = [
 /// What should agree and does not, and what is declared to differ and does not.
 pub(super) fn compare(scenario: &Scenario, oracle: &[Take], redirector: &[Take]) -> Vec<String> {
     let mut problems = Vec::new();
+    if let Some(difference) = scenario.difference
+        && !PARTS.iter().any(|(_, _, declared)| declared(&difference))
+    {
+        problems.push(format!(
+            "a difference is declared, but not in what: {}",
+            difference.reason
+        ));
+    }
     for (name, part, declared) in PARTS {
         let differing: Vec<_> = oracle
             .iter()
@@ -95,7 +103,69 @@ fn common(left: &[String], right: &[String]) -> Vec<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::diff;
+    use super::*;
+    use crate::netns::Offloads;
+    use crate::scenario::stage::Case;
+    use crate::scenario::{Family, Place};
+
+    const SCENARIO: Scenario = Scenario::new("compared", |_| {});
+    const ON_WIRE: Difference = Difference::new("the reason").on_wire();
+
+    #[test]
+    fn what_agrees_is_no_problem() {
+        let takes = [take("a"), take("b")];
+        assert_eq!(compare(&SCENARIO, &takes, &takes), [""; 0]);
+    }
+
+    #[test]
+    fn one_case_that_differs_is_shown() {
+        let [oracle, redirector] = ["b", "c"].map(|line| [take("a"), take(line)]);
+        assert_eq!(
+            compare(&SCENARIO, &oracle, &redirector),
+            [
+                "V4, Remote, offloads Off: the wire differs, - under Nft, + under Redirector\n  \
+                 - b\n  + c"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_declared_difference_must_show_and_covers_its_part_only() {
+        let scenario = SCENARIO.differs(ON_WIRE);
+        assert_eq!(compare(&scenario, &[take("a")], &[take("b")]), [""; 0]);
+        assert_eq!(
+            compare(&scenario, &[take("a")], &[take("a")]),
+            ["the wire is declared to differ and does not: the reason"]
+        );
+        let mut other = take("b");
+        other.client.push("a line".to_owned());
+        let problems = compare(&scenario, &[take("a")], &[other]);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("client's transcript differs"));
+    }
+
+    #[test]
+    fn a_difference_in_nothing_is_a_mistake() {
+        let scenario = SCENARIO.differs(Difference::new("the reason"));
+        assert_eq!(
+            compare(&scenario, &[take("a")], &[take("a")]),
+            ["a difference is declared, but not in what: the reason"]
+        );
+    }
+
+    fn take(wire: &str) -> Take {
+        Take {
+            case: Case {
+                number: 0,
+                family: Family::V4,
+                place: Place::Remote,
+                offloads: Offloads::Off,
+            },
+            client: Vec::new(),
+            server: Vec::new(),
+            wire: vec![wire.to_owned()],
+        }
+    }
 
     #[test]
     fn a_diff_marks_the_lines_of_one_side() {

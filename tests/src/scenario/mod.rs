@@ -27,6 +27,7 @@ mod compare;
 mod log;
 mod names;
 mod network;
+mod peer;
 mod run;
 mod stage;
 mod tap;
@@ -36,9 +37,10 @@ mod wire;
 
 pub use log::Log;
 pub use network::{Network, OTHER, Topology};
+pub use peer::Peer;
 pub use stage::Stage;
 pub use tap::Tap;
-pub use tcp::{Dial, Peer, Server};
+pub use tcp::{Dial, Server};
 pub use udp::UdpPeer;
 
 use crate::netns::Offloads;
@@ -54,6 +56,7 @@ pub struct Scenario {
     families: &'static [Family],
     places: &'static [Place],
     offloads: &'static [Offloads],
+    bad_checksums: bool,
     difference: Option<Difference>,
 }
 
@@ -99,6 +102,7 @@ impl Scenario {
             families: &[Family::V4, Family::V6],
             places: &[Place::Remote],
             offloads: &[Offloads::Off],
+            bad_checksums: false,
             difference: None,
         }
     }
@@ -128,6 +132,14 @@ impl Scenario {
     /// With [`Offloads::On`] the receivers, not the capture, judge the checksums.
     pub const fn offloads(self, offloads: &'static [Offloads]) -> Self {
         Self { offloads, ..self }
+    }
+
+    /// The hosts may drop packets for their checksum: the scenario crafts bad ones, as the ghost.
+    pub const fn bad_checksums(self) -> Self {
+        Self {
+            bad_checksums: true,
+            ..self
+        }
     }
 
     pub const fn differs(self, difference: Difference) -> Self {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use super::log::{Log, Notes};
 use super::names::Names;
 use super::network::{Network, OTHER};
+use super::peer::Peer;
 use super::tap::Tap;
-use super::tcp::{Dial, Peer, Server};
+use super::tcp::{Dial, Server};
 use super::udp::UdpPeer;
 use super::{Family, Place};
 use crate::datapath::Datapath;
@@ -50,6 +51,13 @@ impl Stage {
     pub fn source_port(&self, number: u16) -> u16 {
         assert!(number < 50, "source port {number}: below 50");
         20_000 + 50 * self.case.number + number
+    }
+
+    /// Makes an address of crafted packets known as a client's, so that a server's transcript does
+    /// not call it moved.
+    pub fn client_source(&self, address: SocketAddr) -> SocketAddr {
+        self.names.source(address);
+        address
     }
 
     pub fn client_host(&self) -> &Namespace {

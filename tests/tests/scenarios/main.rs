@@ -3,6 +3,7 @@
 
 mod lifecycle;
 mod path;
+mod raw;
 mod rules;
 mod udp;
 
@@ -16,6 +17,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("lifecycle", lifecycle::SCENARIOS),
     ("path", path::SCENARIOS),
+    ("raw", raw::SCENARIOS),
     ("rules", rules::SCENARIOS),
     ("udp", udp::SCENARIOS),
 ];
