@@ -3,7 +3,8 @@
 //!
 //! `cargo xtask test` runs the tests as root with `REDIRECTOR_BIN` set to the release binary.
 //! `REDIRECTOR_LONG=1` makes the volumes ten times larger; `REDIRECTOR_DATAPATH=nft` runs the
-//! traffic tests against nftables' own `redirect`, the oracle.
+//! traffic tests against nftables' own `redirect`, the oracle; [`scenario`]s run under both unless it
+//! names one.
 
 pub mod capture;
 pub mod counters;

@@ -152,6 +152,11 @@ impl Peer {
         canonical(self.stream().local_addr().expect("an address"))
     }
 
+    /// The other end as this one sees it.
+    pub fn remote(&self) -> SocketAddr {
+        canonical(self.stream().peer_addr().expect("the peer's address"))
+    }
+
     fn read_one(&self) -> String {
         let mut byte = [0];
         let what = match (&*self.stream()).read(&mut byte) {

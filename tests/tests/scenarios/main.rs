@@ -1,6 +1,7 @@
 //! Every scenario is a test: `cargo test -p integration --test scenarios -- half_close`. How to write
 //! one is told in `integration::scenario`.
 
+mod collision;
 mod lifecycle;
 mod path;
 mod raw;
@@ -15,6 +16,7 @@ use integration::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
+    ("collision", collision::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
