@@ -10,7 +10,7 @@ use bytemuck::{Pod, Zeroable};
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;
@@ -47,9 +47,12 @@ pub struct PortEntry {
     pub target: Port,
     /// `PORT_*` flags.
     pub flags: u16,
-    /// That rule's number, an index into `COUNTERS`.
+    /// That rule's number, an index into `COUNTERS` and below [`NO_RULE`].
     pub rule: u32,
 }
+
+/// In the place of a rule's number.
+pub const NO_RULE: u32 = (1 << 24) - 1;
 
 /// Some rule, present or removed, redirects from this port.
 pub const PORT_SOURCE: u16 = 1;
@@ -107,7 +110,8 @@ pub struct EarlierTarget {
     pub rule: u32,
 }
 
-/// Key of the `PENDING` and `FLOWS` maps: the tuple as the application's socket has it.
+/// Key of the `PENDING` and `FLOWS` maps: the tuple as the application's socket has it, or, for
+/// [`KEY_MOVED`], as it is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct FlowKey {
@@ -119,8 +123,15 @@ pub struct FlowKey {
     /// The interface of a link-local peer, else 0.
     pub scope: u32,
     pub protocol: Protocol,
-    pub reserved: u32,
+    /// [`KEY_FLOW`] or [`KEY_MOVED`].
+    pub kind: u32,
 }
+
+/// A flow.
+pub const KEY_FLOW: u32 = 0;
+/// A connection whose client port was moved, because the application's socket would have had the
+/// tuple of another connection: leads to the key of its flow.
+pub const KEY_MOVED: u32 = 1;
 
 /// Value of the `PENDING` and `FLOWS` maps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -130,14 +141,18 @@ pub struct Flow {
     pub created: u64,
     /// The rule's number.
     pub rule: u32,
-    /// The port on the wire; [`NO_PORT`] for a flow that this host began from the wire port.
-    pub from: Port,
-    /// `FLOW_*` flags.
-    pub flags: u16,
     /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it; before it
     /// the SYN's sequence number. Host byte order.
     pub expected: u32,
-    pub reserved: u32,
+    /// `FLOW_*` flags.
+    pub flags: u16,
+    /// The port on the wire; [`NO_PORT`] for a flow that this host began from the wire port. Under
+    /// [`KEY_MOVED`] the target.
+    pub from: Port,
+    /// The client's port on the wire if it was moved, else [`NO_PORT`]. Under [`KEY_MOVED`] the port
+    /// it was moved to.
+    pub client: Port,
+    pub reserved: u16,
 }
 
 impl Flow {
@@ -149,6 +164,7 @@ impl Flow {
             from,
             flags: 0,
             expected: 0,
+            client: NO_PORT,
             reserved: 0,
         }
     }
@@ -181,7 +197,8 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 pub struct SocketFlow {
     pub rule: u32,
     pub from: Port,
-    pub reserved: u16,
+    /// The client's port on the wire if it was moved, else [`NO_PORT`].
+    pub client: Port,
 }
 
 /// Value of the `COUNTERS` map, one a rule and CPU. Packets as `tcpdump` counts them (a GSO or GRO
@@ -194,6 +211,25 @@ pub struct RuleCounters {
     pub out_packets: u64,
     pub out_bytes: u64,
     pub connections: u64,
+    /// ICMP errors about the rule's packets; not among the packets above.
+    pub in_errors: u64,
+    pub out_errors: u64,
+}
+
+impl core::ops::Add for RuleCounters {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            in_packets: self.in_packets + other.in_packets,
+            in_bytes: self.in_bytes + other.in_bytes,
+            out_packets: self.out_packets + other.out_packets,
+            out_bytes: self.out_bytes + other.out_bytes,
+            connections: self.connections + other.connections,
+            in_errors: self.in_errors + other.in_errors,
+            out_errors: self.out_errors + other.out_errors,
+        }
+    }
 }
 
 /// The only value of the `SETTINGS` map.

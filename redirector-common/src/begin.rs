@@ -3,25 +3,31 @@
 
 use crate::{
     Peer, Skip, State, Table,
-    abi::{EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, Port, Protocol},
+    abi::{EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, NO_RULE, Port, Protocol},
     decision::Decision,
+    moved,
     track::{self, Translation},
 };
 
 /// The first packet of something straight to a target port: what went through a wire port with the
 /// same client port is over, and the replies keep this port.
 #[inline(never)]
-pub fn direct<S: State>(state: &mut S, key: &FlowKey, sequence: u32) -> Decision {
+pub fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Decision {
     if key.protocol == Protocol::TCP {
         if track::was_begun_by(state, key, sequence) {
             // The interface below this one has rewritten it.
             return Decision::PASS;
         }
-        if let Peer::Connected { origin } = state.peer(key)
-            && (origin.is_some() || track::is_tracked(state, key))
-        {
-            return Decision::skip(Skip::Collision);
+        let is_taken = match state.peer(key) {
+            Peer::Connected { origin } => origin.is_some() || track::flow(state, key).is_some(),
+            Peer::Handshake => track::flow(state, key).is_some(),
+            Peer::None | Peer::TimeWait => false,
+        };
+        if is_taken {
+            let target = key.local_port;
+            return moved::open(state, key, target, NO_RULE, sequence);
         }
+        moved::forget(state, key);
     }
     track::forget(state, Table::Answered, key);
     track::forget(state, Table::Pending, key);
@@ -33,10 +39,11 @@ pub fn direct<S: State>(state: &mut S, key: &FlowKey, sequence: u32) -> Decision
 pub fn open<S: State>(
     state: &mut S,
     key: &mut FlowKey,
-    to: Translation,
+    target: Port,
+    rule: u32,
     sequence: u32,
 ) -> Decision {
-    if to.port == NO_PORT {
+    if target == NO_PORT {
         return Decision::PASS;
     }
     if track::was_begun_by(state, key, sequence) {
@@ -50,17 +57,19 @@ pub fn open<S: State>(
         return Decision::skip(Skip::Established);
     }
     let from = key.local_port;
-    key.local_port = to.port;
-    if let Peer::Connected { origin } = state.peer(key) {
-        if !track::is_ours(state, key, origin, from) {
-            // Passed on unchanged it reaches the wire port, where nothing listens: a RST at once.
-            return Decision::skip(Skip::Collision);
-        }
-    } else {
-        track::forget(state, Table::Answered, key);
-        track::begin(state, key, Flow::opened_by_syn(from, to.rule, sequence));
+    key.local_port = target;
+    let is_taken = moved::is_taken(state, key, from);
+    key.local_port = from;
+    if is_taken {
+        return moved::open(state, key, target, rule, sequence);
     }
-    Decision::redirect(to)
+    moved::forget(state, key);
+    key.local_port = target;
+    if !matches!(state.peer(key), Peer::Connected { .. }) {
+        track::forget(state, Table::Answered, key);
+        track::begin(state, key, Flow::opened_by_syn(from, rule, sequence));
+    }
+    Decision::redirect(Translation::to(target, rule))
 }
 
 /// A SYN to a port whose rules were changed: a repetition within a connection to an earlier target
@@ -77,10 +86,14 @@ pub fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
         if let Peer::Connected { origin } = state.peer(key)
             && track::is_ours(state, key, origin, from)
         {
-            return Decision::redirect(Translation { port: target, rule });
+            return Decision::redirect(Translation::to(target, rule));
         }
-        track::forget(state, Table::Answered, key);
-        track::forget(state, Table::Pending, key);
+        for table in [Table::Answered, Table::Pending] {
+            // Another wire port may lead there too.
+            if state.flow(table, key).is_some_and(|flow| flow.from == from) {
+                state.remove_flow(table, key);
+            }
+        }
     }
     key.local_port = from;
     Decision::PASS
@@ -104,7 +117,7 @@ pub fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment
             && let Peer::Connected { .. } = state.peer(key)
         {
             track::begin(state, key, Flow::resumed(from, rule));
-            return Decision::redirect(Translation { port: target, rule });
+            return Decision::redirect(Translation::to(target, rule));
         }
     }
     key.local_port = from;
@@ -126,7 +139,7 @@ pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u3
     let from = key.local_port;
     key.local_port = target;
     track::begin(state, key, Flow::resumed(from, rule));
-    Decision::redirect(Translation { port: target, rule })
+    Decision::redirect(Translation::to(target, rule))
 }
 
 /// A datagram of a flow that no table knows.
@@ -143,5 +156,5 @@ pub fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule:
     // Another wire port may lead here too; the latest one is answered.
     track::forget(state, Table::Answered, key);
     track::begin(state, key, Flow::opened(from, rule));
-    Decision::redirect(Translation { port: target, rule })
+    Decision::redirect(Translation::to(target, rule))
 }

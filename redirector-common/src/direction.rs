@@ -6,3 +6,13 @@ pub enum Direction {
     /// Toward the client: the source port is rewritten back.
     Egress,
 }
+
+impl Direction {
+    #[inline(always)]
+    pub const fn reverse(self) -> Self {
+        match self {
+            Self::Ingress => Self::Egress,
+            Self::Egress => Self::Ingress,
+        }
+    }
+}

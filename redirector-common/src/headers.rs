@@ -1,5 +1,6 @@
 //! Wire headers. Every multi-byte field is in memory as on the wire: network byte order. They are
-//! read as copies, since nothing on the wire is aligned.
+//! read as copies, since nothing on the wire is aligned; copies of 8 bytes are aligned to 8, because
+//! the BPF stack is.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,10 +14,12 @@ pub const ETH_P_8021AD: u16 = 0x88a8_u16.to_be();
 /// IP protocol numbers and IPv6 next headers (IANA).
 pub mod ipproto {
     pub const HOP_BY_HOP: u8 = 0;
+    pub const ICMP: u8 = 1;
     pub const TCP: u8 = 6;
     pub const UDP: u8 = 17;
     pub const ROUTING: u8 = 43;
     pub const FRAGMENT: u8 = 44;
+    pub const ICMPV6: u8 = 58;
     pub const DESTINATION_OPTIONS: u8 = 60;
 }
 
@@ -129,12 +132,24 @@ pub struct Tcp {
 
 /// RFC 768, 8 bytes.
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(8))]
 pub struct Udp {
     pub source_port: Port,
     pub destination_port: Port,
     pub length: u16,
     pub checksum: u16,
+}
+
+/// The first 8 bytes of an ICMP error (RFC 792, RFC 4443 section 2.1); the packet that it is about
+/// follows.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(8))]
+pub struct Icmp {
+    pub kind: u8,
+    pub code: u8,
+    pub checksum: u16,
+    /// With the quote's length in one byte (RFC 4884 section 4), or its place taken by a number.
+    pub rest: [u8; 4],
 }
 
 #[cfg(test)]
@@ -150,5 +165,6 @@ mod tests {
         assert_eq!(size_of::<Ipv6Extension>(), 8);
         assert_eq!(size_of::<Tcp>(), 20);
         assert_eq!(size_of::<Udp>(), 8);
+        assert_eq!(size_of::<Icmp>(), 8);
     }
 }

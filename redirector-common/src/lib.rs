@@ -15,18 +15,24 @@ pub mod checksum;
 mod decision;
 mod direction;
 pub mod headers;
+mod icmp;
+mod ip;
+mod moved;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
 mod packet;
 mod parse;
 mod redirect;
+mod rewrite;
+mod rules;
 mod skip;
 mod state;
 mod track;
 
 pub use direction::Direction;
+pub use ip::MAX_IPV6_EXTENSIONS;
 pub use packet::{Checksum, LinkLayer, Packet};
-pub use parse::{MAX_IPV6_EXTENSIONS, Segment, TcpFlags, parse};
+pub use parse::{Ends, Segment, TcpFlags, parse};
 pub use redirect::{Verdict, redirect};
 pub use skip::Skip;
 pub use state::{Peer, State, Table};

@@ -12,8 +12,8 @@ use bytemuck::Pod;
 use crate::{
     Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table,
     abi::{
-        Address, EarlierKey, EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule,
-        RuleCounters, RuleKey, SocketFlow, port_index,
+        Address, EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol,
+        Rule, RuleCounters, RuleKey, SocketFlow, port_index,
     },
     checksum,
 };
@@ -101,6 +101,8 @@ pub struct Memory {
     pub peers: HashMap<Tuple, Peer>,
     /// Destinations that routing would forward.
     pub remote: HashSet<Address>,
+    /// Whether a client port was ever moved.
+    pub has_moved: bool,
 }
 
 impl Memory {
@@ -196,5 +198,19 @@ impl State for Memory {
         *self.skipped.entry(skip as u32).or_default() += 1;
     }
 
-    fn report_collision(&self, _key: &FlowKey) {}
+    fn count_error(&mut self, rule: u32, direction: Direction) {
+        let counters = self.counters.entry(rule).or_default();
+        match direction {
+            Direction::Ingress => counters.in_errors += 1,
+            Direction::Egress => counters.out_errors += 1,
+        }
+    }
+
+    fn has_moved(&self) -> bool {
+        self.has_moved
+    }
+
+    fn note_moved(&mut self, _key: &FlowKey, moved: Port) {
+        self.has_moved |= moved != NO_PORT;
+    }
 }

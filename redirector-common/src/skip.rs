@@ -16,7 +16,7 @@ pub enum Skip {
     Outgoing = 5,
     /// From the target port to a client that connected to it directly.
     Direct = 6,
-    /// The rewrite would merge it into another connection of the same client port.
+    /// The rewrite would merge it into another connection, and no other client port was free.
     Collision = 7,
     /// The kernel refused to write the packet.
     Rewrite = 8,

@@ -17,8 +17,10 @@ pub enum Table {
 pub enum Peer {
     /// None, or a listener.
     None,
-    /// A handshake without its final ACK, or TIME_WAIT: a SYN repeats or replaces it.
-    Mini,
+    /// SYN_RECV: without the client's ACK.
+    Handshake,
+    /// A SYN replaces it.
+    TimeWait,
     Connected {
         /// What the socket remembers of its redirection.
         origin: Option<SocketFlow>,
@@ -61,8 +63,14 @@ pub trait State {
     /// Counts one redirected packet of `bytes` from the network header onwards.
     fn count(&mut self, rule: u32, direction: Direction, bytes: u32);
     fn count_connection(&mut self, rule: u32);
+    /// Counts an ICMP error about a redirected packet.
+    fn count_error(&mut self, rule: u32, direction: Direction);
     fn count_skip(&mut self, skip: Skip);
 
-    /// Tells the operator of a [`Skip::Collision`]; it is rare and a client sees it.
-    fn report_collision(&self, key: &FlowKey);
+    /// Whether a client port was ever moved: if not, nothing needs to look for it.
+    fn has_moved(&self) -> bool;
+
+    /// Says that one was, and tells the operator: the application sees `moved` instead of the key's
+    /// remote port. [`NO_PORT`](crate::abi::NO_PORT): none was free, and the client sees that.
+    fn note_moved(&mut self, key: &FlowKey, moved: Port);
 }

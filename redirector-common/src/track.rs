@@ -2,8 +2,12 @@
 
 use crate::{
     Direction, Packet, Segment, Skip, State, Table,
-    abi::{FLOW_OPENED, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Port, Protocol, SocketFlow},
-    parse::addresses,
+    abi::{
+        FLOW_OPENED, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, Port, Protocol, SocketFlow,
+    },
+    ip::addresses,
+    moved,
+    parse::Ends,
 };
 
 /// Nanoseconds after which a connection's origin moves from the flow table into its socket, where
@@ -14,8 +18,23 @@ const SOCKET_AFTER: u64 = 1_000_000_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(8))]
 pub struct Translation {
-    pub port: Port,
+    /// The port of this host's end.
+    pub local: Port,
+    /// The client's, or [`NO_PORT`] where it stays.
+    pub remote: Port,
     pub rule: u32,
+}
+
+impl Translation {
+    /// The client's port stays.
+    #[inline(always)]
+    pub const fn to(local: Port, rule: u32) -> Self {
+        Self {
+            local,
+            remote: NO_PORT,
+            rule,
+        }
+    }
 }
 
 /// The flow that a packet belongs to, with its own local port.
@@ -23,23 +42,13 @@ pub struct Translation {
 pub fn key<P: Packet, S: State>(
     packet: &P,
     state: &S,
-    segment: &Segment,
+    ends: &Ends,
     direction: Direction,
 ) -> Result<FlowKey, Skip> {
-    let (source, destination) = addresses(packet, segment)?;
+    let (source, destination) = addresses(packet, ends.is_ipv6, ends.network)?;
     let (remote, remote_port, local, local_port) = match direction {
-        Direction::Ingress => (
-            source,
-            segment.source_port,
-            destination,
-            segment.destination_port,
-        ),
-        Direction::Egress => (
-            destination,
-            segment.destination_port,
-            source,
-            segment.source_port,
-        ),
+        Direction::Ingress => (source, ends.source_port, destination, ends.destination_port),
+        Direction::Egress => (destination, ends.destination_port, source, ends.source_port),
     };
     Ok(FlowKey {
         remote,
@@ -51,8 +60,8 @@ pub fn key<P: Packet, S: State>(
         } else {
             0
         }),
-        protocol: segment.protocol,
-        reserved: 0,
+        protocol: ends.protocol,
+        kind: KEY_FLOW,
     })
 }
 
@@ -62,23 +71,31 @@ pub fn key<P: Packet, S: State>(
 pub fn known<S: State>(
     state: &mut S,
     acknowledgment: u32,
-    key: &FlowKey,
+    key: &mut FlowKey,
     from: Port,
 ) -> Option<Translation> {
     let flow = match state.flow(Table::Answered, key) {
         Some(flow) => flow,
         None => {
             let flow = state.flow(Table::Pending, key)?;
-            if flow.flags & FLOW_SYN_ACK != 0 && flow.expected == acknowledgment {
-                settle(state, key, flow);
+            if flow.flags & FLOW_SYN_ACK != 0
+                && flow.expected == acknowledgment
+                && flow.from == from
+            {
+                settle(state, key);
             }
             flow
         }
     };
-    (flow.from == from).then_some(Translation {
-        port: key.local_port,
-        rule: flow.rule,
-    })
+    (flow.from == from).then_some(Translation::to(key.local_port, flow.rule))
+}
+
+/// What either table knows of a tuple, without consequences.
+#[inline(always)]
+pub fn flow<S: State>(state: &S, key: &FlowKey) -> Option<Flow> {
+    state
+        .flow(Table::Answered, key)
+        .or_else(|| state.flow(Table::Pending, key))
 }
 
 /// Records a flow seen from the client. It becomes proof of a connection when it is answered.
@@ -107,7 +124,7 @@ pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
 }
 
 /// Records that this host itself began a flow from a wire port. UDP only: for TCP the socket tells.
-#[inline(always)]
+#[inline(never)]
 pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
     if !is_outgoing(state, key) {
         let flow = Flow {
@@ -126,11 +143,16 @@ pub fn is_outgoing<S: State>(state: &S, key: &FlowKey) -> bool {
 
 /// What the application's packet goes back to, if its connection was redirected.
 #[inline(always)]
-pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Option<Translation> {
-    let is_tcp = segment.protocol == Protocol::TCP;
+pub fn answer<S: State>(
+    state: &mut S,
+    segment: &Segment,
+    key: &mut FlowKey,
+) -> Option<Translation> {
+    let is_tcp = segment.ends.protocol == Protocol::TCP;
     if is_tcp && let Some(flow) = state.socket_flow() {
         return Some(Translation {
-            port: flow.from,
+            local: flow.from,
+            remote: flow.client,
             rule: flow.rule,
         });
     }
@@ -139,11 +161,11 @@ pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Opti
         None => {
             let flow = state.flow(Table::Pending, key)?;
             if segment.flags.is_syn_ack() {
-                expect_ack(state, key, flow, segment.sequence);
+                expect_ack(state, key, segment.sequence);
             } else if !segment.flags.is_reset()
                 && (flow.flags & FLOW_SYN_ACK == 0 || segment.has_payload())
             {
-                settle(state, key, flow);
+                settle(state, key);
             }
             flow
         }
@@ -155,38 +177,41 @@ pub fn answer<S: State>(state: &mut S, segment: &Segment, key: &FlowKey) -> Opti
         let origin = SocketFlow {
             rule: flow.rule,
             from: flow.from,
-            reserved: 0,
+            client: flow.client,
         };
         state.remember_on_socket(key, origin);
     }
     Some(Translation {
-        port: flow.from,
+        local: flow.from,
+        remote: flow.client,
         rule: flow.rule,
     })
 }
 
 /// A SYN-ACK proves nothing, since a spoofed SYN causes one, nor does an ACK or RST of a handshake
 /// under way. The client's ACK that quotes its number does, and so does data.
-#[inline(always)]
-fn expect_ack<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow, sequence: u32) {
-    flow.flags |= FLOW_SYN_ACK;
-    flow.expected = sequence.wrapping_add(1);
-    state.insert_flow(Table::Pending, key, &flow);
-}
-
-/// Both sides were seen: the flow is real, whatever floods the other table.
-#[inline(always)]
-fn settle<S: State>(state: &mut S, key: &FlowKey, flow: Flow) {
-    state.insert_flow(Table::Answered, key, &flow);
-    if flow.flags & FLOW_OPENED != 0 {
-        state.count_connection(flow.rule);
+#[inline(never)]
+fn expect_ack<S: State>(state: &mut S, key: &FlowKey, sequence: u32) {
+    if let Some(mut flow) = state.flow(Table::Pending, key) {
+        flow.flags |= FLOW_SYN_ACK;
+        flow.expected = sequence.wrapping_add(1);
+        state.insert_flow(Table::Pending, key, &flow);
     }
 }
 
-/// Whether either table knows the tuple, from any wire port.
-#[inline(always)]
-pub fn is_tracked<S: State>(state: &S, key: &FlowKey) -> bool {
-    state.flow(Table::Answered, key).is_some() || state.flow(Table::Pending, key).is_some()
+/// Both sides were seen: the flow is real, whatever floods the other table. Once a connection.
+#[inline(never)]
+fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
+    let Some(flow) = state.flow(Table::Pending, key) else {
+        return;
+    };
+    state.insert_flow(Table::Answered, key, &flow);
+    if flow.client != NO_PORT {
+        moved::mark(state, Table::Answered, key, &flow);
+    }
+    if flow.flags & FLOW_OPENED != 0 {
+        state.count_connection(flow.rule);
+    }
 }
 
 /// Whether a connected socket is the one that the flow of `key` leads to from `from`.

@@ -5,7 +5,7 @@ mod common;
 use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
 use redirector_common::{
     Peer, Skip,
-    abi::{FLOW_SYN_ACK, Port, SocketFlow},
+    abi::{FLOW_SYN_ACK, NO_PORT, Port, SocketFlow},
     native::craft::{ACK, RST, SYN},
 };
 
@@ -15,7 +15,7 @@ fn origin(from: u16) -> SocketFlow {
     SocketFlow {
         rule: 0,
         from: Port::new(from),
-        reserved: 0,
+        client: NO_PORT,
     }
 }
 
@@ -190,7 +190,7 @@ fn packets_without_a_socket_leave_from_the_wire_port() {
 #[test]
 fn a_new_connection_may_use_the_ports_of_an_old_one() {
     each_family(|talk| {
-        for peer in [Peer::None, Peer::Mini] {
+        for peer in [Peer::None, Peer::TimeWait] {
             let mut host = connected(&talk);
             host.has_socket(&talk, 8000, peer);
             for packet in [OPENING, FINAL_ACK] {
@@ -221,55 +221,12 @@ fn a_direct_connection_keeps_its_port() {
 #[test]
 fn a_direct_connection_ends_a_stale_flow() {
     each_family(|talk| {
-        for peer in [Peer::None, Peer::Mini] {
+        for peer in [Peer::None, Peer::TimeWait] {
             let mut host = connected(&talk);
             host.has_socket(&talk, 8000, peer);
             assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
             assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
             assert_eq!(host.flows(), [0, 0]);
-        }
-    });
-}
-
-/// One client port to both ports at once makes one tuple of two connections: the second is
-/// refused and the first unharmed.
-#[test]
-fn a_collision_harms_nobody() {
-    each_family(|talk| {
-        let mut host = connected(&talk);
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Err(Skip::Collision));
-        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
-
-        let mut host = Host::with(&[(80, 8000)]);
-        host.has_socket(&talk, 8000, CONNECTED);
-        assert_eq!(host.receive(&talk.to(80, OPENING)), Err(Skip::Collision));
-        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
-        assert_eq!(host.flows(), [0, 0]);
-    });
-}
-
-/// Two wire ports with one target collide as well; the socket knows which one it came through.
-#[test]
-fn two_wire_ports_collide() {
-    each_family(|talk| {
-        for (from, expected) in [(80, Ok(Some(8000))), (81, Err(Skip::Collision))] {
-            let mut host = Host::with(&[(80, 8000), (81, 8000)]);
-            let origin = Some(origin(80));
-            host.has_socket(&talk, 8000, Peer::Connected { origin });
-            assert_eq!(
-                host.receive(&talk.to(from, OPENING)),
-                expected,
-                "by the socket"
-            );
-        }
-        for (from, expected) in [(80, Ok(Some(8000))), (81, Err(Skip::Collision))] {
-            let mut host = connected(&talk);
-            host.rule(None, 0, 81, Some(8000));
-            assert_eq!(
-                host.receive(&talk.to(from, OPENING)),
-                expected,
-                "by the table"
-            );
         }
     });
 }

@@ -8,7 +8,7 @@ use redirector_common::{Peer, Skip};
 #[test]
 fn a_connection_from_before_the_load_is_left_alone() {
     each_family(|talk| {
-        for peer in [CONNECTED, Peer::Mini] {
+        for peer in [CONNECTED, Peer::TimeWait] {
             let mut host = Host::with(&[(80, 8000)]);
             host.has_socket(&talk, 80, peer);
             assert_eq!(host.receive(&talk.to(80, DATA)), Err(Skip::Established));

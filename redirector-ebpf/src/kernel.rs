@@ -9,13 +9,14 @@ use aya_log_ebpf::warn;
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
     abi::{
-        EarlierKey, EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey,
-        SocketFlow, port_index,
+        EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol, Rule,
+        RuleKey, SocketFlow, port_index,
     },
 };
 
 use crate::{
-    maps::{COUNTERS, EARLIER, FLOWS, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
+    maps::{COUNTERS, EARLIER, FLOWS, MOVED, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
+    opaque::opaque,
     route, socket,
 };
 
@@ -132,10 +133,12 @@ impl State for Kernel<'_> {
 
     #[inline(always)]
     fn peer(&self, key: &FlowKey) -> Peer {
-        let mut origin = SocketFlow::default();
+        let any = opaque(self.ctx, 0);
+        let mut origin: SocketFlow = bytemuck::cast([any, any]);
         match socket::find(self.ctx, key, &mut origin) {
             socket::FOUND_NONE => Peer::None,
-            socket::FOUND_MINI => Peer::Mini,
+            socket::FOUND_HANDSHAKE => Peer::Handshake,
+            socket::FOUND_TIME_WAIT => Peer::TimeWait,
             socket::FOUND_ORIGIN => Peer::Connected {
                 origin: Some(origin),
             },
@@ -190,13 +193,45 @@ impl State for Kernel<'_> {
     }
 
     #[inline(always)]
-    fn report_collision(&self, key: &FlowKey) {
+    fn count_error(&mut self, rule: u32, direction: Direction) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            let counters = unsafe { &mut *counters };
+            match direction {
+                Direction::Ingress => counters.in_errors += 1,
+                Direction::Egress => counters.out_errors += 1,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn has_moved(&self) -> bool {
+        MOVED.get(0).is_some_and(|moved| *moved != 0)
+    }
+
+    #[inline(always)]
+    fn note_moved(&mut self, key: &FlowKey, moved: Port) {
+        if moved == NO_PORT {
+            warn!(
+                self.ctx,
+                "[{:i}]:{} is connected to port {} already, directly or through another port, and has no other port free",
+                key.remote.octets(),
+                key.remote_port.get(),
+                key.local_port.get()
+            );
+            return;
+        }
+        if let Some(any) = MOVED.get_ptr_mut(0) {
+            // SAFETY: it only ever becomes 1.
+            unsafe { *any = 1 };
+        }
         warn!(
             self.ctx,
-            "[{:i}]:{} is connected to port {} already, directly or through another port",
+            "[{:i}]:{} is connected to port {} already, directly or through another port; its next connection appears from port {}",
             key.remote.octets(),
             key.remote_port.get(),
-            key.local_port.get()
+            key.local_port.get(),
+            moved.get()
         );
     }
 }

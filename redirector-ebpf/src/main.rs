@@ -8,6 +8,7 @@
 mod aligned;
 mod kernel;
 mod maps;
+mod opaque;
 mod route;
 mod skb;
 mod socket;

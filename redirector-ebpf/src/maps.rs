@@ -34,6 +34,9 @@ pub static PENDING: LruHashMap<FlowKey, Flow, 65_536> = LruHashMap::new();
 pub static FLOWS: LruHashMap<FlowKey, Flow, 262_144> = LruHashMap::new();
 
 #[btf_map]
+pub static MOVED: Array<u32, 1> = Array::new();
+
+#[btf_map]
 pub static SOCKETS: SkStorage<SocketFlow> = SkStorage::new();
 
 #[btf_map]

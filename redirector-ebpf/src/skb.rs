@@ -1,5 +1,7 @@
 //! A socket buffer as a [`Packet`].
 
+use core::{cell::UnsafeCell, mem::MaybeUninit};
+
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0},
     helpers::generated::bpf_skb_load_bytes,
@@ -7,6 +9,8 @@ use aya_ebpf::{
 };
 use bytemuck::Pod;
 use redirector_common::{Checksum, LinkLayer, Packet, Skip};
+
+use crate::opaque::opaque;
 
 /// `PACKET_OTHERHOST` of `include/uapi/linux/if_packet.h`.
 const PACKET_OTHERHOST: u32 = 3;
@@ -17,12 +21,18 @@ type Buffer = [u64; 5];
 pub struct SkbPacket<'a> {
     ctx: &'a TcContext,
     link_layer: LinkLayer,
+    /// One for all functions of a call chain, whose stacks have 512 bytes together.
+    buffer: UnsafeCell<MaybeUninit<Buffer>>,
 }
 
 impl<'a> SkbPacket<'a> {
     #[inline(always)]
     pub fn new(ctx: &'a TcContext, link_layer: LinkLayer) -> Self {
-        Self { ctx, link_layer }
+        Self {
+            ctx,
+            link_layer,
+            buffer: UnsafeCell::new(MaybeUninit::uninit()),
+        }
     }
 
     /// Reads where headers usually are. The offset is a constant in every copy of this function:
@@ -43,22 +53,16 @@ impl<'a> SkbPacket<'a> {
     #[inline(always)]
     fn header_by_helper<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
         const { assert!(size_of::<T>() <= size_of::<Buffer>()) };
-        let mut buffer: Buffer = [0; 5];
+        let buffer = self.buffer.get();
         let size = size_of::<T>() as u32;
-        // SAFETY: the buffer has room for `size` bytes.
-        let failed = unsafe {
-            bpf_skb_load_bytes(
-                self.skb().cast(),
-                offset as u32,
-                (&raw mut buffer).cast(),
-                size,
-            )
-        };
+        // SAFETY: the buffer has room for `size` bytes, and no reference to it exists.
+        let failed =
+            unsafe { bpf_skb_load_bytes(self.skb().cast(), offset as u32, buffer.cast(), size) };
         if failed != 0 {
             return Err(Skip::Malformed);
         }
-        // SAFETY: within the buffer and aligned; any bytes are a `T`.
-        Ok(unsafe { *(&raw const buffer).cast::<T>() })
+        // SAFETY: written by the helper, within the buffer and aligned; any bytes are a `T`.
+        Ok(unsafe { *buffer.cast::<T>() })
     }
 
     #[inline(always)]
@@ -107,23 +111,7 @@ impl Packet for SkbPacket<'_> {
 
     #[inline(always)]
     fn opaque(&self, value: u32) -> u32 {
-        #[cfg_attr(
-            not(target_arch = "bpf"),
-            expect(unused_mut, reason = "lints on the host")
-        )]
-        let mut value = u64::from(value);
-        #[cfg(target_arch = "bpf")]
-        // SAFETY: registers only. To the verifier a length is any number, and a number that any
-        // number was added to and taken from is any number too.
-        unsafe {
-            core::arch::asm!(
-                "{value} += {any}",
-                "{value} -= {any}",
-                value = inout(reg) value,
-                any = in(reg) u64::from(self.ctx.len()),
-            );
-        }
-        value as u32
+        opaque(self.ctx, value)
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use redirector_common::abi::{FlowKey, SocketFlow};
 
-use crate::{aligned::Aligned, maps::SOCKETS};
+use crate::{aligned::Aligned, maps::SOCKETS, opaque::opaque};
 
 /// The context's network namespace (`include/uapi/linux/bpf.h`: a negative number).
 const BPF_F_CURRENT_NETNS: u64 = u64::MAX;
@@ -47,10 +47,11 @@ pub fn is_connected(state: u32) -> bool {
 }
 
 pub const FOUND_NONE: u32 = 0;
-pub const FOUND_MINI: u32 = 1;
-pub const FOUND_CONNECTED: u32 = 2;
+pub const FOUND_HANDSHAKE: u32 = 1;
+pub const FOUND_TIME_WAIT: u32 = 2;
+pub const FOUND_CONNECTED: u32 = 3;
 /// And `origin` says what the socket remembers.
-pub const FOUND_ORIGIN: u32 = 3;
+pub const FOUND_ORIGIN: u32 = 4;
 
 /// Looks for the TCP socket of a tuple. A function of its own, whose stack is gone when it returns;
 /// a BPF function returns one register.
@@ -87,7 +88,8 @@ pub fn find(ctx: &TcContext, key: &FlowKey, origin: &mut SocketFlow) -> u32 {
     // SAFETY: not null and referenced.
     let found = match unsafe { (*socket).state } {
         tcp::LISTEN => FOUND_NONE,
-        tcp::TIME_WAIT | tcp::NEW_SYN_RECV => FOUND_MINI,
+        tcp::NEW_SYN_RECV => FOUND_HANDSHAKE,
+        tcp::TIME_WAIT => FOUND_TIME_WAIT,
         _ => match storage(socket, None) {
             Some(stored) => {
                 *origin = stored;
@@ -98,5 +100,6 @@ pub fn find(ctx: &TcContext, key: &FlowKey, origin: &mut SocketFlow) -> u32 {
     };
     // SAFETY: gives back the reference of the lookup.
     unsafe { bpf_sk_release(socket.cast()) };
-    found
+    // One state for the verifier, whatever was found.
+    opaque(ctx, found)
 }

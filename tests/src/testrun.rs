@@ -100,15 +100,9 @@ impl Programs {
     /// Of one rule, all CPUs together.
     pub fn counters(&self, rule: u32) -> RuleCounters {
         let per_cpu = self.counters.get(&rule, 0).expect("counters");
-        let mut sum = RuleCounters::default();
-        for Plain(cpu) in per_cpu.iter() {
-            sum.in_packets += cpu.in_packets;
-            sum.in_bytes += cpu.in_bytes;
-            sum.out_packets += cpu.out_packets;
-            sum.out_bytes += cpu.out_bytes;
-            sum.connections += cpu.connections;
-        }
-        sum
+        per_cpu
+            .iter()
+            .fold(RuleCounters::default(), |sum, Plain(cpu)| sum + *cpu)
     }
 
     /// Packets skipped for a reason, all CPUs together.

@@ -28,6 +28,8 @@ pub struct Host {
     pub memory: Memory,
     /// What the link layer of coming packets says.
     pub other_host: bool,
+    /// The client's port on the other side of the last rewrite.
+    pub client_port: u16,
     numbers: u32,
 }
 
@@ -132,21 +134,35 @@ impl Host {
         self.cross(packet, Direction::Egress)
     }
 
-    /// Nothing but the port may change, and the checksum must be the one of a new packet.
+    /// Nothing but the ports may change, and the client's only if one was moved; the checksum must be
+    /// the one of a new packet.
     #[track_caller]
     fn cross(&mut self, packet: &Craft, direction: Direction) -> Crossing {
         let mut frame = packet.frame();
         frame.other_host = self.other_host;
         let mut expected = packet.clone();
-        let (port, at) = match direction {
-            Direction::Ingress => (&mut expected.destination_port, packet.transport() + 2),
-            Direction::Egress => (&mut expected.source_port, packet.transport()),
+        let Craft {
+            source_port,
+            destination_port,
+            ..
+        } = &mut expected;
+        let (local, local_at, remote, remote_at) = match direction {
+            Direction::Ingress => (destination_port, 2, source_port, 0),
+            Direction::Egress => (source_port, 0, destination_port, 2),
         };
         let verdict = redirect(&mut frame, &mut self.memory, direction);
         let crossing = match verdict {
             Ok(Verdict::Redirected { .. }) => {
-                *port = u16::from_be_bytes([frame.bytes[at], frame.bytes[at + 1]]);
-                Ok(Some(*port))
+                let port = |at| {
+                    let at = packet.transport() + at;
+                    u16::from_be_bytes([frame.bytes[at], frame.bytes[at + 1]])
+                };
+                *local = port(local_at);
+                if self.memory.has_moved {
+                    *remote = port(remote_at);
+                }
+                self.client_port = *remote;
+                Ok(Some(*local))
             }
             Ok(Verdict::Unrelated) => Ok(None),
             Err(skip) => Err(skip),

@@ -63,16 +63,9 @@ impl Instance {
             .iter()
             .map(|number| {
                 let per_cpu = map.get(number, 0).map_err(Error::map("COUNTERS"))?;
-                Ok(per_cpu.iter().fold(RuleCounters::default(), |sum, cpu| {
-                    let Plain(cpu) = *cpu;
-                    RuleCounters {
-                        in_packets: sum.in_packets + cpu.in_packets,
-                        in_bytes: sum.in_bytes + cpu.in_bytes,
-                        out_packets: sum.out_packets + cpu.out_packets,
-                        out_bytes: sum.out_bytes + cpu.out_bytes,
-                        connections: sum.connections + cpu.connections,
-                    }
-                }))
+                Ok(per_cpu
+                    .iter()
+                    .fold(RuleCounters::default(), |sum, Plain(cpu)| sum + *cpu))
             })
             .collect()
     }

@@ -20,13 +20,14 @@ pub static OBJECT: &[u8] =
 pub const PROGRAMS: [&str; 4] = ["ingress", "egress", "ingress_l3", "egress_l3"];
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 11] = [
+const MAPS: [&str; 12] = [
     "SETTINGS",
     "PORTS",
     "RULES",
     "EARLIER",
     "PENDING",
     "FLOWS",
+    "MOVED",
     "SOCKETS",
     "COUNTERS",
     "SKIPPED",

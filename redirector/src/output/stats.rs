@@ -29,6 +29,8 @@ pub struct Rule {
 pub struct Traffic {
     pub packets: u64,
     pub bytes: u64,
+    /// ICMP errors about the rule's packets; they are not among the packets above.
+    pub icmp_errors: u64,
 }
 
 impl Document {
@@ -38,10 +40,12 @@ impl Document {
             r#in: Traffic {
                 packets: counters.in_packets,
                 bytes: counters.in_bytes,
+                icmp_errors: counters.in_errors,
             },
             out: Traffic {
                 packets: counters.out_packets,
                 bytes: counters.out_bytes,
+                icmp_errors: counters.out_errors,
             },
             connections: counters.connections,
         });
@@ -63,8 +67,9 @@ pub fn text(snapshot: &Snapshot) -> String {
         "OUT PACKETS",
         "OUT BYTES",
         "CONNECTIONS",
+        "ICMP ERRORS",
     ];
-    let mut rules = table(&header, 1..6);
+    let mut rules = table(&header, 1..7);
     for (rule, counters) in &snapshot.rules {
         rules.add_row([
             rule.to_string(),
@@ -73,6 +78,7 @@ pub fn text(snapshot: &Snapshot) -> String {
             counters.out_packets.to_string(),
             counters.out_bytes.to_string(),
             counters.connections.to_string(),
+            (counters.in_errors + counters.out_errors).to_string(),
         ]);
     }
     let mut skipped = table(&["SKIPPED", "PACKETS"], 1..2);

@@ -10,7 +10,7 @@ use aya::maps::MapError;
 use nix::time::{ClockId, clock_gettime};
 use redirector_common::{
     Table,
-    abi::{self, Flow, FlowKey, NO_PORT},
+    abi::{self, Flow, FlowKey, KEY_FLOW, NO_PORT},
 };
 
 use crate::{
@@ -51,14 +51,17 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
     let now = monotonic();
     let mut flows: Vec<_> = flows
         .into_iter()
-        .filter(|(_, (flow, _))| flow.from != NO_PORT)
+        .filter(|(key, (flow, _))| {
+            let is_redirected = flow.from != NO_PORT && flow.from != key.local_port;
+            key.kind == KEY_FLOW && is_redirected
+        })
         .map(|(key, (flow, table))| TrackedFlow {
             protocol: if key.protocol == abi::Protocol::UDP {
                 Protocol::Udp
             } else {
                 Protocol::Tcp
             },
-            client: (address(key.remote), key.remote_port.get()),
+            client: (address(key.remote), client_port(&key, &flow)),
             address: address(key.local),
             from: flow.from.get(),
             to: key.local_port.get(),
@@ -68,6 +71,15 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
         .collect();
     flows.sort_by(|a, b| b.age.cmp(&a.age).then_with(|| a.client.cmp(&b.client)));
     Ok(flows)
+}
+
+/// On the wire; the application sees another one if it was moved.
+fn client_port(key: &FlowKey, flow: &Flow) -> u16 {
+    if flow.client == NO_PORT {
+        key.remote_port.get()
+    } else {
+        flow.client.get()
+    }
 }
 
 fn address(address: abi::Address) -> IpAddr {

@@ -1,0 +1,161 @@
+//! One client port to a wire port and to its target, or to two wire ports of one target, would make
+//! one tuple of two connections after the rewrite. The one that comes second appears to the
+//! application from another client port, as with netfilter.
+//!
+//! TCP only. The keys that these functions take have the ports of the wire in them.
+
+use crate::{
+    Peer, Skip, State, Table,
+    abi::{Flow, FlowKey, KEY_FLOW, KEY_MOVED, NO_PORT, Port},
+    decision::Decision,
+    track::{self, Translation},
+};
+
+/// Ports that are tried for one SYN; a repetition of it tries others.
+const CANDIDATES: u32 = 3;
+
+/// Between candidates; a prime, so that neighbouring client ports do not run into each other.
+const STEP: u32 = 7919;
+
+/// Whether a SYN from wire port `from` would meet another connection; the key's local port is the
+/// target.
+#[inline(always)]
+pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port) -> bool {
+    match state.peer(key) {
+        Peer::Connected { origin } => !track::is_ours(state, key, origin, from),
+        Peer::Handshake => !track::is_ours(state, key, None, from),
+        Peer::None | Peer::TimeWait => false,
+    }
+}
+
+/// A SYN whose tuple at the target is taken, or a repetition of it.
+#[inline(never)]
+pub fn open<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    target: Port,
+    rule: u32,
+    sequence: u32,
+) -> Decision {
+    let from = key.local_port;
+    let client = key.remote_port;
+    let again = look_up(state, key).filter(|marker| marker.from == target);
+    key.local_port = target;
+    let mut port = NO_PORT;
+    if let Some(marker) = again {
+        key.remote_port = marker.client;
+        if !is_taken(state, key, from) {
+            port = marker.client;
+        }
+    }
+    if port == NO_PORT {
+        port = free_port(state, key, client);
+        key.remote_port = client;
+        state.note_moved(key, port);
+        if port == NO_PORT {
+            return Decision::skip(Skip::Collision);
+        }
+    }
+    key.remote_port = port;
+    let is_live = matches!(state.peer(key), Peer::Connected { .. });
+    if !is_live {
+        track::forget(state, Table::Answered, key);
+        let flow = Flow {
+            client,
+            ..Flow::opened_by_syn(from, rule, sequence)
+        };
+        track::begin(state, key, flow);
+        mark(state, Table::Pending, key, &flow);
+    }
+    Decision::redirect(Translation {
+        local: target,
+        remote: port,
+        rule,
+    })
+}
+
+/// Past the SYN. [`Decision::PASS`] where the connection was not moved.
+#[inline(never)]
+pub fn translate<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Decision {
+    let Some(marker) = look_up(state, key) else {
+        return Decision::PASS;
+    };
+    let from = key.local_port;
+    let client = key.remote_port;
+    key.local_port = marker.from;
+    key.remote_port = marker.client;
+    if track::known(state, acknowledgment, key, from).is_none() {
+        let flow = Flow {
+            client,
+            ..Flow::resumed(from, marker.rule)
+        };
+        track::begin(state, key, flow);
+    }
+    key.local_port = from;
+    key.remote_port = client;
+    Decision::redirect(Translation {
+        local: marker.from,
+        remote: marker.client,
+        rule: marker.rule,
+    })
+}
+
+/// What a connection was moved to. Without consequences.
+#[inline(always)]
+pub fn look_up<S: State>(state: &S, key: &mut FlowKey) -> Option<Flow> {
+    if !state.has_moved() {
+        return None;
+    }
+    key.kind = KEY_MOVED;
+    let marker = track::flow(state, key);
+    key.kind = KEY_FLOW;
+    marker
+}
+
+/// The client begins anew, and its port is its own.
+#[inline(always)]
+pub fn forget<S: State>(state: &mut S, key: &mut FlowKey) {
+    if state.has_moved() {
+        key.kind = KEY_MOVED;
+        track::forget(state, Table::Answered, key);
+        track::forget(state, Table::Pending, key);
+        key.kind = KEY_FLOW;
+    }
+}
+
+/// Makes a flow findable from the ports on the wire. The key is the flow's own.
+#[inline(always)]
+pub fn mark<S: State>(state: &mut S, table: Table, key: &mut FlowKey, flow: &Flow) {
+    let marker = Flow {
+        client: key.remote_port,
+        ..Flow::resumed(key.local_port, flow.rule)
+    };
+    key.local_port = flow.from;
+    key.remote_port = flow.client;
+    key.kind = KEY_MOVED;
+    state.insert_flow(table, key, &marker);
+    key.local_port = marker.from;
+    key.remote_port = marker.client;
+    key.kind = KEY_FLOW;
+}
+
+/// Another port for the client whose tuple at the key's target is free; a privileged one for a
+/// privileged one, as `nf_nat_l4proto_unique_tuple()` in `net/netfilter/nf_nat_core.c` has it.
+#[inline(always)]
+fn free_port<S: State>(state: &S, key: &mut FlowKey, client: Port) -> Port {
+    let (first, count) = if client.get() < 1024 {
+        (600, 424)
+    } else {
+        (1024, 64_512)
+    };
+    let seconds = (state.now() >> 30) as u32;
+    let start = u32::from(client.get()) + seconds % 1024 * CANDIDATES * STEP;
+    for candidate in 1..=CANDIDATES {
+        let port = first + (start + candidate * STEP) % count;
+        key.remote_port = Port::new(port as u16);
+        if state.peer(key) == Peer::None && track::flow(state, key).is_none() {
+            return key.remote_port;
+        }
+    }
+    NO_PORT
+}

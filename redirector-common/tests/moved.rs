@@ -1,0 +1,263 @@
+//! One client port to two ports of one target: two connections, and one tuple after the rewrite. The
+//! second one gets another client port.
+
+mod common;
+
+use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
+use redirector_common::{
+    Peer, Skip,
+    abi::{NO_RULE, Port, SocketFlow},
+    native::craft::{ACK, SYN},
+};
+
+const CLIENT: u16 = 40_000;
+
+/// A second opening, which is no repetition of the first.
+const OTHER_OPENING: redirector_common::native::craft::Transport = tcp(SYN, 9000, 0);
+const OTHER_SYN_ACK: redirector_common::native::craft::Transport = tcp(SYN | ACK, 5000, 9001);
+const OTHER_FINAL_ACK: redirector_common::native::craft::Transport = tcp(ACK, 9001, 5001);
+
+fn origin(from: u16, client: u16) -> Option<SocketFlow> {
+    Some(SocketFlow {
+        rule: 0,
+        from: Port::new(from),
+        client: Port::new(client),
+    })
+}
+
+/// A host that redirects 80 and 81 to 8000 and has a connection of `port`.
+fn connected(talk: &Talk, port: u16) -> Host {
+    let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+    let redirected = (port != 8000).then_some(8000);
+    assert_eq!(host.receive(&talk.to(port, OPENING)), Ok(redirected));
+    if port != 8000 {
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(port)));
+        assert_eq!(host.receive(&talk.to(port, FINAL_ACK)), Ok(Some(8000)));
+    }
+    host.has_socket(talk, 8000, CONNECTED);
+    host
+}
+
+/// The second connection, as the application has it.
+fn open_second(host: &mut Host, talk: &Talk, port: u16) -> Talk {
+    assert_eq!(host.receive(&talk.to(port, OTHER_OPENING)), Ok(Some(8000)));
+    let moved = Talk {
+        client: (talk.client.0, host.client_port),
+        ..*talk
+    };
+    assert_ne!(moved.client.1, CLIENT);
+    assert_eq!(host.send(&moved.from(8000, OTHER_SYN_ACK)), Ok(Some(port)));
+    assert_eq!(host.client_port, CLIENT);
+    assert_eq!(
+        host.receive(&talk.to(port, OTHER_FINAL_ACK)),
+        Ok(Some(8000))
+    );
+    assert_eq!(host.client_port, moved.client.1);
+    host.has_socket(&moved, 8000, CONNECTED);
+    moved
+}
+
+/// Both live, each with its own ports on the wire.
+fn assert_both_live(host: &mut Host, talk: &Talk, moved: &Talk, first: u16, second: u16) {
+    for _ in 0..2 {
+        let direct = (first != 8000).then_some(8000);
+        assert_eq!(host.receive(&talk.to(first, DATA)), Ok(direct));
+        if first != 8000 {
+            assert_eq!(host.client_port, CLIENT);
+            assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(first)));
+        } else {
+            assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
+        }
+        assert_eq!(host.receive(&talk.to(second, DATA)), Ok(Some(8000)));
+        assert_eq!(host.client_port, moved.client.1);
+        assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
+        assert_eq!(host.client_port, CLIENT);
+    }
+}
+
+const ORDERS: [(u16, u16); 4] = [(80, 8000), (8000, 80), (80, 81), (81, 80)];
+
+#[test]
+fn both_are_served_in_any_order() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            let moved = open_second(&mut host, &talk, second);
+            assert_both_live(&mut host, &talk, &moved, first, second);
+            let counted = u64::from(first != 8000) + u64::from(second != 8000);
+            assert_eq!(
+                host.connections() - host.counters(NO_RULE).connections,
+                counted
+            );
+        });
+    }
+}
+
+/// The second comes while the first one's handshake is not over.
+#[test]
+fn a_handshake_is_not_disturbed() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+            let redirected = (first != 8000).then_some(8000);
+            assert_eq!(host.receive(&talk.to(first, OPENING)), Ok(redirected));
+            host.has_socket(&talk, 8000, Peer::Handshake);
+            assert_eq!(
+                host.receive(&talk.to(second, OTHER_OPENING)),
+                Ok(Some(8000))
+            );
+            assert_ne!(host.client_port, CLIENT);
+            // A repetition of the first stays with it.
+            assert_eq!(host.receive(&talk.to(first, OPENING)), Ok(redirected));
+            if first != 8000 {
+                assert_eq!(host.client_port, CLIENT);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_repeated_syn_keeps_its_port() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            assert_eq!(
+                host.receive(&talk.to(second, OTHER_OPENING)),
+                Ok(Some(8000))
+            );
+            let port = host.client_port;
+            let moved = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            for peer in [Peer::None, Peer::Handshake, CONNECTED] {
+                host.has_socket(&moved, 8000, peer);
+                assert_eq!(
+                    host.receive(&talk.to(second, OTHER_OPENING)),
+                    Ok(Some(8000))
+                );
+                assert_eq!(host.client_port, port, "{peer:?}");
+            }
+        });
+    }
+}
+
+/// A spoofed flood churns the pending table, and no more.
+#[test]
+fn a_flood_evicts_neither() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            let moved = open_second(&mut host, &talk, second);
+            host.lose_pending();
+            assert_both_live(&mut host, &talk, &moved, first, second);
+        });
+    }
+}
+
+/// The socket remembers both ports.
+#[test]
+fn the_socket_remembers_the_clients_port() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        let moved = open_second(&mut host, &talk, 80);
+        host.memory.now = u64::MAX;
+        host.memory.socket = Some(None);
+        assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(80)));
+        assert_eq!(host.memory.socket, Some(origin(80, CLIENT)));
+        host.lose_all_flows();
+        assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(80)));
+        assert_eq!(host.client_port, CLIENT);
+    });
+}
+
+/// When the first one is over, its port is free again.
+#[test]
+fn a_client_gets_its_port_back() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            open_second(&mut host, &talk, second);
+            host.has_socket(&talk, 8000, Peer::None);
+            let redirected = (second != 8000).then_some(8000);
+            let opening = tcp(SYN, 70_000, 0);
+            assert_eq!(host.receive(&talk.to(second, opening)), Ok(redirected));
+            if second != 8000 {
+                assert_eq!(host.client_port, CLIENT);
+            }
+            assert_eq!(host.receive(&talk.to(second, DATA)), Ok(redirected));
+        });
+    }
+}
+
+/// A third connection comes from the very port that the second was moved to.
+#[test]
+fn the_port_it_was_moved_to_can_be_a_clients() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        let moved = open_second(&mut host, &talk, 8000);
+        assert_eq!(
+            host.receive(&moved.to(80, tcp(SYN, 70_000, 0))),
+            Ok(Some(8000))
+        );
+        assert_ne!(host.client_port, CLIENT);
+        assert_ne!(host.client_port, moved.client.1);
+        assert_both_live(&mut host, &talk, &moved, 80, 8000);
+    });
+}
+
+/// Ports below 1024 say that the client's program is privileged.
+#[test]
+fn a_privileged_port_stays_privileged() {
+    for port in [1, 511, 512, 1023] {
+        each_family(|talk| {
+            let talk = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            let mut host = connected(&talk, 80);
+            assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+            assert!(
+                (512..1024).contains(&host.client_port),
+                "{}",
+                host.client_port
+            );
+            assert_ne!(host.client_port, port);
+        });
+    }
+}
+
+/// Every candidate is taken: the packet is left as it is, and the first connection lives.
+#[test]
+fn without_a_free_port_the_first_is_unharmed() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        for port in 1..=u16::MAX {
+            let other = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            host.has_socket(&other, 8000, CONNECTED);
+        }
+        assert_eq!(
+            host.receive(&talk.to(8000, OTHER_OPENING)),
+            Err(Skip::Collision)
+        );
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+    });
+}
+
+/// Two wire ports with one target: the socket knows which one it came through.
+#[test]
+fn the_socket_tells_which_wire_port_it_is() {
+    each_family(|talk| {
+        for (from, is_moved) in [(80, false), (81, true)] {
+            let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+            let origin = origin(80, 0);
+            host.has_socket(&talk, 8000, Peer::Connected { origin });
+            assert_eq!(host.receive(&talk.to(from, OPENING)), Ok(Some(8000)));
+            assert_eq!(host.client_port != CLIENT, is_moved);
+        }
+    });
+}
