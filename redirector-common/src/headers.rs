@@ -23,6 +23,22 @@ pub mod ipproto {
     pub const DESTINATION_OPTIONS: u8 = 60;
 }
 
+/// A header that most packets have.
+pub trait Header: Pod {
+    const LAYER: Layer;
+}
+
+/// Where a header usually is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// First.
+    Link,
+    /// Behind an untagged link-layer header.
+    Network,
+    /// Behind a network header without options or extensions.
+    Transport,
+}
+
 /// IEEE 802.3, 14 bytes.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
@@ -30,6 +46,10 @@ pub struct Ethernet {
     pub destination: [u16; 3],
     pub source: [u16; 3],
     pub ethertype: u16,
+}
+
+impl Header for Ethernet {
+    const LAYER: Layer = Layer::Link;
 }
 
 /// IEEE 802.1Q tag after the ethertype that announced it, 4 bytes.
@@ -54,6 +74,10 @@ pub struct Ipv4 {
     pub checksum: u16,
     pub source: u32,
     pub destination: u32,
+}
+
+impl Header for Ipv4 {
+    const LAYER: Layer = Layer::Network;
 }
 
 impl Ipv4 {
@@ -85,6 +109,10 @@ pub struct Ipv6 {
     pub hop_limit: u8,
     pub source: Address,
     pub destination: Address,
+}
+
+impl Header for Ipv6 {
+    const LAYER: Layer = Layer::Network;
 }
 
 impl Ipv6 {
@@ -130,6 +158,10 @@ pub struct Tcp {
     pub urgent: u16,
 }
 
+impl Header for Tcp {
+    const LAYER: Layer = Layer::Transport;
+}
+
 /// RFC 768, 8 bytes.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(8))]
@@ -138,6 +170,10 @@ pub struct Udp {
     pub destination_port: Port,
     pub length: u16,
     pub checksum: u16,
+}
+
+impl Header for Udp {
+    const LAYER: Layer = Layer::Transport;
 }
 
 /// The first 8 bytes of an ICMP error (RFC 792, RFC 4443 section 2.1); the packet that it is about

@@ -27,9 +27,14 @@ pub fn translate<P: Packet, S: State>(
     direction: Direction,
 ) -> Result<Option<Translation>, Skip> {
     let end = error.end(packet)?;
+    let (header, is_ipv6) = (error.transport, error.is_ipv6);
+    let quote = find(packet, header, end, is_ipv6);
+    if !quote.is_found()? {
+        return Ok(None);
+    }
     let decision = match direction {
-        Direction::Ingress => inbound(packet, state, error.transport, end, error.is_ipv6),
-        Direction::Egress => outbound(packet, state, error.transport, end, error.is_ipv6),
+        Direction::Ingress => inbound(packet, state, header, quote, is_ipv6),
+        Direction::Egress => outbound(packet, state, header, quote, is_ipv6),
     };
     decision.into_result()
 }
@@ -39,17 +44,11 @@ fn inbound<P: Packet, S: State>(
     packet: &mut P,
     state: &mut S,
     header: usize,
-    end: usize,
+    quote: Quote,
     is_ipv6: bool,
 ) -> Decision {
-    Decision::from_result(error(
-        packet,
-        state,
-        header,
-        end,
-        is_ipv6,
-        Direction::Ingress,
-    ))
+    let direction = Direction::Ingress;
+    Decision::from_result(change(packet, state, header, quote, is_ipv6, direction))
 }
 
 #[inline(never)]
@@ -57,32 +56,22 @@ fn outbound<P: Packet, S: State>(
     packet: &mut P,
     state: &mut S,
     header: usize,
-    end: usize,
+    quote: Quote,
     is_ipv6: bool,
 ) -> Decision {
-    Decision::from_result(error(
-        packet,
-        state,
-        header,
-        end,
-        is_ipv6,
-        Direction::Egress,
-    ))
+    let direction = Direction::Egress;
+    Decision::from_result(change(packet, state, header, quote, is_ipv6, direction))
 }
 
 #[inline(always)]
-fn error<P: Packet, S: State>(
+fn change<P: Packet, S: State>(
     packet: &mut P,
     state: &mut S,
     header: usize,
-    end: usize,
+    quote: Quote,
     is_ipv6: bool,
     direction: Direction,
 ) -> Result<Option<Translation>, Skip> {
-    let quote = find(packet, header, end, is_ipv6);
-    if !quote.is_found()? {
-        return Ok(None);
-    }
     // Both protocols begin with the ports.
     let udp = packet.rare_header::<Udp>(quote.transport())?;
     let ends = Ends {

@@ -45,12 +45,12 @@ impl Datagram {
             .checked_sub(self.network)
             .ok_or(Skip::Malformed)?;
         let length = self.length as usize;
-        Ok(self.network
-            + if length == 0 || length > rest {
-                rest
-            } else {
-                length
-            })
+        let length = if length == 0 || length > rest {
+            rest
+        } else {
+            length
+        };
+        Ok(packet.opaque((self.network + length) as u32) as usize)
     }
 }
 

@@ -36,7 +36,7 @@ impl Frame {
     }
 
     fn u16_at(&self, offset: usize) -> Result<[u8; 2], Skip> {
-        self.header::<[u8; 2]>(offset)
+        self.rare_header::<[u8; 2]>(offset)
     }
 }
 
@@ -53,7 +53,7 @@ impl Packet for Frame {
         self.bytes.len()
     }
 
-    fn header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
+    fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
         let end = offset.checked_add(size_of::<T>()).ok_or(Skip::Malformed)?;
         let bytes = self.bytes.get(offset..end).ok_or(Skip::Malformed)?;
         Ok(bytemuck::pod_read_unaligned(bytes))

@@ -1,6 +1,6 @@
 use bytemuck::Pod;
 
-use crate::Skip;
+use crate::{Skip, headers::Header};
 
 /// What precedes the network header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +31,12 @@ pub trait Packet {
 
     /// A copy of the header at `offset` bytes, or [`Skip::Malformed`] where the packet ends before
     /// it does.
-    fn header<T: Pod>(&self, offset: usize) -> Result<T, Skip>;
-
-    /// The same for headers that few packets have, in fewer instructions.
-    fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
-        self.header(offset)
+    fn header<T: Header>(&self, offset: usize) -> Result<T, Skip> {
+        self.rare_header(offset)
     }
+
+    /// The same for headers that few packets have.
+    fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip>;
 
     /// `value`, of which the BPF verifier then knows nothing: it walks the rest of the program once,
     /// instead of once for every way that led here.

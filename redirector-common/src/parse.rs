@@ -117,6 +117,6 @@ pub fn segment<P: Packet>(packet: &P, datagram: &Datagram) -> Result<Segment, Sk
         sequence: packet.opaque(sequence),
         acknowledgment: packet.opaque(acknowledgment),
         headers: packet.opaque((transport - network) as u32 + own_header),
-        bytes: packet.opaque(bytes),
+        bytes,
     })
 }

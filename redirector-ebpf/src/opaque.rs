@@ -9,12 +9,12 @@ pub fn opaque(ctx: &TcContext, value: u32) -> u32 {
     )]
     let mut value = u64::from(value);
     #[cfg(target_arch = "bpf")]
-    // SAFETY: registers only. To the verifier a length is any number, and a number that any
-    // number was added to and taken from is any number too.
+    // SAFETY: registers only. To the verifier a length is any 32 bits, and so is what they were
+    // mixed into twice. Adding and subtracting would leave a range that tells the value.
     unsafe {
         core::arch::asm!(
-            "{value} += {any}",
-            "{value} -= {any}",
+            "{value} ^= {any}",
+            "{value} ^= {any}",
             value = inout(reg) value,
             any = in(reg) u64::from(ctx.len()),
         );

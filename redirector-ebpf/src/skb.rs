@@ -1,14 +1,15 @@
 //! A socket buffer as a [`Packet`].
 
-use core::{cell::UnsafeCell, mem::MaybeUninit};
-
 use aya_ebpf::{
     bindings::{__sk_buff, BPF_F_MARK_MANGLED_0},
     helpers::generated::bpf_skb_load_bytes,
     programs::TcContext,
 };
 use bytemuck::Pod;
-use redirector_common::{Checksum, LinkLayer, Packet, Skip};
+use redirector_common::{
+    Checksum, LinkLayer, Packet, Skip,
+    headers::{Ethernet, Header, Ipv4, Ipv6, Layer},
+};
 
 use crate::opaque::opaque;
 
@@ -21,18 +22,12 @@ type Buffer = [u64; 5];
 pub struct SkbPacket<'a> {
     ctx: &'a TcContext,
     link_layer: LinkLayer,
-    /// One for all functions of a call chain, whose stacks have 512 bytes together.
-    buffer: UnsafeCell<MaybeUninit<Buffer>>,
 }
 
 impl<'a> SkbPacket<'a> {
     #[inline(always)]
     pub fn new(ctx: &'a TcContext, link_layer: LinkLayer) -> Self {
-        Self {
-            ctx,
-            link_layer,
-            buffer: UnsafeCell::new(MaybeUninit::uninit()),
-        }
+        Self { ctx, link_layer }
     }
 
     /// Reads where headers usually are. The offset is a constant in every copy of this function:
@@ -53,16 +48,22 @@ impl<'a> SkbPacket<'a> {
     #[inline(always)]
     fn header_by_helper<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
         const { assert!(size_of::<T>() <= size_of::<Buffer>()) };
-        let buffer = self.buffer.get();
+        let mut buffer: Buffer = [0; 5];
         let size = size_of::<T>() as u32;
-        // SAFETY: the buffer has room for `size` bytes, and no reference to it exists.
-        let failed =
-            unsafe { bpf_skb_load_bytes(self.skb().cast(), offset as u32, buffer.cast(), size) };
+        let failed = unsafe {
+            // SAFETY: the buffer has room for `size` bytes.
+            bpf_skb_load_bytes(
+                self.skb().cast(),
+                offset as u32,
+                (&raw mut buffer).cast(),
+                size,
+            )
+        };
         if failed != 0 {
             return Err(Skip::Malformed);
         }
         // SAFETY: written by the helper, within the buffer and aligned; any bytes are a `T`.
-        Ok(unsafe { *buffer.cast::<T>() })
+        Ok(unsafe { *(&raw const buffer).cast::<T>() })
     }
 
     #[inline(always)]
@@ -89,10 +90,15 @@ impl Packet for SkbPacket<'_> {
     }
 
     #[inline(always)]
-    fn header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
-        let usual = match self.link_layer {
-            LinkLayer::Ethernet => [0, 14, 34, 54],
-            LinkLayer::None => [0, 20, 40, 40],
+    fn header<T: Header>(&self, offset: usize) -> Result<T, Skip> {
+        let network = match self.link_layer {
+            LinkLayer::Ethernet => size_of::<Ethernet>(),
+            LinkLayer::None => 0,
+        };
+        let usual = match T::LAYER {
+            Layer::Link => [0, 0],
+            Layer::Network => [network, network],
+            Layer::Transport => [network + size_of::<Ipv4>(), network + size_of::<Ipv6>()],
         };
         for place in usual {
             if offset == place
