@@ -65,5 +65,8 @@ fn sum(bytes: &[u8]) -> u32 {
     let sum: u32 = words
         .map(|word| u32::from(word[0]) << 8 | u32::from(word[1]))
         .sum();
-    sum % 0xffff + if sum % 0xffff == 0 { 0xffff } else { 0 }
+    match sum % 0xffff {
+        0 => 0xffff,
+        rest => rest,
+    }
 }
