@@ -5,6 +5,7 @@
 //! `REDIRECTOR_LONG=1` makes the volumes ten times larger or more; `REDIRECTOR_DATAPATH=nft` runs the
 //! traffic tests against nftables' own `redirect`, the oracle.
 
+pub mod answering;
 pub mod capture;
 pub mod counters;
 pub mod datapath;
@@ -13,16 +14,19 @@ pub mod footprint;
 pub mod generate;
 pub mod http;
 pub mod netns;
+pub mod normal;
 pub mod packet;
 pub mod process;
 pub mod random;
 pub mod redirector;
 pub mod server;
+pub mod story;
 pub mod testrun;
 pub mod topology;
 pub mod transfer;
 pub mod udp;
 pub mod wait;
+pub mod wire;
 
 /// Multiplies the volume of a test in the long run.
 pub fn scale(volume: u64) -> u64 {

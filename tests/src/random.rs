@@ -3,6 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Xorshift64*: fast in unoptimised builds, and good enough for addresses and ports.
+#[derive(Clone)]
 pub struct Random {
     state: u64,
     seed: u64,
