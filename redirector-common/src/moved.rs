@@ -150,8 +150,8 @@ fn free_port<S: State>(state: &S, key: &mut FlowKey, client: Port) -> Port {
     };
     let seconds = (state.now() >> 30) as u32;
     let start = u32::from(client.get()) + seconds % 1024 * CANDIDATES * STEP;
-    for candidate in 1..=CANDIDATES {
-        let port = first + (start + candidate * STEP) % count;
+    for candidate in 0..CANDIDATES {
+        let port = first + (start + (candidate + 1) * STEP) % count;
         key.remote_port = Port::new(port as u16);
         if state.peer(key) == Peer::None && track::flow(state, key).is_none() {
             return key.remote_port;

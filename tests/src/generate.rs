@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use redirector_common::native::Frame;
-use redirector_common::native::craft::{ACK, Craft, Extension, Fragment, RST, SYN, Transport};
+use redirector_common::native::craft::{
+    ACK, Craft, Extension, Fragment, IcmpError, RST, SYN, Transport,
+};
 use redirector_common::{Direction, LinkLayer};
 
 use crate::random::Random;
@@ -21,8 +23,8 @@ pub struct World {
 }
 
 impl World {
-    /// A part so small that its packets have to do with each other.
-    pub fn part(&self, random: &mut Random) -> Self {
+    /// Packets of a part so small that they have to do with each other.
+    pub fn talk(&self, random: &mut Random) -> Talk {
         let client = random.pick(&self.clients);
         let mut servers = self.servers.clone();
         servers.retain(|server| server.is_ipv4() == client.is_ipv4());
@@ -31,22 +33,42 @@ impl World {
         let both = random.one_in(3);
         let mut ports = self.ports.clone();
         ports.retain(|rule| rule.0 == from || both && rule.0 == other);
-        Self {
-            clients: vec![client],
-            servers: vec![random.pick(&servers)],
+        Talk {
+            client,
+            server: random.pick(&servers),
             ports,
+            past: Vec::new(),
         }
     }
+}
 
+/// What one client and one address of the host say to each other.
+pub struct Talk {
+    client: IpAddr,
+    server: IpAddr,
+    ports: Vec<(u16, u16)>,
+    /// What an error can be about.
+    past: Vec<(Craft, Direction)>,
+}
+
+impl Talk {
     /// One packet and the side it crosses.
-    pub fn packet(&self, random: &mut Random) -> (Frame, Direction) {
-        let direction = random.pick(&[Direction::Ingress, Direction::Egress]);
-        let packet = self.describe(random, direction);
-        let mut frame = packet.frame();
+    pub fn packet(&mut self, random: &mut Random) -> (Frame, Direction) {
+        let (mut frame, headers, direction) = if !self.past.is_empty() && random.one_in(4) {
+            let at = random.below(self.past.len());
+            let (about, direction) = self.past[at].clone();
+            let (error, direction) = self.error(random, about, direction);
+            (error.frame(), error.ports_at() + 20, direction)
+        } else {
+            let direction = random.pick(&[Direction::Ingress, Direction::Egress]);
+            let packet = self.describe(random, direction);
+            self.past.push((packet.clone(), direction));
+            (packet.frame(), packet.transport() + 20, direction)
+        };
         if frame.link_layer == LinkLayer::Ethernet && random.one_in(32) {
             frame.bytes[0] = random.pick(&[0x01, 0x02, 0xff]);
         }
-        damage(random, &mut frame.bytes, packet.transport() + 20);
+        damage(random, &mut frame.bytes, headers);
         frame.bytes.truncate(LONGEST);
         lengthen(&mut frame.bytes);
         frame.other_host = is_other_host(&frame.bytes);
@@ -54,8 +76,6 @@ impl World {
     }
 
     fn describe(&self, random: &mut Random, direction: Direction) -> Craft {
-        let client = random.pick(&self.clients);
-        let server = random.pick(&self.servers);
         let (from, to) = random.pick(&self.ports);
         let [seldom, often] = match direction {
             Direction::Ingress => [to, from],
@@ -66,16 +86,62 @@ impl World {
             1 | 2 => seldom,
             _ => often,
         };
-        let client = (client, 40_000 + u16::from(random.one_in(8)));
+        let client = (self.client, 40_000 + u16::from(random.one_in(8)));
         let (source, destination) = match direction {
-            Direction::Ingress => (client, (server, port)),
-            Direction::Egress => ((server, port), client),
+            Direction::Ingress => (client, (self.server, port)),
+            Direction::Egress => ((self.server, port), client),
         };
         let mut packet = Craft::new(source, destination, transport(random));
         packet.payload.resize(random.below(64), 0x5a);
         [packet.traffic_class] = random.bytes();
         headers(random, &mut packet);
         packet
+    }
+
+    /// About a packet that crossed to one side, and back over the same. Who reports a packet has seen
+    /// it behind the redirection.
+    fn error(
+        &self,
+        random: &mut Random,
+        mut about: Craft,
+        side: Direction,
+    ) -> (IcmpError, Direction) {
+        let back = match side {
+            Direction::Ingress => Direction::Egress,
+            Direction::Egress => Direction::Ingress,
+        };
+        if !random.one_in(4) {
+            let (port, is_reverse) = match side {
+                Direction::Ingress => (&mut about.destination_port, false),
+                Direction::Egress => (&mut about.source_port, true),
+            };
+            let behind = self.ports.iter().find_map(|&(from, to)| match is_reverse {
+                false => (from == *port).then_some(to),
+                true => (to == *port).then_some(from),
+            });
+            *port = behind.unwrap_or(*port);
+        }
+        // The same shapes, but not those of the packet.
+        let mut outer = about.clone();
+        (outer.options, outer.extensions, outer.tags) = Default::default();
+        headers(random, &mut outer);
+        let mut error = IcmpError::port_unreachable(about.destination, about);
+        error.outer.link_layer = outer.link_layer;
+        error.outer.tags = outer.tags;
+        error.outer.options = outer.options;
+        error.outer.extensions = outer.extensions;
+        error.outer.fragment = outer.fragment.filter(|_| random.one_in(4));
+        error.outer.traffic_class = outer.traffic_class;
+        let kinds: &[u8] = match self.client {
+            IpAddr::V4(_) => &[3, 3, 3, 11, 12, 5, 8],
+            IpAddr::V6(_) => &[1, 1, 2, 3, 4, 128],
+        };
+        error.kind = random.pick(kinds);
+        error.code = random.pick(&[0, 1, 4]);
+        error.parameter = random.pick(&[0, 1280]);
+        error.quote_length += random.pick(&[0, 0, 4, 12, 12, 20, 100]);
+        error.extension = random.one_in(4).then(|| vec![0, 8, 1, 1, 0, 0, 1, 1]);
+        (error, back)
     }
 }
 

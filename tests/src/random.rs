@@ -3,7 +3,11 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Xorshift64*: fast in unoptimised builds, and good enough for addresses and ports.
-pub struct Random(u64);
+#[derive(Clone)]
+pub struct Random {
+    state: u64,
+    seed: u64,
+}
 
 impl Random {
     /// Takes the seed from `REDIRECTOR_SEED`, else from the clock, and prints it.
@@ -19,14 +23,22 @@ impl Random {
             |seed| seed.parse().expect("REDIRECTOR_SEED is a number"),
         );
         println!("seed: REDIRECTOR_SEED={seed}");
-        Self(seed.max(1))
+        Self {
+            state: seed.max(1),
+            seed,
+        }
+    }
+
+    /// What a failure has to name.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     fn word(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        self.state.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
     pub fn bytes<const N: usize>(&mut self) -> [u8; N] {

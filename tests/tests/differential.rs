@@ -2,12 +2,13 @@
 //! a packet, what it counts and what it remembers.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 use std::net::IpAddr;
 
 use integration::generate::World;
 use integration::netns::Namespace;
+use integration::ordinary_or_long;
 use integration::random::Random;
-use integration::scale;
 use integration::testrun::Programs;
 use redirector::config::{Interface, Port, Protocol, Rule};
 use redirector::kernel::Table;
@@ -15,8 +16,9 @@ use redirector_common::abi::{Flow, FlowKey, SLOT_OFF};
 use redirector_common::native::{Frame, Memory, craft};
 use redirector_common::{Direction, Skip, redirect};
 
-const PACKETS: u64 = 20_000;
-const SEQUENCE: u64 = 40;
+const SEQUENCES: u64 = 5_000;
+const SEQUENCES_OF_THE_LONG_RUN: u64 = 100_000;
+const LENGTH: usize = 12;
 const CAPACITY: u32 = 64;
 
 /// `test_run` gives packets to loopback.
@@ -81,11 +83,39 @@ fn kernel_and_native_agree() {
     host.enter(|| {
         let mut pair = Pair::new();
         let world = world();
-        for number in 0..scale(PACKETS) / SEQUENCE {
-            pair.sequence(&world, &mut random, number);
+        let sequences = ordinary_or_long(SEQUENCES, SEQUENCES_OF_THE_LONG_RUN);
+        for number in 0..sequences {
+            let sequence = Sequence::generate(&world, &mut random, number);
+            pair.assert_agreement(&sequence);
         }
-        pair.assert_coverage();
+        pair.assert_coverage(sequences);
     });
+}
+
+/// What crosses the host's interface.
+struct Sequence {
+    name: String,
+    packets: Vec<(Frame, Direction)>,
+    /// The slot of the rules in force after half of the packets.
+    second_slot: u32,
+}
+
+impl Sequence {
+    fn generate(world: &World, random: &mut Random, number: u64) -> Self {
+        let mut talk = world.talk(random);
+        Self {
+            name: format!("REDIRECTOR_SEED={}, sequence {number}", random.seed()),
+            packets: (0..LENGTH).map(|_| talk.packet(random)).collect(),
+            second_slot: if number % 20 == 19 { SLOT_OFF } else { 1 },
+        }
+    }
+}
+
+/// When counters are compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    EachPacket,
+    AtTheEnd,
 }
 
 /// One host, twice.
@@ -113,20 +143,36 @@ impl Pair {
         Self { kernel, native }
     }
 
-    /// Packets from nothing, the rules change on the way.
-    fn sequence(&mut self, world: &World, random: &mut Random, number: u64) {
-        let part = world.part(random);
-        self.switch(0);
-        for position in 0..SEQUENCE {
-            if position == SEQUENCE / 2 {
-                self.switch(if number % 20 == 19 { SLOT_OFF } else { 1 });
-            }
-            let (packet, direction) = part.packet(random);
-            self.packet(&packet, direction, (number, position));
+    /// Counters are compared once a sequence, as that takes longer than the packets do; where they
+    /// disagree a second run looks for the packet.
+    #[track_caller]
+    fn assert_agreement(&mut self, sequence: &Sequence) {
+        if let Err(end) = self.run(sequence, Comparison::AtTheEnd) {
+            let first = Self::new().run(sequence, Comparison::EachPacket);
+            panic!("{}: {}", sequence.name, first.err().unwrap_or(end));
         }
+    }
+
+    /// From nothing; the rules change on the way.
+    fn run(&mut self, sequence: &Sequence, comparison: Comparison) -> Result<(), String> {
+        self.switch(0);
+        for (position, (packet, direction)) in sequence.packets.iter().enumerate() {
+            if position == LENGTH / 2 {
+                self.switch(sequence.second_slot);
+            }
+            let outcome = self.packet(packet, *direction);
+            let outcome = match comparison {
+                Comparison::EachPacket => outcome.and_then(|()| self.counters()),
+                Comparison::AtTheEnd => outcome,
+            };
+            outcome.map_err(|difference| {
+                format!("packet {position}, {direction:?}, {packet:02x?}: {difference}")
+            })?;
+        }
+        self.counters()?;
         let native = [&mut self.native.pending, &mut self.native.answered].map(std::mem::take);
         let kernel = self.kernel.take_flows().map(without_clock);
-        assert_eq!(kernel, native, "flows after sequence {number}");
+        equal("flows", &kernel, &native)
     }
 
     fn switch(&mut self, slot: u32) {
@@ -134,38 +180,36 @@ impl Pair {
         self.native.slot = slot;
     }
 
-    fn packet(&mut self, packet: &Frame, direction: Direction, at: (u64, u64)) {
+    fn packet(&mut self, packet: &Frame, direction: Direction) -> Result<(), String> {
         let kernel = self.kernel.run(packet, direction);
         let mut native = packet.clone();
         let verdict = redirect(&mut native, &mut self.native, direction);
         if let Err(skip) = verdict {
-            self.native
-                .skipped
-                .entry(skip as u32)
-                .and_modify(|count| *count += 1)
-                .or_insert(1);
+            *self.native.skipped.entry(skip as u32).or_default() += 1;
         }
-        let what = || format!("packet {at:?}, {direction:?}, {verdict:?}: {packet:02x?}");
-        assert_eq!(kernel, native.bytes, "bytes of {}", what());
+        equal("bytes", &kernel, &native.bytes)
+    }
+
+    fn counters(&self) -> Result<(), String> {
         for skip in Skip::ALL {
             let native = self.native.skipped.get(&(skip as u32)).copied();
             let kernel = self.kernel.skipped(skip as u32);
-            assert_eq!(kernel, native.unwrap_or(0), "{skip:?} after {}", what());
+            equal(skip.name(), &kernel, &native.unwrap_or(0))?;
         }
         for rule in 0..(BEFORE.len() + AFTER.len()) as u32 {
             let native = self.native.counters.get(&rule).copied();
             let kernel = self.kernel.counters(rule);
-            assert_eq!(
-                kernel,
-                native.unwrap_or_default(),
-                "rule {rule} after {}",
-                what()
-            );
+            equal(
+                &format!("rule {rule}"),
+                &kernel,
+                &native.unwrap_or_default(),
+            )?;
         }
+        Ok(())
     }
 
     /// What was generated reaches what it is meant to reach.
-    fn assert_coverage(&self) {
+    fn assert_coverage(&self, sequences: u64) {
         let sum = |count: fn(&_) -> u64| self.native.counters.values().map(count).sum::<u64>();
         let redirected = sum(|rule| rule.in_packets) + sum(|rule| rule.out_packets);
         let connections = sum(|rule| rule.connections);
@@ -183,8 +227,17 @@ impl Pair {
             println!("{count:>10?} {}", skip.name());
             assert!(count.is_some(), "{skip:?} was never seen");
         }
-        assert!(redirected > PACKETS / 8 && connections > PACKETS / 200);
+        assert!(redirected > sequences && connections > sequences / 40);
     }
+}
+
+fn equal<T: PartialEq + Debug>(what: &str, kernel: &T, native: &T) -> Result<(), String> {
+    if kernel == native {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} differ\nkernel: {kernel:02x?}\nnative: {native:02x?}"
+    ))
 }
 
 fn world() -> World {

@@ -1,7 +1,13 @@
 //! Packets from a description, checksums computed in full: what the packet path must agree with.
 //! Written from the RFCs, it shares nothing with it.
 
+mod icmp;
+mod ip;
+
 use std::{net::IpAddr, vec::Vec};
+
+pub use icmp::IcmpError;
+pub use ip::Envelope;
 
 use crate::{LinkLayer, abi::Address, native::Frame};
 
@@ -81,41 +87,18 @@ impl Craft {
     }
 
     pub fn frame(&self) -> Frame {
-        let mut bytes = self.link();
-        match (self.source, self.destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                self.ipv4(&mut bytes, source.octets(), destination.octets());
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                self.ipv6(&mut bytes, source.octets(), destination.octets());
-            }
-            families => panic!("{families:?} do not go together"),
-        }
-        Frame {
-            bytes,
-            link_layer: self.link_layer,
-            other_host: false,
-        }
+        self.envelope()
+            .frame(self.protocol_number(), &self.segment())
     }
 
     /// Bytes from the start of the packet to the network header.
     pub fn network(&self) -> usize {
-        self.link().len()
+        self.envelope().network()
     }
 
     /// Bytes from the start of the packet to the ports.
     pub fn transport(&self) -> usize {
-        let extensions = self
-            .extensions
-            .iter()
-            .map(|each| usize::from(each.units) + 1);
-        let header = match self.source {
-            IpAddr::V4(_) => 20 + self.options.len(),
-            IpAddr::V6(_) => {
-                40 + 8 * (extensions.sum::<usize>() + usize::from(self.fragment.is_some()))
-            }
-        };
-        self.network() + header
+        self.envelope().transport()
     }
 
     pub fn protocol_number(&self) -> u8 {
@@ -125,79 +108,17 @@ impl Craft {
         }
     }
 
-    /// MAC addresses of zeros are loopback's own.
-    fn link(&self) -> Vec<u8> {
-        if self.link_layer == LinkLayer::None {
-            return Vec::new();
+    fn envelope(&self) -> Envelope {
+        Envelope {
+            link_layer: self.link_layer,
+            tags: self.tags.clone(),
+            source: self.source,
+            destination: self.destination,
+            options: self.options.clone(),
+            extensions: self.extensions.clone(),
+            fragment: self.fragment,
+            traffic_class: self.traffic_class,
         }
-        let mut bytes = Vec::from([0; 12]);
-        for tag in &self.tags {
-            bytes.extend(tag.to_be_bytes());
-            bytes.extend([0x20, 0x07]);
-        }
-        let ethertype: u16 = if self.source.is_ipv4() {
-            0x0800
-        } else {
-            0x86dd
-        };
-        bytes.extend(ethertype.to_be_bytes());
-        bytes
-    }
-
-    /// RFC 791 section 3.1.
-    fn ipv4(&self, bytes: &mut Vec<u8>, source: [u8; 4], destination: [u8; 4]) {
-        let segment = self.segment();
-        let words = 5 + self.options.len() / 4;
-        let total = words * 4 + segment.len();
-        let mut header = Vec::from([0x40 | words as u8, self.traffic_class]);
-        header.extend((total as u16).to_be_bytes());
-        header.extend([0x12, 0x34]);
-        let fragment = self.fragment.map_or(0, |fragment| {
-            fragment.offset & 0x1fff | u16::from(fragment.more) << 13
-        });
-        header.extend(fragment.to_be_bytes());
-        header.extend([64, self.protocol_number(), 0, 0]);
-        header.extend(source);
-        header.extend(destination);
-        header.extend(&self.options);
-        let checksum = !sum(&header);
-        header[10..12].copy_from_slice(&checksum.to_be_bytes());
-        bytes.extend(header);
-        bytes.extend(segment);
-    }
-
-    /// RFC 8200 sections 3 and 4.
-    fn ipv6(&self, bytes: &mut Vec<u8>, source: [u8; 16], destination: [u8; 16]) {
-        const FRAGMENT: u8 = 44;
-        let mut numbers: Vec<u8> = self.extensions.iter().map(|each| each.number).collect();
-        numbers.extend(self.fragment.map(|_| FRAGMENT));
-        numbers.push(self.protocol_number());
-
-        let mut body = Vec::new();
-        for (extension, next) in self.extensions.iter().zip(&numbers[1..]) {
-            body.extend([*next, extension.units]);
-            // Pad1 options, or an unknown routing type without segments left.
-            body.resize(body.len() + 6 + 8 * usize::from(extension.units), 0);
-        }
-        if let Some(fragment) = self.fragment {
-            // The second byte is reserved and ignored.
-            body.extend([self.protocol_number(), 0x99]);
-            body.extend((fragment.offset << 3 | u16::from(fragment.more)).to_be_bytes());
-            body.extend([0, 0, 0x12, 0x34]);
-        }
-        body.extend(self.segment());
-
-        bytes.extend([
-            0x60 | self.traffic_class >> 4,
-            self.traffic_class << 4,
-            0,
-            0,
-        ]);
-        bytes.extend((body.len() as u16).to_be_bytes());
-        bytes.extend([numbers[0], 64]);
-        bytes.extend(source);
-        bytes.extend(destination);
-        bytes.extend(body);
     }
 
     fn segment(&self) -> Vec<u8> {
@@ -235,16 +156,10 @@ impl Craft {
 
     /// Over the pseudo header and everything that follows; the field itself is 0.
     fn checksum(&self, segment: &[u8]) -> u16 {
-        let mut bytes = Vec::new();
-        for address in [self.source, self.destination] {
-            match address {
-                IpAddr::V4(address) => bytes.extend(address.octets()),
-                IpAddr::V6(address) => bytes.extend(address.octets()),
-            }
-        }
         let length = segment.len() + self.beyond.len();
-        bytes.extend((length as u32).to_be_bytes());
-        bytes.extend([0, 0, 0, self.protocol_number()]);
+        let mut bytes = self
+            .envelope()
+            .pseudo_header(self.protocol_number(), length);
         bytes.extend(segment);
         bytes.extend(&self.beyond);
         match (!sum(&bytes), self.transport) {
