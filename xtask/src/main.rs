@@ -1,6 +1,7 @@
-//! Set-up, build, run and test of redirector: `cargo xtask <verb>`.
+//! Set-up, build, run, test and fuzzing of redirector: `cargo xtask <verb>`.
 
 mod build;
+mod fuzz;
 mod run;
 mod setup;
 mod sys;
@@ -22,6 +23,8 @@ enum Verb {
     Run(run::Options),
     /// Set up, build, then run every test
     Test(test::Options),
+    /// Look for packets that break the promises of the packet path
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Verb::Build(options) => build::verb(&options),
         Verb::Run(options) => run::verb(&options),
         Verb::Test(options) => test::verb(&options),
+        Verb::Fuzz(options) => fuzz::verb(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

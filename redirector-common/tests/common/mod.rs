@@ -1,6 +1,9 @@
 //! A host of the tests: rules, state, and packets that cross its interface.
 #![allow(dead_code, reason = "every test is a crate of its own and uses a part")]
 
+pub mod invariants;
+pub mod locate;
+
 use std::net::IpAddr;
 
 use redirector_common::{
@@ -14,7 +17,6 @@ use redirector_common::{
         Memory,
         craft::{self, Craft, Transport},
     },
-    redirect,
 };
 
 /// The interface whose packets the host sees.
@@ -142,7 +144,7 @@ impl Host {
             Direction::Ingress => (&mut expected.destination_port, packet.transport() + 2),
             Direction::Egress => (&mut expected.source_port, packet.transport()),
         };
-        let verdict = redirect(&mut frame, &mut self.memory, direction);
+        let verdict = invariants::cross(&mut frame, &mut self.memory, direction);
         let crossing = match verdict {
             Ok(Verdict::Redirected { .. }) => {
                 *port = u16::from_be_bytes([frame.bytes[at], frame.bytes[at + 1]]);
