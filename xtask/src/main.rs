@@ -1,7 +1,8 @@
-//! Set-up, build, run, test and fuzzing of redirector: `cargo xtask <verb>`.
+//! Set-up, build, run, test, fuzzing and mutations of redirector: `cargo xtask <verb>`.
 
 mod build;
 mod fuzz;
+mod mutate;
 mod run;
 mod setup;
 mod sys;
@@ -25,6 +26,8 @@ enum Verb {
     Test(test::Options),
     /// Look for packets that break the promises of the packet path
     Fuzz(fuzz::Options),
+    /// Break one thing after another and see whether the tests notice
+    Mutate(mutate::Options),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Verb::Run(options) => run::verb(&options),
         Verb::Test(options) => test::verb(&options),
         Verb::Fuzz(options) => fuzz::verb(&options),
+        Verb::Mutate(options) => mutate::verb(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

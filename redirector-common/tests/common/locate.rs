@@ -1,10 +1,13 @@
 //! Where a packet's ports are, found a second time and from the RFCs alone: what the packet path
 //! must agree with, for packets that nobody described.
 
-use redirector_common::{LinkLayer, MAX_IPV6_EXTENSIONS, native::Frame};
+use redirector_common::{LinkLayer, native::Frame};
 
 pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
+
+/// As ARCHITECTURE.md has it.
+const MAX_IPV6_EXTENSIONS: usize = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Located {
