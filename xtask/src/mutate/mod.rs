@@ -38,17 +38,21 @@ struct Trial {
 
 pub fn verb(options: &Options) -> Result<()> {
     let mut mutations = Mutation::all()?;
-    mutations.retain(|mutation| mutation.is_named(&options.filter));
+    mutations.retain(|mutation| {
+        mutation.is_named(&options.filter) && (mutation.is_native() || !options.native)
+    });
     if mutations.is_empty() {
         bail!(
             "no mutation's name or file contains any of {:?}",
             options.filter
         );
     }
-    if !options.native && Privilege::obtain() == Privilege::None {
-        bail!("the tests that load programs need root, which sudo does not give here: --native");
+    if !options.native {
+        if Privilege::obtain() == Privilege::None {
+            bail!("the tests that load programs need root, which sudo does not give: --native");
+        }
+        setup::ensure(Scope::Tests)?;
     }
-    setup::ensure(Scope::Tests)?;
     let copy = Copy::of_workspace()?;
     let suite = Suite::of(&copy, options.native)?;
     if !options.no_baseline {

@@ -61,6 +61,11 @@ impl Mutation {
         filter.is_empty() || filter.iter().any(is_in)
     }
 
+    /// Whether the native tests can see it.
+    pub fn is_native(&self) -> bool {
+        self.file.starts_with("redirector-common/")
+    }
+
     /// The file's content, broken. An error where the text is not found exactly once: the code has
     /// changed, and the mutation has to follow.
     pub fn apply(&self, content: &str) -> Result<String> {

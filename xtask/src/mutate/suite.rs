@@ -26,9 +26,6 @@ const FIRST: [&str; 8] = [
 /// Seconds for one build, or one file of tests.
 const LIMIT: u32 = 900;
 
-/// Where the native tests can see it.
-const NATIVE: &str = "redirector-common/";
-
 pub enum Outcome {
     Survived,
     /// The file of tests and the first of it that failed.
@@ -82,7 +79,7 @@ impl<'a> Suite<'a> {
     }
 
     pub fn run(&self, mutation: &Mutation) -> Result<Outcome> {
-        if mutation.file.starts_with(NATIVE) {
+        if mutation.is_native() {
             match self.native()? {
                 Outcome::Survived => {}
                 outcome => return Ok(outcome),
