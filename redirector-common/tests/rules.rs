@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use common::{
     CONNECTED, DATA, FINAL_ACK, Host, INTERFACE, OPENING, SYN_ACK, Talk, UDP, each_family,
 };
-use redirector_common::{Skip, native::craft::Transport};
+use redirector_common::{Peer, Skip, native::craft::Transport};
 
 /// What begins a flow, the answer, and what comes later.
 const PROTOCOLS: [[Transport; 3]; 2] = [[OPENING, SYN_ACK, FINAL_ACK], [UDP, UDP, UDP]];
@@ -91,6 +91,25 @@ fn a_flow_keeps_its_first_target() {
             let other = Talk { client, ..talk };
             assert_eq!(host.receive(&other.to(80, first)), Ok(Some(8003)));
         }
+    });
+}
+
+/// Spoofed or late, it is the live connection's to answer; when that is over, it is a new one.
+#[test]
+fn a_syn_in_a_live_connection_keeps_the_first_target() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        host.has_socket(&talk, 8000, CONNECTED);
+        host.rule(None, 0, 80, Some(8001));
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+
+        host.has_socket(&talk, 8000, Peer::None);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8001)));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
     });
 }
 

@@ -18,6 +18,16 @@ fn a_connection_from_before_the_load_is_left_alone() {
     });
 }
 
+#[test]
+fn a_syn_does_not_take_over_a_connection_from_before_the_load() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        host.has_socket(&talk, 80, CONNECTED);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Err(Skip::Established));
+        assert_eq!(host.flows(), [0, 0]);
+    });
+}
+
 /// This host connects from port 80 to somebody: the socket is on the wire port.
 #[test]
 fn an_outgoing_connection_from_the_wire_port_is_left_alone() {

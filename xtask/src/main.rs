@@ -1,6 +1,8 @@
-//! Set-up, build, run and test of redirector: `cargo xtask <verb>`.
+//! Set-up, build, run, test, fuzzing and mutations of redirector: `cargo xtask <verb>`.
 
 mod build;
+mod fuzz;
+mod mutate;
 mod run;
 mod setup;
 mod sys;
@@ -22,6 +24,10 @@ enum Verb {
     Run(run::Options),
     /// Set up, build, then run every test
     Test(test::Options),
+    /// Look for packets that break the promises of the packet path
+    Fuzz(fuzz::Options),
+    /// Break one thing after another and see whether the tests notice
+    Mutate(mutate::Options),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +36,8 @@ fn main() -> ExitCode {
         Verb::Build(options) => build::verb(&options),
         Verb::Run(options) => run::verb(&options),
         Verb::Test(options) => test::verb(&options),
+        Verb::Fuzz(options) => fuzz::verb(&options),
+        Verb::Mutate(options) => mutate::verb(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -55,25 +55,30 @@ fn native(options: &Options) -> Command {
     cargo
 }
 
-/// Everything that loads programs: compiled as the user, run as root.
+/// Everything that loads programs.
 fn integration(options: &Options, redirector: &Path) -> Command {
-    let mut environment = vec![format!("REDIRECTOR_BIN={}", redirector.display())];
-    if options.long {
-        environment.push("REDIRECTOR_LONG=1".to_owned());
-    }
+    let long: &[&str] = if options.long {
+        &["REDIRECTOR_LONG=1"]
+    } else {
+        &[]
+    };
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--no-fail-fast", "--package", "integration"]);
+    as_root(&mut cargo, redirector, long);
+    cargo.arg("--").args(&options.filter);
+    cargo
+}
+
+/// Has the tests of a `cargo test` compiled as the user and run as root, on this binary.
+pub fn as_root(cargo: &mut Command, redirector: &Path, environment: &[&str]) {
     let mut runner = vec!["env".to_owned()];
     if !sys::is_root() {
         runner.insert(0, "sudo".to_owned());
     }
-    runner.extend(environment);
-
-    let mut cargo = workspace::cargo();
+    runner.push(format!("REDIRECTOR_BIN={}", redirector.display()));
+    runner.extend(environment.iter().map(|&each| each.to_owned()));
+    // Rust's notation of a list of strings is TOML's.
     cargo
-        .args(["test", "--no-fail-fast", "--package", "integration"])
-        // Rust's notation of a list of strings is TOML's.
         .arg("--config")
-        .arg(format!("target.\"cfg(unix)\".runner={runner:?}"))
-        .arg("--")
-        .args(&options.filter);
-    cargo
+        .arg(format!("target.\"cfg(unix)\".runner={runner:?}"));
 }

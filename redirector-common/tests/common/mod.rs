@@ -1,6 +1,9 @@
 //! A host of the tests: rules, state, and packets that cross its interface.
 #![allow(dead_code, reason = "every test is a crate of its own and uses a part")]
 
+pub mod invariants;
+pub mod locate;
+
 use std::net::IpAddr;
 
 use redirector_common::{
@@ -14,7 +17,6 @@ use redirector_common::{
         Memory,
         craft::{self, Craft, Transport},
     },
-    redirect,
 };
 
 /// The interface whose packets the host sees.
@@ -150,7 +152,7 @@ impl Host {
             Direction::Ingress => (destination_port, 2, source_port, 0),
             Direction::Egress => (source_port, 0, destination_port, 2),
         };
-        let verdict = redirect(&mut frame, &mut self.memory, direction);
+        let verdict = invariants::cross(&mut frame, &mut self.memory, direction);
         let crossing = match verdict {
             Ok(Verdict::Redirected { .. }) => {
                 let port = |at| {

@@ -2,11 +2,14 @@
 
 mod apt;
 mod compiler;
+mod fuzzer;
 mod linker;
 mod toolchain;
 mod tools;
 
 use anyhow::{Result, bail};
+
+pub use fuzzer::ensure as fuzzer;
 
 #[derive(clap::Args)]
 pub struct Options {
