@@ -16,6 +16,8 @@ pub enum Transport {
 #[derive(Clone, Debug)]
 pub struct Packet {
     pub transport: Transport,
+    /// Type and VLAN of each tag, the outermost first.
+    pub tags: Vec<(u16, u16)>,
     pub source: SocketAddr,
     pub destination: SocketAddr,
     /// The IP packet, network header included, as nft counts it.
@@ -61,12 +63,21 @@ pub fn read_pcap(file: &[u8]) -> Vec<Packet> {
 }
 
 fn ethernet(frame: &[u8]) -> Option<Packet> {
-    let (header, packet) = frame.split_at_checked(14)?;
-    match header[12..] {
-        [0x08, 0x00] => ipv4(packet),
-        [0x86, 0xdd] => ipv6(packet),
-        _ => None,
+    const TYPE: usize = 12;
+    const TAG: usize = 4;
+    let mut tags = Vec::new();
+    let mut at = TYPE;
+    while let kind @ (0x8100 | 0x88a8) = word(frame, at)? {
+        tags.push((kind, word(frame, at + 2)? & 0xfff));
+        at += TAG;
     }
+    let body = frame.get(at + 2..)?;
+    let packet = match word(frame, at)? {
+        0x0800 => ipv4(body),
+        0x86dd => ipv6(body),
+        _ => None,
+    }?;
+    Some(Packet { tags, ..packet })
 }
 
 fn ipv4(packet: &[u8]) -> Option<Packet> {
@@ -134,6 +145,7 @@ fn transport(
     let total = u32::from(sum(&pseudo)) + u32::from(sum(body));
     Some(Packet {
         transport,
+        tags: Vec::new(),
         source: SocketAddr::new(source, word(body, 0)?),
         destination: SocketAddr::new(destination, word(body, 2)?),
         bytes: bytes as u64,

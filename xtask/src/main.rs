@@ -5,6 +5,7 @@ mod run;
 mod setup;
 mod sys;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -22,6 +23,10 @@ enum Verb {
     Run(run::Options),
     /// Set up, build, then run every test
     Test(test::Options),
+    /// Set up, build, then run the tests for virtual machines in one
+    Vm(vm::Options),
+    /// Run one program of this host in a virtual machine
+    VmRun(vm::run::Options),
 }
 
 fn main() -> ExitCode {
@@ -30,6 +35,8 @@ fn main() -> ExitCode {
         Verb::Build(options) => build::verb(&options),
         Verb::Run(options) => run::verb(&options),
         Verb::Test(options) => test::verb(&options),
+        Verb::Vm(options) => vm::verb(&options),
+        Verb::VmRun(options) => vm::run::verb(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
