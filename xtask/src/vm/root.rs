@@ -43,9 +43,13 @@ pub fn archive(machine: &Machine, program: &Path, arguments: &[OsString]) -> Res
 }
 
 fn write_tree(tree: &Path, program: &Path, arguments: &[OsString]) -> Result<()> {
+    // Where the kernel looks for them.
+    for (path, program) in [("bin/sh", "busybox"), ("sbin/modprobe", "modprobe")] {
+        let path = tree.join(path);
+        fs::create_dir_all(path.parent().unwrap_or(tree))?;
+        symlink(found(program)?, path)?;
+    }
     let init = tree.join("init");
-    fs::create_dir_all(tree.join("bin"))?;
-    symlink(found("busybox")?, tree.join("bin/sh"))?;
     fs::write(&init, INIT)?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     fs::write(tree.join("command"), command(program, arguments))?;
