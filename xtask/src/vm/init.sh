@@ -10,7 +10,6 @@ mount -t sysfs sysfs /sys
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /tmp
 ip link set lo up
 exec 3>/dev/ttyS1
 stty -F /dev/ttyS1 -opost
