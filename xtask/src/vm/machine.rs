@@ -14,6 +14,8 @@ use crate::{sys, workspace};
 /// Of a console that is shown when the program never ended.
 const LAST_LINES: usize = 40;
 
+const BOOT: &str = "boot-";
+
 /// Gone when dropped, also after an error.
 pub struct Machine {
     pub kernel: Kernel,
@@ -24,7 +26,9 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(kernel: Kernel, limit: u32) -> Result<Self> {
-        let directory = workspace::virtual_machines().join(format!("boot-{}", process::id()));
+        let machines = workspace::virtual_machines();
+        sweep(&machines);
+        let directory = machines.join(format!("{BOOT}{}", process::id()));
         fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
         Ok(Self {
@@ -83,6 +87,18 @@ impl Drop for Machine {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.directory) {
             eprintln!("warning: {}: {error}", self.directory.display());
+        }
+    }
+}
+
+/// Removes what was left by processes that an interrupt ended.
+fn sweep(machines: &Path) {
+    for entry in fs::read_dir(machines).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(BOOT));
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            // Another process may be sweeping too.
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
 }

@@ -52,35 +52,35 @@ fn write_tree(tree: &Path, program: &Path, arguments: &[OsString]) -> Result<()>
     let init = tree.join("init");
     fs::write(&init, INIT)?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
-    fs::write(tree.join("command"), command(program, arguments))?;
+    fs::write(tree.join("command"), command(program, arguments)?)?;
     Ok(())
 }
 
 /// A line for the shell.
-fn command(program: &Path, arguments: &[OsString]) -> Vec<u8> {
-    let mut line = b"exec env".to_vec();
-    let mut push = |word: &OsStr| {
-        line.extend_from_slice(b" '");
-        line.extend(
-            word.as_bytes()
-                .split(|&byte| byte == b'\'')
-                .collect::<Vec<_>>()
-                .join(&b"'\\''"[..]),
-        );
-        line.push(b'\'');
+fn command(program: &Path, arguments: &[OsString]) -> Result<String> {
+    let mut line = "exec env".to_owned();
+    let mut push = |word: &OsStr| -> Result<()> {
+        let word = word.to_str().context("a word that is not UTF-8")?;
+        line.push(' ');
+        line.push_str(&quoted(word));
+        Ok(())
     };
     for (name, value) in variables() {
         let mut assignment = name;
         assignment.push("=");
         assignment.push(value);
-        push(&assignment);
+        push(&assignment)?;
     }
-    push(program.as_os_str());
+    push(program.as_os_str())?;
     for argument in arguments {
-        push(argument);
+        push(argument)?;
     }
-    line.push(b'\n');
-    line
+    line.push('\n');
+    Ok(line)
+}
+
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn variables() -> impl Iterator<Item = (OsString, OsString)> {
@@ -117,6 +117,7 @@ fn files_of_host(program: &Path) -> Result<BTreeSet<PathBuf>> {
         .collect()
 }
 
+/// On PATH.
 fn found(program: &str) -> Result<PathBuf> {
     sys::which(program).with_context(|| format!("there is no {program} here"))
 }
@@ -164,4 +165,15 @@ fn append(archive: &mut File, directory: &Path, files: &BTreeSet<PathBuf>) -> Re
     let status = child.wait()?;
     ensure!(status.success(), "cpio failed: {status}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn the_shell_sees_one_word() {
+        assert_eq!(quoted("a $b"), "'a $b'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
 }
