@@ -76,6 +76,8 @@ impl Private {
             "#clear APT::Update::Post-Invoke;
              #clear APT::Update::Post-Invoke-Success;
              APT::Sandbox::User \"\";
+             Acquire::IndexTargets::deb::DEP-11::DefaultEnabled \"false\";
+             Acquire::Languages \"none\";
              Acquire::Retries \"1\";
              Acquire::http::Timeout \"10\";
              Acquire::https::Timeout \"10\";
