@@ -15,6 +15,8 @@ pub enum Transport {
 /// An IP packet as it was on the wire.
 #[derive(Clone, Debug)]
 pub struct Datagram {
+    /// Type and VLAN of each tag, the outermost first.
+    pub tags: Vec<(u16, u16)>,
     pub source: IpAddr,
     pub destination: IpAddr,
     /// Of the first header that is no IPv6 extension.
@@ -39,6 +41,8 @@ pub struct Fragment {
 #[derive(Clone, Debug)]
 pub struct Packet {
     pub transport: Transport,
+    /// Type and VLAN of each tag, the outermost first.
+    pub tags: Vec<(u16, u16)>,
     pub source: SocketAddr,
     pub destination: SocketAddr,
     /// The IP packet, network header included, as nft counts it.
@@ -86,14 +90,23 @@ pub fn read_pcap(file: &[u8]) -> Vec<Packet> {
     packets
 }
 
-/// Reads an Ethernet frame; `None` for what is no IP.
+/// Reads an Ethernet frame, tagged or not; `None` for what is no IP.
 pub fn datagram(frame: &[u8]) -> Option<Datagram> {
-    let (header, packet) = frame.split_at_checked(14)?;
-    match header[12..] {
-        [0x08, 0x00] => ipv4(packet),
-        [0x86, 0xdd] => ipv6(packet),
-        _ => None,
+    const TYPE: usize = 12;
+    const TAG: usize = 4;
+    let mut tags = Vec::new();
+    let mut at = TYPE;
+    while let kind @ (0x8100 | 0x88a8) = word(frame, at)? {
+        tags.push((kind, word(frame, at + 2)? & 0xfff));
+        at += TAG;
     }
+    let body = frame.get(at + 2..)?;
+    let datagram = match word(frame, at)? {
+        0x0800 => ipv4(body),
+        0x86dd => ipv6(body),
+        _ => None,
+    }?;
+    Some(Datagram { tags, ..datagram })
 }
 
 /// Reads TCP or UDP; `None` for other protocols and for a fragment.
@@ -114,6 +127,7 @@ pub fn packet(datagram: &Datagram) -> Option<Packet> {
     let sequence = u32::from(word(body, 4)?) << 16 | u32::from(word(body, 6)?);
     datagram.fragment.is_none().then_some(Packet {
         transport,
+        tags: datagram.tags.clone(),
         source: SocketAddr::new(datagram.source, word(body, 0)?),
         destination: SocketAddr::new(datagram.destination, word(body, 2)?),
         bytes: datagram.bytes,
@@ -157,6 +171,7 @@ pub fn ipv4(packet: &[u8]) -> Option<Datagram> {
         ))
     };
     Some(Datagram {
+        tags: Vec::new(),
         source: address(12),
         destination: address(16),
         protocol: header[9],
@@ -203,6 +218,7 @@ pub fn ipv6(packet: &[u8]) -> Option<Datagram> {
         }
     }
     Some(Datagram {
+        tags: Vec::new(),
         source: address(8)?,
         destination: address(24)?,
         protocol,

@@ -24,7 +24,8 @@ pub struct Host {
 }
 
 impl Host {
-    const fn new(network: u8, host: u8) -> Self {
+    /// In the networks of the tests, which have 24 and 64 bits.
+    pub const fn new(network: u8, host: u8) -> Self {
         Self {
             v4: IpAddr::V4(Ipv4Addr::new(10, 77, network, host)),
             v6: IpAddr::V6(Ipv6Addr::new(
@@ -142,7 +143,8 @@ impl Default for Routed {
     }
 }
 
-fn number(namespace: &Namespace, interface: &str, host: Host) {
+/// Gives both addresses to an interface.
+pub fn number(namespace: &Namespace, interface: &str, host: Host) {
     namespace.address(interface, &format!("{}/24", host.v4));
     namespace.address(interface, &format!("{}/64", host.v6));
 }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::random::Random;
 
 const BLOCK: usize = 1 << 20;
+const PART: usize = 1 << 12;
 
 /// What one end saw of a transfer.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,11 +31,15 @@ pub fn transfer(from: &mut TcpStream, to: &mut TcpStream, blocks: u64) -> (Hashe
 
 fn send(stream: &mut TcpStream, blocks: u64) -> Hashed {
     let mut random = Random::from_printed_seed();
-    let mut block: Vec<u8> = (0..BLOCK / 8).flat_map(|_| random.bytes::<8>()).collect();
+    let mut block = random.bytes::<PART>().repeat(BLOCK / PART);
     let mut hash = Sha256::new();
-    for number in 0..blocks {
-        // No block equals another, so that a lost or a repeated one shows.
-        block[..8].copy_from_slice(&number.to_ne_bytes());
+    let mut number = 0u64;
+    for _ in 0..blocks {
+        // No part equals another, so that a lost or a repeated one shows.
+        for part in block.chunks_exact_mut(PART) {
+            part[..8].copy_from_slice(&number.to_ne_bytes());
+            number += 1;
+        }
         hash.update(&block);
         stream.write_all(&block).expect("write");
     }

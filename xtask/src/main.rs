@@ -7,6 +7,7 @@ mod run;
 mod setup;
 mod sys;
 mod test;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -28,6 +29,10 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Break one thing after another and see whether the tests notice
     Mutate(mutate::Options),
+    /// Set up, build, then run the tests for virtual machines in one
+    Vm(vm::Options),
+    /// Run one program of this host in a virtual machine
+    VmRun(vm::run::Options),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +43,8 @@ fn main() -> ExitCode {
         Verb::Test(options) => test::verb(&options),
         Verb::Fuzz(options) => fuzz::verb(&options),
         Verb::Mutate(options) => mutate::verb(&options),
+        Verb::Vm(options) => vm::verb(&options),
+        Verb::VmRun(options) => vm::run::verb(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ use crate::{
     build,
     setup::{self, Scope},
     sys::{self, Privilege},
-    workspace,
+    vm, workspace,
 };
 
 #[derive(clap::Args)]
@@ -33,6 +33,7 @@ pub fn verb(options: &Options) -> Result<()> {
             "the integration tests",
             &mut integration(options, &redirector),
         ),
+        vm::tests(&vm::Options::all(&options.filter), &redirector),
     ];
     let failures: Vec<_> = outcomes
         .into_iter()

@@ -22,6 +22,11 @@ pub fn ebpf_toolchain() -> PathBuf {
     root().join("target/ebpf-toolchain")
 }
 
+/// Holds kernels, the lists they were found by, and a directory for each boot.
+pub fn virtual_machines() -> PathBuf {
+    root().join("target/vm")
+}
+
 /// `redirector`, beside the directory this program was built into: that
 /// follows `CARGO_TARGET_DIR` and cargo's configuration without reading either.
 pub fn release_binary() -> Result<PathBuf> {

@@ -8,7 +8,7 @@ struct Tool {
     package: Package,
 }
 
-const TOOLS: [Tool; 9] = [
+const TOOLS: [Tool; 13] = [
     tool("ip", "iproute2", "namespaces and veth pairs, tc"),
     tool("nft", "nftables", "the oracle, and firewalls in the way"),
     tool("iptables", "iptables", "the rules of the guide"),
@@ -33,6 +33,14 @@ const TOOLS: [Tool; 9] = [
         "kmod",
         "schedulers and devices built as modules",
     ),
+    tool(
+        "qemu-system-x86_64",
+        "qemu-system-x86",
+        "kernels that this one is not",
+    ),
+    tool("busybox", "busybox-static", "the shell of those machines"),
+    tool("cpio", "cpio", "their file system"),
+    tool("wg", "wireguard-tools", "tunnels between them"),
 ];
 
 const fn tool(program: &'static str, name: &'static str, why: &'static str) -> Tool {

@@ -1,0 +1,105 @@
+//! What is asked of a server on every kind of device.
+
+use std::net::SocketAddr;
+
+use integration::datapath::{Datapath, Redirected};
+use integration::netns::Namespace;
+use integration::server::{Connection, Listener};
+use integration::topology::Host;
+use integration::transfer::transfer;
+use integration::udp::{UdpClient, UdpServer};
+
+const MIB: u64 = 1;
+
+/// Larger than every MTU here.
+const FRAGMENTED: usize = 4000;
+
+/// A client, and a server whose applications listen on 8000 and 5353.
+pub struct Traffic {
+    pub client: Namespace,
+    pub server: Namespace,
+    /// The server's addresses.
+    pub host: Host,
+    tcp: Listener,
+    udp: UdpServer,
+}
+
+impl Traffic {
+    pub fn new(client: Namespace, server: Namespace, host: Host) -> Self {
+        let tcp = Listener::bind(&server, 8000);
+        let udp = UdpServer::bind(&server, 5353);
+        Self {
+            client,
+            server,
+            host,
+            tcp,
+            udp,
+        }
+    }
+
+    #[track_caller]
+    pub fn redirect_on(&self, interfaces: &[&str]) -> Redirected {
+        Datapath::under_test().redirect_on(&self.server, interfaces, &["80:8000", "53:5353/udp"])
+    }
+
+    /// Through the redirected port, with some bulk, and straight to the application.
+    #[track_caller]
+    pub fn tcp(&self, case: &str) {
+        for to in [80, 8000].into_iter().flat_map(|port| self.host.both(port)) {
+            let case = format!("{to}, {case}");
+            println!("{case}");
+            let mut connection = Connection::open(&self.client, to, &self.tcp);
+            connection.exchange(&case);
+            if to.port() == 80 {
+                bulk(connection, &case);
+            }
+        }
+    }
+
+    /// The same with datagrams of every size.
+    #[track_caller]
+    pub fn udp(&self, case: &str) {
+        for to in [53, 5353].into_iter().flat_map(|port| self.host.both(port)) {
+            let case = format!("{to}, {case}");
+            println!("{case}");
+            let client = self.datagrams(to);
+            self.udp.exchange(&client, &case);
+            self.udp.echo(&client, FRAGMENTED, &case);
+        }
+    }
+
+    /// One request and its answer to the redirected port of each family.
+    #[track_caller]
+    pub fn once(&self, case: &str) {
+        for to in self.host.both(80) {
+            Connection::open(&self.client, to, &self.tcp).exchange(case);
+        }
+        for to in self.host.both(53) {
+            self.udp.echo(&self.datagrams(to), 1, case);
+        }
+    }
+
+    #[track_caller]
+    pub fn assert_no_bad_checksum(&self) {
+        for host in [&self.client, &self.server] {
+            for protocol in ["Tcp", "Udp"] {
+                let errors = host.snmp(protocol, "InCsumErrors");
+                assert_eq!(errors, 0, "{protocol} of {}", host.name());
+            }
+        }
+    }
+
+    fn datagrams(&self, to: SocketAddr) -> UdpClient {
+        UdpClient::connect(&self.client, 0, to)
+    }
+}
+
+#[track_caller]
+fn bulk(mut connection: Connection, case: &str) {
+    let Connection { client, server } = &mut connection;
+    let downloaded = transfer(server, client, MIB);
+    let uploaded = transfer(client, server, MIB);
+    for (sent, received) in [downloaded, uploaded] {
+        assert_eq!(sent, received, "{case}");
+    }
+}
