@@ -216,8 +216,11 @@ fn is_error(icmp: &Icmp, is_ipv6: bool) -> bool {
     }
 }
 
-/// Where the quote ends and RFC 4884's extensions begin: its section 4 has the length in units of 4
-/// bytes for IPv4, and of 8 for IPv6 where no other number takes the place.
+/// RFC 4884 section 3: with extensions behind it, a quote has at least as many bytes.
+const LEAST_EXTENDED: usize = 128;
+
+/// Where the quote ends and extensions begin. RFC 4884 section 4 has its length in units of 4 bytes
+/// for IPv4, and of 8 for IPv6 where no other number takes the place.
 #[inline(always)]
 fn quote_end(icmp: &Icmp, is_ipv6: bool, quote: usize, end: usize) -> usize {
     let length = if !is_ipv6 {
@@ -227,7 +230,7 @@ fn quote_end(icmp: &Icmp, is_ipv6: bool, quote: usize, end: usize) -> usize {
     } else {
         0
     };
-    if length != 0 && quote + length < end {
+    if length >= LEAST_EXTENDED && quote + length < end {
         quote + length
     } else {
         end

@@ -9,7 +9,7 @@ use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, UDP, each
 use errors::{BOTH, becomes, each_error, each_left_error, error, ports, stays};
 use redirector_common::{
     Direction, Peer,
-    abi::{Port, SocketFlow},
+    abi::{NO_PORT, Port, SocketFlow},
     native::craft::Transport,
 };
 
@@ -83,7 +83,7 @@ fn a_socket_remembers() {
             origin: Some(SocketFlow {
                 rule: 0,
                 from: Port::new(from),
-                reserved: 0,
+                client: NO_PORT,
             }),
         };
         host.has_socket(&talk, 8000, origin(80));

@@ -59,7 +59,9 @@ fn reported(request: Craft, outer: Outer, direction: Direction) -> (Host, IcmpEr
             error.quote_length = error.quote_length.max(header);
         }
     }
-    error.extension = outer.objects;
+    // A longer quote's length does not fit the byte that RFC 4884 gives it.
+    let longest = if error.outer.source.is_ipv4() { 4 } else { 8 } * 255;
+    error.extension = outer.objects.filter(|_| error.quote_length <= longest);
     (host, error)
 }
 

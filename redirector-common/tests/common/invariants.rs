@@ -21,21 +21,22 @@ pub fn find(frame: &Frame) -> Option<Located> {
     let located = locate(frame);
     let segment = parsed.ok().flatten();
     let found = segment.map(|segment| Located {
-        network: segment.network,
+        network: segment.ends.network,
         transport: segment.transport,
-        protocol: segment.protocol.number() as u8,
+        protocol: segment.ends.protocol.number() as u8,
         bytes: segment.bytes as usize,
     });
     assert_eq!(found, located, "{parsed:?} {frame:02x?}");
     if let (Some(segment), Some(at)) = (segment, located) {
-        let ports = [segment.source_port, segment.destination_port].map(|port| Some(port.get()));
+        let ports =
+            [segment.ends.source_port, segment.ends.destination_port].map(|port| Some(port.get()));
         assert_eq!(
             ports,
             [0, 2].map(|port| u16_at(&frame.bytes, at.transport + port))
         );
         let flags = frame.bytes[at.transport..].get(13);
-        let is_opening =
-            segment.protocol == Protocol::TCP && flags.is_some_and(|flags| flags & 0x12 == 0x02);
+        let is_opening = segment.ends.protocol == Protocol::TCP
+            && flags.is_some_and(|flags| flags & 0x12 == 0x02);
         assert_eq!(segment.flags.is_opening(), is_opening, "{frame:02x?}");
     }
     located
@@ -68,7 +69,8 @@ pub fn cross(
     let what = format!("{verdict:?}, {direction:?}: {before:02x?} to {frame:02x?}");
     if let Ok(Verdict::Redirected { rule }) = verdict {
         let located = located.expect("only what has ports is redirected");
-        rewrote(&before, frame, &Rewrite::of(&located, direction), &what);
+        let may = Rewrite::of(&located, direction, memory.has_moved);
+        rewrote(&before, frame, &may, &what);
         count(
             &counted,
             &memory.counters,
@@ -97,13 +99,18 @@ struct Rewrite {
 }
 
 impl Rewrite {
-    fn of(located: &Located, direction: Direction) -> Self {
-        let port = match direction {
-            Direction::Ingress => located.transport + 2,
-            Direction::Egress => located.transport,
+    /// The port of this host's end, and the client's only if one was ever moved.
+    fn of(located: &Located, direction: Direction, has_moved: bool) -> Self {
+        let [source, destination] = [located.transport, located.transport + 2];
+        let (local, remote) = match direction {
+            Direction::Ingress => (destination, source),
+            Direction::Egress => (source, destination),
         };
         Self {
-            ports: vec![port],
+            ports: [Some(local), has_moved.then_some(remote)]
+                .into_iter()
+                .flatten()
+                .collect(),
             checksum: located.checksum(),
             covered: located.transport,
             zero_is_none: located.protocol == UDP,

@@ -10,7 +10,7 @@ use origins::Origins;
 use packet::Packet;
 use redirector_common::{
     Direction, LinkLayer, Peer,
-    abi::{Port, SLOT_OFF, SocketFlow},
+    abi::{NO_PORT, Port, SLOT_OFF, SocketFlow},
     native::{Frame, Tuple, craft},
 };
 
@@ -82,7 +82,8 @@ struct Talk {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Kind {
     None,
-    Mini,
+    Handshake,
+    TimeWait,
     Connected { origin: Option<Pick> },
 }
 
@@ -137,13 +138,14 @@ impl Event {
                 let tuple = talk.tuple(port);
                 let peer = match peer {
                     Kind::None => Peer::None,
-                    Kind::Mini => Peer::Mini,
+                    Kind::Handshake => Peer::Handshake,
+                    Kind::TimeWait => Peer::TimeWait,
                     Kind::Connected { origin } => Peer::Connected {
                         origin: origin.map(|from| {
                             let origin = SocketFlow {
                                 rule: 0,
                                 from: Port::new(from.of(&PORTS)),
-                                reserved: 0,
+                                client: NO_PORT,
                             };
                             origins.note_socket(tuple, origin);
                             origin
