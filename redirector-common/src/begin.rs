@@ -3,14 +3,14 @@
 
 use crate::{
     Peer, Skip, State, Table,
-    abi::{EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, NO_RULE, Port, Protocol},
+    abi::{EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, Port, Protocol},
     decision::Decision,
     moved,
     track::{self, Translation},
 };
 
 /// The first packet of something straight to a target port: what went through a wire port with the
-/// same client port is over, and the replies keep this port.
+/// same client port is over, and the replies keep this port. [`Skip::Collision`] where it is not over.
 #[inline(never)]
 pub fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Decision {
     if key.protocol == Protocol::TCP {
@@ -24,8 +24,7 @@ pub fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Deci
             Peer::None | Peer::TimeWait => false,
         };
         if is_taken {
-            let target = key.local_port;
-            return moved::open(state, key, target, NO_RULE, sequence);
+            return Decision::skip(Skip::Collision);
         }
         moved::forget(state, key);
     }
@@ -35,6 +34,7 @@ pub fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Deci
 }
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one.
+/// [`Skip::Collision`] where another connection has the tuple.
 #[inline(never)]
 pub fn open<S: State>(
     state: &mut S,
@@ -61,7 +61,7 @@ pub fn open<S: State>(
     let is_taken = moved::is_taken(state, key, from);
     key.local_port = from;
     if is_taken {
-        return moved::open(state, key, target, rule, sequence);
+        return Decision::skip(Skip::Collision);
     }
     moved::forget(state, key);
     key.local_port = target;

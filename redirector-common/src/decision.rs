@@ -32,6 +32,11 @@ impl Decision {
     }
 
     #[inline(always)]
+    pub const fn is(self, skip: Skip) -> bool {
+        self.0 == Self::skip(skip).0
+    }
+
+    #[inline(always)]
     pub const fn from_result(result: Result<Option<Translation>, Skip>) -> Self {
         match result {
             Ok(None) => Self::PASS,

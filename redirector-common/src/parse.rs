@@ -79,8 +79,13 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
 pub fn segment<P: Packet>(packet: &P, datagram: &Datagram) -> Result<Segment, Skip> {
     let protocol = Protocol::from_number(datagram.protocol);
     let transport = datagram.transport;
+    let end = datagram.end(packet)?;
     let (source_port, destination_port, flags, sequence, acknowledgment, own_header) =
         if protocol == Protocol::TCP {
+            // Bytes beyond the datagram's end are padding, whatever they look like.
+            if transport + size_of::<Tcp>() > end {
+                return Err(Skip::Malformed);
+            }
             let tcp = packet.header::<Tcp>(transport)?;
             (
                 tcp.source_port,
@@ -91,6 +96,9 @@ pub fn segment<P: Packet>(packet: &P, datagram: &Datagram) -> Result<Segment, Sk
                 u32::from(tcp.data_offset >> 4) * 4,
             )
         } else {
+            if transport + size_of::<Udp>() > end {
+                return Err(Skip::Malformed);
+            }
             let udp = packet.header::<Udp>(transport)?;
             (
                 udp.source_port,
@@ -102,7 +110,6 @@ pub fn segment<P: Packet>(packet: &P, datagram: &Datagram) -> Result<Segment, Sk
             )
         };
     let network = datagram.network;
-    let bytes = (datagram.end(packet)? - network) as u32;
     // One state for the verifier from here on.
     Ok(Segment {
         ends: Ends {
@@ -117,6 +124,6 @@ pub fn segment<P: Packet>(packet: &P, datagram: &Datagram) -> Result<Segment, Sk
         sequence: packet.opaque(sequence),
         acknowledgment: packet.opaque(acknowledgment),
         headers: packet.opaque((transport - network) as u32 + own_header),
-        bytes,
+        bytes: (end - network) as u32,
     })
 }

@@ -1,6 +1,6 @@
 use crate::{
     Direction, Packet, Segment, Skip, State,
-    abi::{NO_PORT, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Protocol},
+    abi::{NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Protocol},
     begin,
     decision::Decision,
     icmp,
@@ -72,15 +72,18 @@ fn ingress<P: Packet, S: State>(
         return Err(Skip::OtherHost);
     }
     let mut key = track::key(packet, state, ends, Direction::Ingress)?;
+    let from = key.local_port;
     if !is_source {
-        let decision = if begins {
+        let mut decision = if begins {
             begin::direct(state, &mut key, segment.sequence)
         } else {
             moved::translate(state, &mut key, segment.acknowledgment)
         };
+        if decision.is(Skip::Collision) {
+            decision = moved::open(state, &mut key, from, NO_RULE, segment.sequence);
+        }
         return decision.into_result();
     }
-    let from = key.local_port;
     let Translation { local, rule, .. } = rules::target(packet, state, &key, entry);
     if segment.flags.is_opening() {
         let earlier = if entry.flags & PORT_CHANGED != 0 {
@@ -88,11 +91,14 @@ fn ingress<P: Packet, S: State>(
         } else {
             Decision::PASS
         };
-        let decision = if earlier != Decision::PASS {
+        let mut decision = if earlier != Decision::PASS {
             earlier
         } else {
             begin::open(state, &mut key, local, rule, segment.sequence)
         };
+        if decision.is(Skip::Collision) {
+            decision = moved::open(state, &mut key, local, rule, segment.sequence);
+        }
         return decision.into_result();
     }
     if is_udp && track::is_outgoing(state, &key) {

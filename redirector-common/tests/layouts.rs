@@ -192,3 +192,21 @@ fn other_protocols_are_unrelated() {
         assert_eq!(parse(&frame), Ok(None));
     });
 }
+
+/// What lies beyond the datagram's own end is padding, and no transport header.
+#[test]
+fn a_datagram_that_ends_early_has_no_ports() {
+    each_packet(|packet| {
+        let header = if packet.protocol_number() == 6 { 20 } else { 8 };
+        let (at, before) = match packet.source {
+            IpAddr::V4(_) => (packet.network() + 2, 20),
+            IpAddr::V6(_) => (packet.network() + 4, 0),
+        };
+        for (length, expected) in [(header - 1, Err(Skip::Malformed)), (header, Ok(()))] {
+            let mut frame = packet.frame();
+            let length = (before + length) as u16;
+            frame.bytes[at..at + 2].copy_from_slice(&length.to_be_bytes());
+            assert_eq!(parse(&frame).map(|_| ()), expected, "{length}");
+        }
+    });
+}

@@ -25,6 +25,8 @@ const ROUTERS: [&str; 2] = ["10.77.1.2", "fd77:1::2"];
 const SYSCTLS: &[(&str, &str)] = &[
     ("ipv4.icmp_ratemask", "0"),
     ("ipv6.icmp.ratelimit", "0"),
+    // A list of types: errors are not on it, so the limit of all together does not count either.
+    ("ipv6.icmp.ratemask", "0"),
     ("ipv4.tcp_challenge_ack_limit", "2147483647"),
     ("ipv4.tcp_invalid_ratelimit", "0"),
     ("ipv4.tcp_syncookies", "0"),

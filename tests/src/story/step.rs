@@ -174,8 +174,12 @@ impl Step {
         let is_fragment = self.is_fragment();
         let is_own = |at: usize| match at.checked_sub(start) {
             Some(at) => own.iter().any(|own| own.contains(&at)),
-            // Netfilter puts fragments together before anything else looks at them.
-            None => is_fragment || !own.is_empty() && leads_on(&packet, at),
+            // Netfilter puts fragments together before anything else looks at them, and one damaged
+            // bit can make a fragment.
+            None => {
+                let says_fragment = packet[0] >> 4 == 4 && (6..8).contains(&at);
+                is_fragment || says_fragment || leads_on(&packet, at)
+            }
         };
         match random.below(8) {
             0 => {
@@ -203,7 +207,7 @@ fn leads_on(packet: &[u8], at: usize) -> bool {
     let is_checksum = at.wrapping_sub(transport + 2) < 2;
     let is_length = match packet[0] >> 4 {
         4 => at == 0 || at == 9,
-        _ => at == 6 || (40..transport).contains(&at) && at % 8 < 2,
+        _ => at == 6 || (40..transport).contains(&at),
     };
     is_checksum || is_length
 }
