@@ -37,7 +37,8 @@ impl Datagram {
     }
 
     /// Bytes from the start of the packet to the end of the datagram: without link-layer padding,
-    /// or all there is where the header tells nothing or more.
+    /// or all there is where the header tells nothing. One that was cut short reaches nobody
+    /// (`ip_rcv_core()` in `net/ipv4/ip_input.c`).
     #[inline(always)]
     pub fn end<P: Packet>(&self, packet: &P) -> Result<usize, Skip> {
         let rest = packet
@@ -45,11 +46,10 @@ impl Datagram {
             .checked_sub(self.network)
             .ok_or(Skip::Malformed)?;
         let length = self.length as usize;
-        let length = if length == 0 || length > rest {
-            rest
-        } else {
-            length
-        };
+        if length > rest {
+            return Err(Skip::Malformed);
+        }
+        let length = if length == 0 { rest } else { length };
         Ok(packet.opaque((self.network + length) as u32) as usize)
     }
 }

@@ -18,7 +18,8 @@ pub fn normalise(packet: &[u8], first: Option<u32>) -> Vec<u8> {
                 wrong("TCP");
             }
             relative(&mut bytes, transport + 4, first);
-            bytes[transport + 16..][..2].fill(0);
+            // The window tells how quick the application was.
+            bytes[transport + 14..][..4].fill(0);
         }
         UDP => {
             let has_one = bytes[transport + 6..][..2] != [0, 0];

@@ -46,11 +46,9 @@ pub fn locate(frame: &Frame) -> Option<Located> {
         UDP => 8,
         _ => return None,
     };
-    // A super-packet's header says 0, and one that says too much is not believed.
-    let bytes = Some(length)
-        .filter(|length| (1..=ip.len()).contains(length))
-        .unwrap_or(ip.len());
-    ip[..bytes].get(header..header + least)?;
+    // A super-packet's header says 0.
+    let bytes = if length == 0 { ip.len() } else { length };
+    ip.get(..bytes)?.get(header..header + least)?;
     Some(Located {
         network,
         transport: network + header,

@@ -43,12 +43,9 @@ pub enum Error {
     #[error("cannot mount bpffs at {path}; `mount -t bpf bpf {path}` as root does it")]
     Mount { path: PathBuf, source: io::Error },
     #[error(
-        "cannot attach to {interface}: its packets begin neither with Ethernet nor with IP (hardware type {hardware:?})"
+        "cannot attach to {interface}: its packets begin neither with Ethernet nor with IP (hardware type {hardware})"
     )]
-    LinkLayer {
-        interface: String,
-        hardware: Option<u16>,
-    },
+    LinkLayer { interface: String, hardware: u16 },
     #[error(
         "{rule} on {interface} meets {other} of instance \"{instance}\"; reload or unload that one, or choose other ports"
     )]

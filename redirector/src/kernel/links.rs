@@ -18,7 +18,7 @@ use libc::{
     ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ARPHRD_PPP, ARPHRD_SIT, ARPHRD_TUNNEL,
     ARPHRD_TUNNEL6,
 };
-use nix::{errno::Errno, ifaddrs::getifaddrs};
+use nix::errno::Errno;
 use redirector_common::Direction;
 
 use super::{Error, fault::Steps, sys};
@@ -157,17 +157,14 @@ fn program(interface: &Interface, direction: Direction) -> Result<&'static str, 
     })
 }
 
-/// Whether packets begin with an Ethernet header; tun and WireGuard have none. Asked by netlink,
-/// because /sys/class/net may show another network namespace.
+/// Whether packets begin with an Ethernet header; tun and WireGuard have none. Asked by a socket,
+/// because /sys/class/net may show another network namespace, and netlink's list of addresses leaves
+/// out who has none.
 fn has_link_layer(interface: &Interface) -> Result<bool, Error> {
-    let addresses =
-        getifaddrs().map_err(|errno| Error::io("look at", &interface.name)(errno.into()))?;
-    let hardware = addresses
-        .filter(|address| address.interface_name == interface.name)
-        .find_map(|address| Some(address.address?.as_link_addr()?.hatype()));
-    match hardware {
-        Some(ARPHRD_ETHER | ARPHRD_LOOPBACK) => Ok(true),
-        Some(ARPHRD_NONE | ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT) => Ok(false),
+    let name = &interface.name;
+    match sys::hardware_type(name).map_err(Error::io("look at", name))? {
+        ARPHRD_ETHER | ARPHRD_LOOPBACK => Ok(true),
+        ARPHRD_NONE | ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT => Ok(false),
         other => Err(Error::LinkLayer {
             interface: interface.name.clone(),
             hardware: other,

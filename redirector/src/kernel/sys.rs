@@ -11,6 +11,8 @@ use std::{
     path::Path,
 };
 
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
 /// `bpf(2)` command and attribute of `include/uapi/linux/bpf.h`.
 const BPF_OBJ_GET: libc::c_int = 7;
 
@@ -53,6 +55,32 @@ pub fn fdinfo(fd: &OwnedFd, key: &str) -> io::Result<Option<String>> {
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| *name == key)
         .map(|(_, value)| value.trim().to_owned()))
+}
+
+/// The hardware type of an interface of the calling thread's network namespace (`ARPHRD_*`).
+pub fn hardware_type(interface: &str) -> io::Result<u16> {
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    // SAFETY: all zeros is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if interface.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: the request outlives the call and its name ends with a zero.
+    let failed =
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFHWADDR, &raw mut request) } != 0;
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has written this field.
+    Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
 }
 
 /// Waits until every packet that was in a program at the call has left it: an RCU grace period

@@ -168,7 +168,8 @@ impl Step {
             (What::Error(error), _) => (error.ports_at() - LINK, &[4..8, 16..18]),
             // And the flags, which the generator chooses.
             (_, Some((normal::TCP, transport))) => (transport, &[8..12, 13..14, 16..18]),
-            (_, Some((_, transport))) => (transport, &[]),
+            // Netfilter has no UDP length of 0, with which IPv6 says that the packet's counts (RFC 2675).
+            (_, Some((_, transport))) => (transport, &[4..6]),
             (_, None) => (packet.len(), &[]),
         };
         let is_fragment = self.is_fragment();
