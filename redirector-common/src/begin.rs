@@ -20,8 +20,8 @@ pub fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Deci
         }
         let is_taken = match state.peer(key) {
             Peer::Connected { origin } => origin.is_some() || track::flow(state, key).is_some(),
-            Peer::Handshake => track::flow(state, key).is_some(),
-            Peer::None | Peer::TimeWait => false,
+            Peer::Handshake | Peer::TimeWait => track::flow(state, key).is_some(),
+            Peer::None => false,
         };
         if is_taken {
             return Decision::skip(Skip::Collision);
@@ -102,7 +102,12 @@ pub fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
 /// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
 /// [`Decision::PASS`] where none does.
 #[inline(never)]
-pub fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Decision {
+pub fn earlier_target<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    sequence: u32,
+    acknowledgment: u32,
+) -> Decision {
     let from = key.local_port;
     for age in 0..EARLIER_TARGETS {
         let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
@@ -115,6 +120,7 @@ pub fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment
         }
         if key.protocol == Protocol::TCP
             && let Peer::Connected { .. } = state.peer(key)
+            && state.accepts(key, sequence)
         {
             track::begin(state, key, Flow::resumed(from, rule));
             return Decision::redirect(Translation::to(target, rule));
@@ -126,7 +132,13 @@ pub fn earlier_target<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment
 
 /// TCP past its SYN, of a flow that no table knows: evicted, from before the load, or not ours.
 #[inline(never)]
-pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
+pub fn resume<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    target: Port,
+    rule: u32,
+    sequence: u32,
+) -> Decision {
     if target == NO_PORT {
         return Decision::PASS;
     }
@@ -138,6 +150,16 @@ pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u3
     }
     let from = key.local_port;
     key.local_port = target;
+    if let Peer::Connected { origin } = state.peer(key) {
+        let is_another = match origin {
+            Some(origin) => origin.from != from,
+            None => !state.accepts(key, sequence),
+        };
+        if is_another {
+            // A direct connection, or one of another wire port, whose replies must not change.
+            return Decision::skip(Skip::Collision);
+        }
+    }
     track::begin(state, key, Flow::resumed(from, rule));
     Decision::redirect(Translation::to(target, rule))
 }

@@ -23,8 +23,9 @@ const STEP: u32 = 7919;
 pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port) -> bool {
     match state.peer(key) {
         Peer::Connected { origin } => !track::is_ours(state, key, origin, from),
-        Peer::Handshake => !track::is_ours(state, key, None, from),
-        Peer::None | Peer::TimeWait => false,
+        // A TIME_WAIT of another port knows other sequence numbers and timestamps.
+        Peer::Handshake | Peer::TimeWait => !track::is_ours(state, key, None, from),
+        Peer::None => false,
     }
 }
 
@@ -98,6 +99,20 @@ pub fn translate<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32
         remote: marker.client,
         rule: marker.rule,
     })
+}
+
+/// The application answers a connection that was moved: what its client sends must find it, also if
+/// only the socket has not forgotten.
+#[inline(never)]
+pub fn keep<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port, rule: u32) {
+    if state.flow(Table::Answered, key).is_none() {
+        let flow = Flow {
+            client,
+            ..Flow::resumed(from, rule)
+        };
+        state.insert_flow(Table::Answered, key, &flow);
+        mark(state, Table::Answered, key, &flow);
+    }
 }
 
 /// What a connection was moved to. Without consequences.

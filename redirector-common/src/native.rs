@@ -15,7 +15,7 @@ use crate::{
         Address, EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol,
         Rule, RuleCounters, RuleKey, SocketFlow, port_index,
     },
-    checksum,
+    checksum, state,
 };
 
 /// A packet in memory.
@@ -99,6 +99,8 @@ pub struct Memory {
     pub socket: Option<Option<SocketFlow>>,
     /// TCP sockets that are not listeners.
     pub peers: HashMap<Tuple, Peer>,
+    /// The next sequence number of connected sockets that do not accept any.
+    pub next: HashMap<Tuple, u32>,
     /// Destinations that routing would forward.
     pub remote: HashSet<Address>,
     /// Whether a client port was ever moved.
@@ -163,6 +165,13 @@ impl State for Memory {
     fn peer(&self, key: &FlowKey) -> Peer {
         let tuple = (key.remote, key.remote_port, key.local, key.local_port);
         self.peers.get(&tuple).copied().unwrap_or(Peer::None)
+    }
+
+    fn accepts(&self, key: &FlowKey, sequence: u32) -> bool {
+        let tuple = (key.remote, key.remote_port, key.local, key.local_port);
+        self.next
+            .get(&tuple)
+            .is_none_or(|next| state::is_near(sequence, *next))
     }
 
     fn is_local(&self, key: &FlowKey) -> bool {

@@ -116,7 +116,8 @@ fn ingress<P: Packet, S: State>(
         }
     }
     if entry.flags & PORT_CHANGED != 0 {
-        let decision = begin::earlier_target(state, &mut key, segment.acknowledgment);
+        let decision =
+            begin::earlier_target(state, &mut key, segment.sequence, segment.acknowledgment);
         if decision != Decision::PASS {
             return decision.into_result();
         }
@@ -124,7 +125,7 @@ fn ingress<P: Packet, S: State>(
     let decision = if is_udp {
         begin::begin_udp(state, &mut key, local, rule)
     } else {
-        begin::resume(state, &mut key, local, rule)
+        begin::resume(state, &mut key, local, rule, segment.sequence)
     };
     decision.into_result()
 }

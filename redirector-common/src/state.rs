@@ -54,6 +54,9 @@ pub trait State {
     /// The TCP socket of the key's tuple.
     fn peer(&self, key: &FlowKey) -> Peer;
 
+    /// Whether the connected socket of the key's tuple could be sent this sequence number now.
+    fn accepts(&self, key: &FlowKey, sequence: u32) -> bool;
+
     /// Whether the key's local address is one of this host, as routing sees it.
     fn is_local(&self, key: &FlowKey) -> bool;
 
@@ -73,4 +76,12 @@ pub trait State {
     /// Says that one was, and tells the operator: the application sees `moved` instead of the key's
     /// remote port. [`NO_PORT`](crate::abi::NO_PORT): none was free, and the client sees that.
     fn note_moved(&mut self, key: &FlowKey, moved: Port);
+}
+
+/// Whether a sequence number can belong to a socket that expects `next`: the distance is less than a
+/// window of usual size. What is further away is sent again from `next` on.
+#[inline(always)]
+pub fn is_near(sequence: u32, next: u32) -> bool {
+    const DISTANCE: u32 = 1 << 20;
+    sequence.wrapping_sub(next).wrapping_add(DISTANCE) <= 2 * DISTANCE
 }

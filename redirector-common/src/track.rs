@@ -150,6 +150,9 @@ pub fn answer<S: State>(
 ) -> Option<Translation> {
     let is_tcp = segment.ends.protocol == Protocol::TCP;
     if is_tcp && let Some(flow) = state.socket_flow() {
+        if flow.client != NO_PORT {
+            moved::keep(state, key, flow.from, flow.client, flow.rule);
+        }
         return Some(Translation {
             local: flow.from,
             remote: flow.client,

@@ -261,3 +261,38 @@ fn the_socket_tells_which_wire_port_it_is() {
         }
     });
 }
+
+/// A TIME_WAIT of another port would answer the SYN with an ACK that its client does not expect.
+#[test]
+fn another_ports_time_wait_is_left_alone() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            host.has_socket(&talk, 8000, Peer::TimeWait);
+            let moved = first != 8000 || second != 8000;
+            assert_eq!(
+                host.receive(&talk.to(second, OTHER_OPENING)),
+                Ok(Some(8000))
+            );
+            assert_eq!(host.client_port != CLIENT, moved, "{first} then {second}");
+        });
+    }
+}
+
+/// The tables have forgotten it, and its client speaks after the application did.
+#[test]
+fn a_socket_brings_the_moved_port_back() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            let moved = open_second(&mut host, &talk, second);
+            host.memory.now = u64::MAX;
+            host.memory.socket = Some(None);
+            assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
+            host.lose_all_flows();
+            assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
+            assert_eq!(host.receive(&talk.to(second, DATA)), Ok(Some(8000)));
+            assert_eq!(host.client_port, moved.client.1);
+        });
+    }
+}

@@ -221,12 +221,37 @@ fn a_direct_connection_keeps_its_port() {
 #[test]
 fn a_direct_connection_ends_a_stale_flow() {
     each_family(|talk| {
-        for peer in [Peer::None, Peer::TimeWait] {
-            let mut host = connected(&talk);
-            host.has_socket(&talk, 8000, peer);
-            assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-            assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
-            assert_eq!(host.flows(), [0, 0]);
+        let mut host = connected(&talk);
+        host.has_socket(&talk, 8000, Peer::None);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+        assert_eq!(host.flows(), [0, 0]);
+    });
+}
+
+/// A packet to the wire port with the tuple of a direct connection, as a stranger can forge it.
+#[test]
+fn a_stray_packet_does_not_turn_a_direct_connection() {
+    each_family(|talk| {
+        for (next, expected) in [(300, Ok(Some(8000))), (u32::MAX / 2, Err(Skip::Collision))] {
+            let mut host = Host::with(&[(80, 8000)]);
+            host.has_socket(&talk, 8000, CONNECTED);
+            host.expects(&talk, 8000, next);
+            assert_eq!(host.receive(&talk.to(80, DATA)), expected, "{next}");
+        }
+    });
+}
+
+/// A socket that remembers another wire port is not asked for its sequence numbers.
+#[test]
+fn a_stray_packet_does_not_turn_another_wire_ports_connection() {
+    each_family(|talk| {
+        for (from, expected) in [(80, Ok(Some(8000))), (81, Err(Skip::Collision))] {
+            let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+            let origin = Some(origin(from));
+            host.has_socket(&talk, 8000, Peer::Connected { origin });
+            host.expects(&talk, 8000, 300);
+            assert_eq!(host.receive(&talk.to(80, DATA)), expected, "{from}");
         }
     });
 }

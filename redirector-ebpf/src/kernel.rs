@@ -12,6 +12,7 @@ use redirector_common::{
         EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol, Rule,
         RuleKey, SocketFlow, port_index,
     },
+    is_near,
 };
 
 use crate::{
@@ -144,6 +145,11 @@ impl State for Kernel<'_> {
             },
             _ => Peer::Connected { origin: None },
         }
+    }
+
+    #[inline(always)]
+    fn accepts(&self, key: &FlowKey, sequence: u32) -> bool {
+        socket::next(self.ctx, key).is_some_and(|next| is_near(sequence, next))
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@ use core::ptr;
 
 use aya_ebpf::{
     bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock, bpf_sock_tuple},
-    helpers::generated::{bpf_sk_release, bpf_sk_storage_get, bpf_skc_lookup_tcp},
+    helpers::generated::{bpf_sk_release, bpf_sk_storage_get, bpf_skc_lookup_tcp, bpf_tcp_sock},
     programs::TcContext,
 };
 use redirector_common::abi::{FlowKey, SocketFlow};
@@ -57,6 +57,62 @@ pub const FOUND_ORIGIN: u32 = 4;
 /// a BPF function returns one register.
 #[inline(never)]
 pub fn find(ctx: &TcContext, key: &FlowKey, origin: &mut SocketFlow) -> u32 {
+    let socket = look_up(ctx, key);
+    if socket.is_null() {
+        return FOUND_NONE;
+    }
+    // SAFETY: not null and referenced.
+    let found = match unsafe { (*socket).state } {
+        tcp::LISTEN => FOUND_NONE,
+        tcp::NEW_SYN_RECV => FOUND_HANDSHAKE,
+        tcp::TIME_WAIT => FOUND_TIME_WAIT,
+        _ => match storage(socket, None) {
+            Some(stored) => {
+                *origin = stored;
+                FOUND_ORIGIN
+            }
+            None => FOUND_CONNECTED,
+        },
+    };
+    // SAFETY: gives back the reference of the lookup.
+    unsafe { bpf_sk_release(socket.cast()) };
+    // One state for the verifier, whatever was found.
+    opaque(ctx, found)
+}
+
+const NO_SOCKET: u64 = u64::MAX;
+
+/// The sequence number that the socket of a tuple expects next, if it is a full one.
+#[inline(always)]
+pub fn next(ctx: &TcContext, key: &FlowKey) -> Option<u32> {
+    match find_next(ctx, key) {
+        NO_SOCKET => None,
+        next => Some(next as u32),
+    }
+}
+
+#[inline(never)]
+fn find_next(ctx: &TcContext, key: &FlowKey) -> u64 {
+    let socket = look_up(ctx, key);
+    if socket.is_null() {
+        return NO_SOCKET;
+    }
+    // SAFETY: not null and referenced.
+    let tcp = unsafe { bpf_tcp_sock(socket.cast()) };
+    let next = if tcp.is_null() {
+        NO_SOCKET
+    } else {
+        // SAFETY: not null, and as long-lived as the socket.
+        u64::from(unsafe { (*tcp).rcv_nxt })
+    };
+    // SAFETY: gives back the reference of the lookup.
+    unsafe { bpf_sk_release(socket.cast()) };
+    next
+}
+
+/// The TCP socket of a tuple, which the caller must release, or null.
+#[inline(always)]
+fn look_up(ctx: &TcContext, key: &FlowKey) -> *mut bpf_sock {
     // SAFETY: all zeros is a valid value of the union.
     let mut tuple = Aligned::<bpf_sock_tuple>(unsafe { core::mem::zeroed() });
     let sport = key.remote_port.to_be();
@@ -79,27 +135,6 @@ pub fn find(ctx: &TcContext, key: &FlowKey, origin: &mut SocketFlow) -> u32 {
         size_of_val(ipv6)
     };
     let skb = ctx.skb.skb.cast();
-    // SAFETY: the tuple is initialised for `size` bytes; the reference is released below.
-    let socket =
-        unsafe { bpf_skc_lookup_tcp(skb, &mut tuple.0, size as u32, BPF_F_CURRENT_NETNS, 0) };
-    if socket.is_null() {
-        return FOUND_NONE;
-    }
-    // SAFETY: not null and referenced.
-    let found = match unsafe { (*socket).state } {
-        tcp::LISTEN => FOUND_NONE,
-        tcp::NEW_SYN_RECV => FOUND_HANDSHAKE,
-        tcp::TIME_WAIT => FOUND_TIME_WAIT,
-        _ => match storage(socket, None) {
-            Some(stored) => {
-                *origin = stored;
-                FOUND_ORIGIN
-            }
-            None => FOUND_CONNECTED,
-        },
-    };
-    // SAFETY: gives back the reference of the lookup.
-    unsafe { bpf_sk_release(socket.cast()) };
-    // One state for the verifier, whatever was found.
-    opaque(ctx, found)
+    // SAFETY: the tuple is initialised for `size` bytes.
+    unsafe { bpf_skc_lookup_tcp(skb, &mut tuple.0, size as u32, BPF_F_CURRENT_NETNS, 0) }.cast()
 }

@@ -184,6 +184,13 @@ impl Host {
         self.memory.peers.insert(tuple, peer);
     }
 
+    /// Which sequence number the connected socket expects next.
+    pub fn expects(&mut self, talk: &Talk, port: u16, next: u32) {
+        let [remote, local] = [talk.client.0, talk.server].map(craft::address);
+        let tuple = (remote, Port::new(talk.client.1), local, Port::new(port));
+        self.memory.next.insert(tuple, next);
+    }
+
     /// The talk's server is another host, and this one a router.
     pub fn is_routed(&mut self, talk: &Talk) {
         self.memory.remote.insert(craft::address(talk.server));
