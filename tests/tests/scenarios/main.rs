@@ -8,6 +8,7 @@ mod path;
 mod raw;
 mod rules;
 mod udp;
+mod udp_collision;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -23,6 +24,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("raw", raw::SCENARIOS),
     ("rules", rules::SCENARIOS),
     ("udp", udp::SCENARIOS),
+    ("udp_collision", udp_collision::SCENARIOS),
 ];
 
 fn main() -> ExitCode {
