@@ -3,10 +3,12 @@
 
 mod collision;
 mod hand;
+mod handshake;
 mod lifecycle;
 mod path;
 mod raw;
 mod rules;
+mod time_wait;
 mod udp;
 mod udp_collision;
 
@@ -19,10 +21,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("collision", collision::SCENARIOS),
+    ("handshake", handshake::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
     ("rules", rules::SCENARIOS),
+    ("time_wait", time_wait::SCENARIOS),
     ("udp", udp::SCENARIOS),
     ("udp_collision", udp_collision::SCENARIOS),
 ];
