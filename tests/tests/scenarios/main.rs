@@ -4,7 +4,9 @@
 mod collision;
 mod hand;
 mod handshake;
+mod idle;
 mod lifecycle;
+mod options;
 mod path;
 mod raw;
 mod rules;
@@ -22,7 +24,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("collision", collision::SCENARIOS),
     ("handshake", handshake::SCENARIOS),
+    ("idle", idle::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
+    ("options", options::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
     ("rules", rules::SCENARIOS),
