@@ -1,6 +1,7 @@
 //! Every scenario is a test: `cargo test -p integration --test scenarios -- half_close`. How to write
 //! one is told in `integration::scenario`.
 
+mod addresses;
 mod collision;
 mod hand;
 mod handshake;
@@ -22,6 +23,7 @@ use integration::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
+    ("addresses", addresses::SCENARIOS),
     ("collision", collision::SCENARIOS),
     ("handshake", handshake::SCENARIOS),
     ("idle", idle::SCENARIOS),
