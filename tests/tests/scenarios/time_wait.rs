@@ -1,5 +1,7 @@
 //! A client port that is used again right after a connection.
 
+use std::time::{Duration, Instant};
+
 use integration::scenario::{Difference, Peer, Place, Scenario, Stage};
 use integration::wait;
 
@@ -40,6 +42,9 @@ pub const SCENARIOS: &[Scenario] = &[
         .places(Place::ALL),
 ];
 
+/// A SYN is repeated after a second.
+const AT_ONCE: Duration = Duration::from_millis(900);
+
 #[derive(Clone, Copy)]
 enum Ends {
     Server,
@@ -48,12 +53,18 @@ enum Ends {
 }
 
 fn again(stage: &Stage, ends: Ends, ports: [u16; 3]) {
-    if let Ends::Client = ends {
-        stage.client_host().sysctl("ipv4.tcp_max_tw_buckets", "0");
+    match ends {
+        Ends::Client => stage.client_host().sysctl("ipv4.tcp_max_tw_buckets", "0"),
+        // RFC 1337: an RST does not end TIME-WAIT, so it is the SYN that must be right.
+        Ends::Server => stage.server_host().sysctl("ipv4.tcp_rfc1337", "1"),
+        Ends::Reset => {}
     }
     let listener = stage.listen(8000);
     for port in ports {
+        let start = Instant::now();
         let client = stage.dial(port).from(stage.source_port(0)).connect();
+        let took = start.elapsed();
+        assert!(took < AT_ONCE, "connected to {port} after {took:?}");
         let server = listener.accept();
         exchange(&client, &server);
         match ends {
