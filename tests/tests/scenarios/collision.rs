@@ -44,6 +44,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("second_is_reset", second_is_reset)
         .checks("an abort of the second, by either end, leaves the first unharmed")
         .places(Place::ALL),
+    Scenario::new("second_in_two_seconds", second_in_two_seconds)
+        .checks("a moved connection lives on when its flow is remembered by its socket alone"),
     Scenario::new("second_during_handshake", |stage| {
         both_half_open(stage, [80, 8000])
     })
@@ -210,6 +212,23 @@ fn second_is_reset(stage: &Stage) {
     second.client.expect_reset().close();
     first.exchange("after the server's abort");
     first.close();
+}
+
+fn second_in_two_seconds(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let first = Pair::first(stage, &listener, 80);
+    let second = Pair::moved(stage, &listener, 8000);
+    crate::idle::until_old();
+    for pair in [&first, &second] {
+        pair.exchange("remembered by the socket");
+    }
+    stage.forget_flows();
+    for pair in [&second, &first] {
+        pair.server.deliver(&pair.client, b"the server speaks");
+        pair.exchange("both go on");
+    }
+    first.close();
+    second.close();
 }
 
 fn both_half_open(stage: &Stage, ports: [u16; 2]) {

@@ -28,6 +28,14 @@ pub const SCENARIOS: &[Scenario] = &[
         .checks("data for a connection that the server has lost is answered by an RST"),
 ];
 
+/// The redirector writes into a connection's socket after a second.
+pub fn until_old() {
+    let start = Instant::now();
+    wait::until("the connection is old", || {
+        start.elapsed() > Duration::from_millis(1050)
+    });
+}
+
 fn server_wakes_up(stage: &Stage) {
     let (client, server) = stage.connection(80, 8000);
     exchange(&client, &server);
@@ -38,14 +46,6 @@ fn server_wakes_up(stage: &Stage) {
     exchange(&client, &server);
     server.close();
     client.expect_eof().close();
-}
-
-/// The redirector writes into a connection's socket after a second.
-fn until_old() {
-    let start = Instant::now();
-    wait::until("the connection is old", || {
-        start.elapsed() > Duration::from_millis(1050)
-    });
 }
 
 fn client_wakes_up(stage: &Stage) {

@@ -18,6 +18,17 @@ pub const SCENARIOS: &[Scenario] = &[
     })
     .checks("the server's end is in TIME-WAIT when the client's port returns")
     .places(Place::ALL),
+    Scenario::new("server_waits_and_port_changes", |stage| {
+        again(stage, Ends::Server, [80, 8000, 80])
+    })
+    .checks("the same, and the client asks the wire port and the target by turns")
+    .places(Place::ALL),
+    Scenario::new("server_waits_and_wire_port_changes", |stage| {
+        again(stage, Ends::Server, [80, 81, 80])
+    })
+    .rules(&["80:8000", "81:8000"])
+    .checks("the same with two wire ports of one target")
+    .places(Place::ALL),
     Scenario::new("client_closes_first", |stage| {
         again(stage, Ends::Client, [80, 80, 80])
     })
