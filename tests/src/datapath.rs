@@ -3,6 +3,11 @@
 use std::env;
 use std::fmt::Write;
 use std::fs;
+use std::path::Path;
+
+use aya::maps::{HashMap, Map, MapData};
+use redirector::kernel::Plain;
+use redirector_common::abi::{Flow, FlowKey};
 
 use crate::netns::Namespace;
 use crate::process::{Background, run};
@@ -57,7 +62,25 @@ impl Datapath {
                 Redirected::Redirector(Instance::load(host, &arguments))
             }
             Self::Nft => {
-                nft(host, &ruleset(rules));
+                nft(host, &ruleset(rules, None));
+                Redirected::Nft(host.clone())
+            }
+        }
+    }
+
+    /// Traffic that enters by any other interface is left alone by nft too, which otherwise redirects
+    /// everywhere.
+    #[track_caller]
+    pub fn redirect_only_on(
+        self,
+        host: &Namespace,
+        interfaces: &[&str],
+        rules: &[&str],
+    ) -> Redirected {
+        match self {
+            Self::Redirector => self.redirect_on(host, interfaces, rules),
+            Self::Nft => {
+                nft(host, &ruleset(rules, Some(interfaces)));
                 Redirected::Nft(host.clone())
             }
         }
@@ -73,6 +96,18 @@ impl Datapath {
                      chain input { type filter hook input priority 0; ct state new accept; }
                  }",
             );
+        }
+    }
+}
+
+impl Redirected {
+    /// As after many newer flows: the redirector's flow tables are emptied, what sockets remember
+    /// stays. Conntrack keeps what it has.
+    pub fn forget_flows(&self) {
+        if let Self::Redirector(instance) = self {
+            for name in ["PENDING", "FLOWS"] {
+                empty(&instance.pins().join("maps").join(name));
+            }
         }
     }
 }
@@ -94,16 +129,33 @@ pub fn nft(host: &Namespace, script: &str) {
     run(host.command("nft").arg("-f").arg(&file)).success(script);
 }
 
+fn empty(pin: &Path) {
+    let map = MapData::from_pin(pin)
+        .and_then(Map::from_map_data)
+        .unwrap_or_else(|error| panic!("{}: {error}", pin.display()));
+    let mut flows =
+        HashMap::<_, Plain<FlowKey>, Plain<Flow>>::try_from(map).expect("a table of flows");
+    for key in flows.keys().collect::<Vec<_>>() {
+        flows.remove(&key.expect("a flow")).expect("remove a flow");
+    }
+}
+
 /// `output` uses dnat because redirect there moves every destination to 127.0.0.1, where a
 /// UDP server does not answer from the address that was asked.
-fn ruleset(rules: &[&str]) -> String {
+fn ruleset(rules: &[&str], only: Option<&[&str]>) -> String {
+    let entrance = only.map_or_else(String::new, |interfaces| {
+        format!("iifname {{ {} }}", interfaces.join(", "))
+    });
+    let has_output = only.is_none_or(|interfaces| interfaces.contains(&"lo"));
     let mut prerouting = String::new();
     let mut output = String::new();
     for rule in rules {
         let (address, from, to, protocol) = parse(rule);
         let local = format!("fib daddr type local {address} {protocol} dport {from}");
-        writeln!(prerouting, "{local} redirect to :{to}").expect("a string grows");
-        writeln!(output, "{local} dnat to :{to}").expect("a string grows");
+        writeln!(prerouting, "{entrance} {local} redirect to :{to}").expect("a string grows");
+        if has_output {
+            writeln!(output, "{local} dnat to :{to}").expect("a string grows");
+        }
     }
     format!(
         "table inet oracle {{

@@ -148,13 +148,22 @@ impl Namespace {
 
     /// A counter of `/proc/net/snmp` such as `("Tcp", "InCsumErrors")`.
     pub fn snmp(&self, protocol: &str, counter: &str) -> u64 {
+        self.counter("snmp", protocol, counter)
+    }
+
+    /// A counter of `/proc/net/netstat` such as `("TcpExt", "SyncookiesRecv")`.
+    pub fn netstat(&self, protocol: &str, counter: &str) -> u64 {
+        self.counter("netstat", protocol, counter)
+    }
+
+    fn counter(&self, file: &str, protocol: &str, counter: &str) -> u64 {
         let text = self
-            .enter(|| fs::read_to_string("/proc/thread-self/net/snmp"))
-            .expect("snmp");
+            .enter(|| fs::read_to_string(format!("/proc/thread-self/net/{file}")))
+            .expect(file);
         let mut lines = text
             .lines()
             .filter(|line| line.starts_with(&format!("{protocol}:")));
-        let (names, values) = lines.next().zip(lines.next()).expect("a protocol of snmp");
+        let (names, values) = lines.next().zip(lines.next()).expect("a protocol");
         names
             .split_whitespace()
             .zip(values.split_whitespace())
@@ -169,9 +178,15 @@ impl Namespace {
 
     /// True while a TCP connection may still send something by itself.
     pub fn has_live_connections(&self) -> bool {
+        self.live_connections() != 0
+    }
+
+    /// Ends of connections that may still send something by themselves.
+    pub fn live_connections(&self) -> usize {
         self.tcp_sockets()
             .iter()
-            .any(|&(_, state)| ![LISTEN, TIME_WAIT, CLOSE].contains(&state))
+            .filter(|(_, state)| ![LISTEN, TIME_WAIT, CLOSE].contains(state))
+            .count()
     }
 
     /// Local port and state of every TCP socket, both families.

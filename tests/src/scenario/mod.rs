@@ -36,7 +36,7 @@ mod udp;
 mod wire;
 
 pub use log::Log;
-pub use network::{Network, OTHER, Topology};
+pub use network::{LINK_LOCAL, Network, OTHER, Topology};
 pub use peer::Peer;
 pub use stage::Stage;
 pub use tap::Tap;
@@ -52,6 +52,7 @@ pub struct Scenario {
     traffic: fn(&Stage),
     checks: &'static str,
     rules: &'static [&'static str],
+    interfaces: Option<&'static [&'static str]>,
     topology: Topology,
     families: &'static [Family],
     places: &'static [Place],
@@ -98,6 +99,7 @@ impl Scenario {
             traffic,
             checks: "",
             rules: &["80:8000"],
+            interfaces: None,
             topology: Topology::Lan,
             families: &[Family::V4, Family::V6],
             places: &[Place::Remote],
@@ -115,6 +117,14 @@ impl Scenario {
     /// `[ADDRESS:]FROM:TO[/PROTOCOL]`, in force before the traffic begins.
     pub const fn rules(self, rules: &'static [&'static str]) -> Self {
         Self { rules, ..self }
+    }
+
+    /// The rules hold for traffic that enters the server here, and nowhere else.
+    pub const fn interfaces(self, interfaces: &'static [&'static str]) -> Self {
+        Self {
+            interfaces: Some(interfaces),
+            ..self
+        }
     }
 
     pub const fn topology(self, topology: Topology) -> Self {

@@ -1,4 +1,4 @@
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::names::Names;
 use super::{Family, Place};
@@ -16,7 +16,16 @@ pub enum Topology {
     /// A router between them, whose way to either side takes packets of 1280 bytes at most while
     /// the hosts know of 1500.
     NarrowRouter,
+    /// As `Lan`, and a second cable between the same hosts, `eth1` at both ends. Both cables have
+    /// the same two link-local addresses, [`LINK_LOCAL`].
+    TwoCables,
 }
+
+/// The client's and the server's link-local address in [`Topology::TwoCables`].
+pub const LINK_LOCAL: [Ipv6Addr; 2] = [
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2),
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1),
+];
 
 /// Hosts and names; the client's and the server's interface is `eth0`.
 pub struct Network {
@@ -34,6 +43,7 @@ impl Topology {
         let network = match self {
             Self::Lan => lan(),
             Self::NarrowRouter => narrow_router(),
+            Self::TwoCables => two_cables(),
         };
         network.lead_ghost_to_client();
         network
@@ -123,6 +133,19 @@ fn lan() -> Network {
         server_address: SERVER,
         names: vec![(CLIENT, "client"), (SERVER, "server"), (OTHER, "other")],
     }
+}
+
+fn two_cables() -> Network {
+    let network = lan();
+    network.client.connect("eth1", &network.server, "eth1");
+    let hosts = [&network.client, &network.server];
+    for (host, address) in hosts.into_iter().zip(LINK_LOCAL) {
+        for interface in ["eth0", "eth1"] {
+            host.ip(&format!("address flush dev {interface} scope link"));
+            host.address(interface, &format!("{address}/64"));
+        }
+    }
+    network
 }
 
 fn narrow_router() -> Network {

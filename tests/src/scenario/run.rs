@@ -11,7 +11,7 @@ use super::stage::{Case, Stage};
 use super::tap::Tap;
 use super::wire::{Wire, normalise};
 use super::{Log, Place, Scenario};
-use crate::datapath::Datapath;
+use crate::datapath::{Datapath, Redirected};
 use crate::netns::Offloads;
 
 /// Longer than the last segments of a connection take.
@@ -48,7 +48,10 @@ pub(super) fn run(scenario: &Scenario) -> Result<(), String> {
 
 fn play(scenario: &Scenario, datapath: Datapath) -> Result<Vec<Take>, String> {
     let network = Arc::new(scenario.topology.build());
-    let _redirected = datapath.redirect(&network.server, scenario.rules);
+    let redirected = Arc::new(match scenario.interfaces {
+        Some(interfaces) => datapath.redirect_only_on(&network.server, interfaces, scenario.rules),
+        None => datapath.redirect(&network.server, scenario.rules),
+    });
     let mut takes = Vec::new();
     for &offloads in scenario.offloads {
         network.offloads(offloads);
@@ -60,7 +63,7 @@ fn play(scenario: &Scenario, datapath: Datapath) -> Result<Vec<Take>, String> {
                     place,
                     offloads,
                 };
-                let take = take(scenario, &network, datapath, case);
+                let take = take(scenario, &network, &redirected, datapath, case);
                 takes.push(take.map_err(|problem| format!("{case}: {problem}"))?);
             }
         }
@@ -76,6 +79,7 @@ fn play(scenario: &Scenario, datapath: Datapath) -> Result<Vec<Take>, String> {
 fn take(
     scenario: &Scenario,
     network: &Arc<Network>,
+    redirected: &Arc<Redirected>,
     datapath: Datapath,
     case: Case,
 ) -> Result<Take, String> {
@@ -83,6 +87,7 @@ fn take(
         client: Log::default(),
         server: Log::default(),
         network: network.clone(),
+        redirected: redirected.clone(),
         datapath,
         case,
         names: network.names(),

@@ -1,5 +1,8 @@
-use std::net::SocketAddr;
+use std::io;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+
+use socket2::Socket;
 
 use super::log::{Log, Notes};
 use super::names::Names;
@@ -9,8 +12,11 @@ use super::tap::Tap;
 use super::tcp::{Dial, Server};
 use super::udp::UdpPeer;
 use super::{Family, Place};
-use crate::datapath::Datapath;
+use crate::datapath::{Datapath, Redirected};
 use crate::netns::{Namespace, Offloads};
+use crate::topology::CLIENT;
+
+const BACKLOG: i32 = 128;
 
 /// What a scenario's traffic has to do with: one family, one place, one offload setting.
 pub struct Stage {
@@ -19,6 +25,7 @@ pub struct Stage {
     /// The transcript of the server's side.
     pub server: Log,
     pub(super) network: Arc<Network>,
+    pub(super) redirected: Arc<Redirected>,
     pub(super) datapath: Datapath,
     pub(super) case: Case,
     pub(super) names: Names,
@@ -88,6 +95,11 @@ impl Stage {
         self.datapath
     }
 
+    /// The redirector's flow tables lose everything, as they may while a connection idles.
+    pub fn forget_flows(&self) {
+        self.redirected.forget_flows();
+    }
+
     /// The name of an address in transcripts.
     pub fn name(&self, address: SocketAddr) -> String {
         self.names.address(address)
@@ -107,7 +119,19 @@ impl Stage {
 impl Stage {
     /// Listens on every address of the server, both families.
     pub fn listen(&self, port: u16) -> Server {
-        Server::bind(&self.network.server, port, self.notes(&self.server))
+        let everywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
+        self.listen_at(everywhere, BACKLOG, |_| Ok(()))
+    }
+
+    /// Listens with this backlog after setting socket options.
+    pub fn listen_at(
+        &self,
+        address: SocketAddr,
+        backlog: i32,
+        set: impl Fn(&Socket) -> io::Result<()>,
+    ) -> Server {
+        let notes = self.notes(&self.server);
+        Server::bind(&self.network.server, address, backlog, set, notes)
     }
 
     /// A connection from the client to `port` of the server, to be refined.
@@ -146,6 +170,17 @@ impl Stage {
     /// The same with a chosen source port; 0 lets the kernel choose.
     pub fn udp_client_from(&self, source: u16, to: SocketAddr) -> UdpPeer {
         UdpPeer::client(self.client_host(), source, to, self.notes(&self.client))
+    }
+
+    /// Not connected: it hears everybody.
+    pub fn udp_client_to_many(&self, source: u16) -> UdpPeer {
+        let like = self.server(0);
+        let address = match self.case.place {
+            Place::Remote => self.case.family.of(CLIENT),
+            Place::Loopback | Place::OwnAddress => like.ip(),
+        };
+        self.client_source(SocketAddr::new(address, source));
+        UdpPeer::client_to_many(self.client_host(), source, like, self.notes(&self.client))
     }
 
     fn notes(&self, log: &Log) -> Notes {

@@ -1,5 +1,5 @@
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -21,10 +21,26 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn bind(host: &Namespace, port: u16, notes: Notes) -> Self {
-        let address = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-        let listener = wait::until_bound(&format!("cannot listen on {port}"), || {
-            host.enter(|| TcpListener::bind(address))
+    pub(super) fn bind(
+        host: &Namespace,
+        address: SocketAddr,
+        backlog: i32,
+        set: impl Fn(&Socket) -> io::Result<()>,
+        notes: Notes,
+    ) -> Self {
+        let listener = wait::until_bound(&format!("cannot listen on {address}"), || {
+            let socket = host.enter(|| {
+                Socket::new(
+                    Domain::for_address(address),
+                    Type::STREAM,
+                    Some(Protocol::TCP),
+                )
+            })?;
+            socket.set_reuse_address(true)?;
+            set(&socket)?;
+            socket.bind(&address.into())?;
+            socket.listen(backlog)?;
+            Ok(TcpListener::from(socket))
         });
         listener
             .set_nonblocking(true)

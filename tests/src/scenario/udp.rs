@@ -14,6 +14,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub struct UdpPeer {
     socket: UdpSocket,
     name: String,
+    is_server: bool,
     heard: Mutex<Option<SocketAddr>>,
     notes: Notes,
 }
@@ -21,7 +22,7 @@ pub struct UdpPeer {
 impl UdpPeer {
     pub(super) fn server(host: &Namespace, port: u16, notes: Notes) -> Self {
         let socket = bind(host, IpAddr::V6(Ipv6Addr::UNSPECIFIED), port);
-        Self::new(socket, format!("port {port}"), notes)
+        Self::new(socket, format!("port {port}"), true, notes)
     }
 
     pub(super) fn client(host: &Namespace, source: u16, to: SocketAddr, notes: Notes) -> Self {
@@ -35,16 +36,27 @@ impl UdpPeer {
             notes.names.source(local),
             notes.names.address(to)
         );
-        Self::new(socket, name, notes)
+        Self::new(socket, name, false, notes)
     }
 
-    fn new(socket: UdpSocket, name: String, notes: Notes) -> Self {
+    pub(super) fn client_to_many(
+        host: &Namespace,
+        source: u16,
+        like: SocketAddr,
+        notes: Notes,
+    ) -> Self {
+        let socket = bind(host, unspecified_like(like), source);
+        Self::new(socket, format!("from {source}"), false, notes)
+    }
+
+    fn new(socket: UdpSocket, name: String, is_server: bool, notes: Notes) -> Self {
         socket
             .set_read_timeout(Some(TIMEOUT))
             .expect("a read timeout");
         Self {
             socket,
             name,
+            is_server,
             heard: Mutex::default(),
             notes,
         }
@@ -77,6 +89,30 @@ impl UdpPeer {
             Err(error) => format!("send{to} {}", errno(error)),
         });
         outcome.map(drop)
+    }
+
+    /// To `to`, without answering anybody.
+    #[track_caller]
+    pub fn send_to(&self, bytes: &[u8], to: SocketAddr) -> &Self {
+        self.socket
+            .send_to(bytes, to)
+            .unwrap_or_else(|error| panic!("{}: send: {error}", self.name));
+        let to = self.notes.names.address(to);
+        self.note(format!("sent {} to {to}", digest(bytes)));
+        self
+    }
+
+    /// Receives exactly this datagram from there.
+    #[track_caller]
+    pub fn expect_from(&self, bytes: &[u8], from: SocketAddr) -> &Self {
+        self.expect(bytes);
+        assert_eq!(
+            *self.heard.lock().expect("the peer"),
+            Some(from),
+            "{}",
+            self.name
+        );
+        self
     }
 
     /// Receives exactly this datagram.
@@ -126,7 +162,13 @@ impl UdpPeer {
         let mut from = String::new();
         if self.socket.peer_addr().is_err() {
             *self.heard.lock().expect("the peer") = Some(peer);
-            from = format!(" from {}", self.notes.names.peer(peer));
+            from = format!(
+                " from {}",
+                match self.is_server {
+                    true => self.notes.names.peer(peer),
+                    false => self.notes.names.address(peer),
+                }
+            );
         }
         self.note(format!("received {}{from}", digest(&buffer)));
         Ok(buffer)

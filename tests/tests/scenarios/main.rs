@@ -1,12 +1,19 @@
 //! Every scenario is a test: `cargo test -p integration --test scenarios -- half_close`. How to write
 //! one is told in `integration::scenario`.
 
+mod addresses;
 mod collision;
+mod hand;
+mod handshake;
+mod idle;
 mod lifecycle;
+mod options;
 mod path;
 mod raw;
 mod rules;
+mod time_wait;
 mod udp;
+mod udp_collision;
 
 use std::collections::BTreeSet;
 use std::env;
@@ -16,12 +23,18 @@ use integration::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
+    ("addresses", addresses::SCENARIOS),
     ("collision", collision::SCENARIOS),
+    ("handshake", handshake::SCENARIOS),
+    ("idle", idle::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
+    ("options", options::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
     ("rules", rules::SCENARIOS),
+    ("time_wait", time_wait::SCENARIOS),
     ("udp", udp::SCENARIOS),
+    ("udp_collision", udp_collision::SCENARIOS),
 ];
 
 fn main() -> ExitCode {
