@@ -81,9 +81,9 @@ fn a_client_moves_to_another_port_during_a_download() {
     });
 }
 
-/// In batches this goes wrong under nftables too: a kernel that has no checksum offload on the way
-/// out leaves the pseudo-header's sum in a GSO datagram and does not mark it so (`udp_send_skb()` in
-/// `net/ipv4/udp.c`), and whoever changes its port counts the change twice.
+/// Without batches: since Linux 6.11 those of an interface without checksum offload carry the sum of
+/// the pseudo-header alone, as `CHECKSUM_NONE` (`udp_send_skb()` in `net/ipv4/udp.c`), so a port that
+/// is rewritten counts twice and the datagrams are lost. They are under nftables too.
 #[test]
 fn the_wire_shows_one_port_of_the_server_and_two_of_a_client_that_moves() {
     play_with(Batches::Off, async |stage: &Stage| {
@@ -93,8 +93,8 @@ fn the_wire_shows_one_port_of_the_server_and_two_of_a_client_that_moves() {
                 [&stage.lan.client, &stage.lan.server].map(|host| Capture::start(host, "eth0"));
             let client = stage.connect(&stage.lan.client, to).await;
             let first = client.address();
-            let mut download = client.download(LARGE, 1).await;
-            download.read(MIB / 2).await;
+            let mut download = client.download(2 * MIB, 1).await;
+            download.read(MIB / 4).await;
             client.rebind();
             download.finish().await;
             let moves = BTreeSet::from([first, client.address()].map(|address| address.port()));
@@ -198,8 +198,9 @@ fn batches_arrive_whole_wherever_they_are_split() {
             for to in SERVER.both(PORT) {
                 let capture = Capture::start(&stage.lan.client, "eth0");
                 let client = stage.connect(&stage.lan.client, to).await;
-                client.get(LARGE, 1).await;
-                client.put(LARGE, 2).await;
+                // No more than tcpdump can follow.
+                client.get(MIB / 4, 1).await;
+                client.put(MIB / 4, 2).await;
                 let packets = capture.stop();
                 assert_eq!(ports_of(&packets, to.ip()), BTreeSet::from([PORT]));
                 for sender in [to.ip(), client.address().ip()] {
@@ -209,7 +210,7 @@ fn batches_arrive_whole_wherever_they_are_split() {
             }
             for (from, to) in stage.places() {
                 let client = stage.connect(from, to).await;
-                tokio::join!(client.get(MIB, 3), client.put(MIB, 4));
+                tokio::join!(client.get(LARGE, 3), client.put(MIB, 4));
             }
         }
         stage.lan.assert_no_bad_checksum();
