@@ -20,6 +20,7 @@ pub mod random;
 pub mod redirector;
 pub mod scenario;
 pub mod server;
+pub mod system;
 pub mod testrun;
 pub mod topology;
 pub mod transfer;
