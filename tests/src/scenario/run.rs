@@ -48,7 +48,8 @@ pub(super) fn run(scenario: &Scenario) -> Result<(), String> {
 
 fn play(scenario: &Scenario, datapath: Datapath) -> Result<Vec<Take>, String> {
     let network = Arc::new(scenario.topology.build());
-    let _redirected = datapath.redirect(&network.server, scenario.rules);
+    (scenario.prepare)(&network);
+    let _redirected = datapath.redirect_on(&network.server, network.interfaces, scenario.rules);
     let mut takes = Vec::new();
     for &offloads in scenario.offloads {
         network.offloads(offloads);
@@ -123,8 +124,7 @@ fn take(
 /// Waits until closed connections have said their last word.
 fn settle(network: &Network) -> bool {
     let start = Instant::now();
-    let lives = || network.client.has_live_connections() || network.server.has_live_connections();
-    while lives() {
+    while network.has_live_connections() {
         if start.elapsed() > SETTLE {
             return false;
         }

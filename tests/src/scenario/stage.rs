@@ -68,6 +68,13 @@ impl Stage {
         &self.network.server
     }
 
+    /// # Panics
+    /// Where the topology has none.
+    #[track_caller]
+    pub fn container(&self) -> &Namespace {
+        self.network.container.as_ref().expect("a container")
+    }
+
     pub fn network(&self) -> &Network {
         &self.network
     }
@@ -107,7 +114,12 @@ impl Stage {
 impl Stage {
     /// Listens on every address of the server, both families.
     pub fn listen(&self, port: u16) -> Server {
-        Server::bind(&self.network.server, port, self.notes(&self.server))
+        self.listen_on(&self.network.server, port)
+    }
+
+    /// The same on another host, such as the container.
+    pub fn listen_on(&self, host: &Namespace, port: u16) -> Server {
+        Server::bind(host, port, self.notes(&self.server))
     }
 
     /// A connection from the client to `port` of the server, to be refined.
@@ -135,7 +147,12 @@ impl Stage {
 
     /// Receives on every address of the server, both families.
     pub fn udp_server(&self, port: u16) -> UdpPeer {
-        UdpPeer::server(&self.network.server, port, self.notes(&self.server))
+        self.udp_server_on(&self.network.server, port)
+    }
+
+    /// The same on another host, such as the container.
+    pub fn udp_server_on(&self, host: &Namespace, port: u16) -> UdpPeer {
+        UdpPeer::server(host, port, self.notes(&self.server))
     }
 
     /// Connected to `port` of the server: datagrams from elsewhere never arrive.
