@@ -2,6 +2,7 @@
 //! one is told in `integration::scenario`.
 
 mod collision;
+mod hand;
 mod lifecycle;
 mod path;
 mod raw;
