@@ -3,6 +3,7 @@
 
 mod collision;
 mod hand;
+mod icmp;
 mod lifecycle;
 mod path;
 mod raw;
@@ -18,6 +19,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("collision", collision::SCENARIOS),
+    ("icmp", icmp::SCENARIOS),
+    ("icmp", icmp::mtu::SCENARIOS),
+    ("icmp", icmp::outbound::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
