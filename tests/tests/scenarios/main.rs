@@ -2,7 +2,9 @@
 //! one is told in `integration::scenario`.
 
 mod collision;
+mod fragments;
 mod hand;
+mod headers;
 mod icmp;
 mod lifecycle;
 mod path;
@@ -19,6 +21,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("collision", collision::SCENARIOS),
+    ("fragments", fragments::SCENARIOS),
+    ("headers", headers::SCENARIOS),
     ("icmp", icmp::SCENARIOS),
     ("icmp", icmp::mtu::SCENARIOS),
     ("icmp", icmp::outbound::SCENARIOS),
