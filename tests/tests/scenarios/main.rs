@@ -2,6 +2,7 @@
 //! one is told in `integration::scenario`.
 
 mod collision;
+mod containers;
 mod fragments;
 mod hand;
 mod headers;
@@ -21,6 +22,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("collision", collision::SCENARIOS),
+    ("containers", containers::SCENARIOS),
     ("fragments", fragments::SCENARIOS),
     ("headers", headers::SCENARIOS),
     ("icmp", icmp::SCENARIOS),
