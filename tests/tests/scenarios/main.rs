@@ -1,6 +1,7 @@
 //! Every scenario is a test: `cargo test -p integration --test scenarios -- half_close`. How to write
 //! one is told in `integration::scenario`.
 
+mod beside;
 mod collision;
 mod containers;
 mod fragments;
@@ -21,6 +22,7 @@ use integration::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
+    ("beside", beside::SCENARIOS),
     ("collision", collision::SCENARIOS),
     ("containers", containers::SCENARIOS),
     ("fragments", fragments::SCENARIOS),
