@@ -4,6 +4,7 @@
 mod beside;
 mod collision;
 mod containers;
+mod devices;
 mod fragments;
 mod hand;
 mod headers;
@@ -25,6 +26,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("beside", beside::SCENARIOS),
     ("collision", collision::SCENARIOS),
     ("containers", containers::SCENARIOS),
+    ("devices", devices::SCENARIOS),
     ("fragments", fragments::SCENARIOS),
     ("headers", headers::SCENARIOS),
     ("icmp", icmp::SCENARIOS),
