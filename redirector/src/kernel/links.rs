@@ -167,7 +167,10 @@ fn has_link_layer(interface: &Interface) -> Result<bool, Error> {
         .find_map(|address| Some(address.address?.as_link_addr()?.hatype()));
     match hardware {
         Some(ARPHRD_ETHER | ARPHRD_LOOPBACK) => Ok(true),
-        Some(ARPHRD_NONE | ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT) => Ok(false),
+        // A device without a hardware address, such as tun, has no entry; nor a header to put one in.
+        None | Some(ARPHRD_NONE | ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT) => {
+            Ok(false)
+        }
         other => Err(Error::LinkLayer {
             interface: interface.name.clone(),
             hardware: other,

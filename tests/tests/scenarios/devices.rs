@@ -14,6 +14,22 @@ const PORT: Topology = Topology::Bridge(&["eth0", "lo"]);
 const BRIDGE_AND_PORT: Topology = Topology::Bridge(&["br0", "eth0", "lo"]);
 
 pub const SCENARIOS: &[Scenario] = &[
+    Scenario::new("tun", tcp)
+        .topology(Topology::Tun)
+        .places(Place::ALL)
+        .checks("connections over a link whose packets have no link layer"),
+    Scenario::new("tun_refused", refused)
+        .topology(Topology::Tun)
+        .checks("a client beyond a tun is refused by the port it asked"),
+    Scenario::new("tun_udp", udp)
+        .topology(Topology::Tun)
+        .rules(DNS)
+        .places(Place::ALL)
+        .checks("datagrams over a link whose packets have no link layer, also in fragments"),
+    Scenario::new("tun_udp_errors", nobody_listens)
+        .topology(Topology::Tun)
+        .rules(DNS)
+        .checks("an ICMP error over a link whose packets have no link layer"),
     Scenario::new("bridge", tcp)
         .topology(BRIDGE)
         .places(Place::ALL)
@@ -80,6 +96,10 @@ fn tcp(stage: &Stage) {
     server.deliver(&client, b"straight to the target");
 }
 
+fn refused(stage: &Stage) {
+    stage.dial(80).refused();
+}
+
 fn udp(stage: &Stage) {
     let (client, server) = (stage.udp_client(53), stage.udp_server(5353));
     for length in [0, 1, 1400, 8900] {
@@ -88,6 +108,11 @@ fn udp(stage: &Stage) {
         server.expect(&payload).send(&payload);
         client.expect(&payload);
     }
+}
+
+fn nobody_listens(stage: &Stage) {
+    let client = stage.udp_client(53);
+    client.send(b"anybody?").expect_error("ECONNREFUSED");
 }
 
 fn super_packets(stage: &Stage) {
