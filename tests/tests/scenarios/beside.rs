@@ -6,7 +6,7 @@ use integration::counters::named;
 use integration::datapath::{Datapath, nft};
 use integration::netns::Namespace;
 use integration::redirector::json;
-use integration::scenario::{Family, Place, Scenario, Stage};
+use integration::scenario::{Difference, Family, Place, Scenario, Stage};
 use integration::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -22,6 +22,19 @@ pub const SCENARIOS: &[Scenario] = &[
     .rules(&["53:5353/udp"])
     .places(Place::ALL)
     .checks("the same for datagrams"),
+    Scenario::new(
+        "stateful_firewall_on_loopback",
+        stateful_firewall_on_loopback,
+    )
+    .places(&[Place::Loopback, Place::OwnAddress])
+    .checks("a firewall that does not trust loopback either")
+    .differs(
+        Difference::new(
+            "over loopback netfilter follows an answer from when it leaves, which is from the \
+                 target, and so does not know the connection",
+        )
+        .in_client(),
+    ),
     Scenario::new("marks_and_counters", marks_and_counters)
         .checks("marks of prerouting are there in input, and every segment is counted"),
     Scenario::new("mangled_answers", mangled_answers)
@@ -34,7 +47,7 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 fn stateful_firewall(stage: &Stage) {
-    firewall(stage);
+    firewall(stage, "iif lo accept");
     let (client, server) = stage.connection(80, 8000);
     for round in 0..3u8 {
         client.deliver(&server, &[round; 5000]);
@@ -52,7 +65,7 @@ fn stateful_firewall(stage: &Stage) {
 }
 
 fn stateful_firewall_for_datagrams(stage: &Stage) {
-    firewall(stage);
+    firewall(stage, "iif lo accept");
     let (client, server) = (stage.udp_client(53), stage.udp_server(5353));
     for round in 0..3u8 {
         client.send(&[round; 1000]);
@@ -64,22 +77,37 @@ fn stateful_firewall_for_datagrams(stage: &Stage) {
     }
 }
 
-fn firewall(stage: &Stage) {
+fn stateful_firewall_on_loopback(stage: &Stage) {
+    firewall(stage, "");
+    let (client, server) = stage.connection(80, 8000);
+    client.deliver(&server, b"a request");
+    server.send(b"an answer");
+    match stage.datapath() {
+        Datapath::Nft => client.expect(b"an answer"),
+        Datapath::Redirector => client.expect_silence(Duration::from_millis(100)),
+    };
+    client.abort();
+    server.expect_reset();
+}
+
+fn firewall(stage: &Stage, first: &str) {
     nft(
         stage.server_host(),
-        "table inet firewall
+        &format!(
+            "table inet firewall
          delete table inet firewall
-         table inet firewall {
-             counter begun { }
-             chain input {
+         table inet firewall {{
+             counter begun {{ }}
+             chain input {{
                  type filter hook input priority filter; policy drop;
-                 iif lo accept
+                 {first}
                  ct state established,related accept
-                 meta l4proto { icmp, ipv6-icmp } accept
+                 meta l4proto {{ icmp, ipv6-icmp }} accept
                  tcp dport 8000 ct state new counter name begun accept
                  udp dport 5353 ct state new counter name begun accept
-             }
-         }",
+             }}
+         }}"
+        ),
     );
 }
 
