@@ -49,23 +49,25 @@ impl NftCounters {
     }
 
     pub fn read(&self, protocol: &str, port: u16) -> Counts {
-        let listing = json(&self.0.run("nft --json list counters table inet witness"));
-        let count = |side| {
-            let wanted = name(protocol, port, side);
-            let counter = listing["nftables"]
-                .as_array()
-                .expect("a list")
-                .iter()
-                .map(|object| &object["counter"])
-                .find(|counter| counter["name"] == wanted.as_str())
-                .unwrap_or_else(|| panic!("a counter named {wanted} in {listing}"));
-            count_of(counter)
-        };
+        let count = |side| named(&self.0, "witness", &name(protocol, port, side));
         Counts {
             incoming: count("in"),
             outgoing: count("out"),
         }
     }
+}
+
+/// A counter by name, of a table of family `inet`.
+pub fn named(host: &Namespace, table: &str, name: &str) -> Count {
+    let listing = json(&host.run(&format!("nft --json list counters table inet {table}")));
+    let counter = listing["nftables"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|object| &object["counter"])
+        .find(|counter| counter["name"] == name)
+        .unwrap_or_else(|| panic!("a counter named {name} in {listing}"));
+    count_of(counter)
 }
 
 /// The counts of one rule in `stats --json`.

@@ -23,6 +23,7 @@ pub mod redirector;
 pub mod scenario;
 pub mod server;
 pub mod story;
+pub mod system;
 pub mod testrun;
 pub mod topology;
 pub mod transfer;

@@ -11,6 +11,11 @@ pub const OTHER: Host = Host::new(1, 3);
 /// Nobody's: whoever crafts packets may come from there without a kernel that answers too.
 pub const GHOST: Host = Host::new(1, 66);
 pub const THIRD: Host = Host::new(2, 2);
+/// The router, to the third host.
+pub const FAR_SIDE: Host = Host::new(2, 1);
+/// The server, to its containers.
+pub const BRIDGE: Host = Host::new(3, 1);
+pub const CONTAINER: Host = Host::new(3, 2);
 pub const LOOPBACK: Host = Host {
     v4: IpAddr::V4(Ipv4Addr::LOCALHOST),
     v6: IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -116,19 +121,16 @@ pub struct Routed {
 impl Routed {
     pub fn new() -> Self {
         let [client, router, third] = ["client", "router", "third"].map(Namespace::new);
-        let far_side = Host::new(2, 1);
         client.connect("eth0", &router, "eth0");
         router.connect("eth1", &third, "eth0");
         number(&client, "eth0", CLIENT);
         number(&router, "eth0", SERVER);
-        number(&router, "eth1", far_side);
+        number(&router, "eth1", FAR_SIDE);
         number(&third, "eth0", THIRD);
         router.sysctl("ipv4.ip_forward", "1");
         router.sysctl("ipv6.conf.all.forwarding", "1");
-        for (host, gateway) in [(&client, SERVER), (&third, far_side)] {
-            host.ip(&format!("route add default via {}", gateway.v4));
-            host.ip(&format!("-6 route add default via {}", gateway.v6));
-        }
+        lead_through(&client, SERVER);
+        lead_through(&third, FAR_SIDE);
         Self {
             client,
             router,
@@ -143,8 +145,14 @@ impl Default for Routed {
     }
 }
 
-/// Gives both addresses to an interface.
+/// Gives an interface both addresses of a host.
 pub fn number(namespace: &Namespace, interface: &str, host: Host) {
     namespace.address(interface, &format!("{}/24", host.v4));
     namespace.address(interface, &format!("{}/64", host.v6));
+}
+
+/// Gives a host a way to everywhere else.
+pub fn lead_through(host: &Namespace, gateway: Host) {
+    host.ip(&format!("route add default via {}", gateway.v4));
+    host.ip(&format!("-6 route add default via {}", gateway.v6));
 }

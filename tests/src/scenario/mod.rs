@@ -24,6 +24,7 @@
 //! prints what was noted and captured.
 
 mod compare;
+pub mod icmp_error;
 mod log;
 mod names;
 mod network;
@@ -54,6 +55,7 @@ pub struct Scenario {
     rules: &'static [&'static str],
     interfaces: Option<&'static [&'static str]>,
     topology: Topology,
+    prepare: fn(&Network),
     families: &'static [Family],
     places: &'static [Place],
     offloads: &'static [Offloads],
@@ -101,6 +103,7 @@ impl Scenario {
             rules: &["80:8000"],
             interfaces: None,
             topology: Topology::Lan,
+            prepare: |_| {},
             families: &[Family::V4, Family::V6],
             places: &[Place::Remote],
             offloads: &[Offloads::Off],
@@ -129,6 +132,11 @@ impl Scenario {
 
     pub const fn topology(self, topology: Topology) -> Self {
         Self { topology, ..self }
+    }
+
+    /// What is done to the network before anything is redirected.
+    pub const fn prepared(self, prepare: fn(&Network)) -> Self {
+        Self { prepare, ..self }
     }
 
     pub const fn families(self, families: &'static [Family]) -> Self {

@@ -1,9 +1,13 @@
+mod build;
+mod pump;
+
 use std::net::{IpAddr, Ipv6Addr};
 
+use self::pump::Pump;
 use super::names::Names;
 use super::{Family, Place};
 use crate::netns::{Namespace, Offloads};
-use crate::topology::{CLIENT, GHOST, Host, LOOPBACK, Lan, Routed, SERVER, THIRD};
+use crate::topology::{GHOST, Host, LOOPBACK};
 
 pub use crate::topology::OTHER;
 
@@ -19,6 +23,16 @@ pub enum Topology {
     /// As `Lan`, and a second cable between the same hosts, `eth1` at both ends. Both cables have
     /// the same two link-local addresses, [`LINK_LOCAL`].
     TwoCables,
+    /// Client and server on one cable, and behind the server a [`container`](Network::container)
+    /// with its own bridge, as Docker has it. The server forwards.
+    Container,
+    /// The server's only link is `tun0`, whose packets have no link layer; a router leads there.
+    Tun,
+    /// As `Lan`, and the server's address is on the bridge `br0`, of which its `eth0` is a port.
+    /// Redirected is on this one or these of them, and on `lo`.
+    Bridge(&'static [&'static str]),
+    /// As `Lan`, and the server's address is on the macvlan `mac0` over its `eth0`.
+    Macvlan,
 }
 
 /// The client's and the server's link-local address in [`Topology::TwoCables`].
@@ -27,23 +41,35 @@ pub const LINK_LOCAL: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1),
 ];
 
-/// Hosts and names; the client's and the server's interface is `eth0`.
+/// Hosts and names; the client's interface is `eth0`.
 pub struct Network {
     pub client: Namespace,
     pub server: Namespace,
     /// The host that the client's cable leads to: the server, or the first router.
     pub neighbour: Namespace,
+    pub container: Option<Namespace>,
     pub server_address: Host,
     /// Every address and its name in the transcripts.
     pub names: Vec<(Host, &'static str)>,
+    /// Those of the server where packets are redirected.
+    pub interfaces: &'static [&'static str],
+    /// The neighbour's with an address of the client's network.
+    gateway: &'static str,
+    /// Whose offloads are switched.
+    cables: Vec<(Namespace, &'static str)>,
+    _pump: Option<Pump>,
 }
 
 impl Topology {
     pub fn build(self) -> Network {
         let network = match self {
-            Self::Lan => lan(),
-            Self::NarrowRouter => narrow_router(),
-            Self::TwoCables => two_cables(),
+            Self::Lan => build::lan(),
+            Self::NarrowRouter => build::narrow_router(),
+            Self::TwoCables => build::two_cables(),
+            Self::Container => build::container(),
+            Self::Tun => build::tun(),
+            Self::Bridge(interfaces) => build::bridge(interfaces),
+            Self::Macvlan => build::macvlan(),
         };
         network.lead_ghost_to_client();
         network
@@ -52,9 +78,9 @@ impl Topology {
 
 impl Network {
     pub fn offloads(&self, offloads: Offloads) {
-        self.client.offloads("eth0", offloads);
-        self.neighbour.offloads("eth0", offloads);
-        self.server.offloads("eth0", offloads);
+        for (host, interface) in &self.cables {
+            host.offloads(interface, offloads);
+        }
         self.server.offloads("lo", offloads);
     }
 
@@ -80,8 +106,10 @@ impl Network {
             .and_then(|(_, rest)| rest.split_whitespace().next())
             .expect("a hardware address");
         for address in [GHOST.v4, GHOST.v6] {
-            self.neighbour
-                .ip(&format!("neigh replace {address} lladdr {mac} dev eth0"));
+            self.neighbour.ip(&format!(
+                "neigh replace {address} lladdr {mac} dev {}",
+                self.gateway
+            ));
         }
     }
 
@@ -98,12 +126,21 @@ impl Network {
         ]))
     }
 
+    pub fn has_live_connections(&self) -> bool {
+        self.ends().any(Namespace::has_live_connections)
+    }
+
     /// Segments and datagrams that the hosts dropped for their checksum.
     pub fn bad_checksums(&self) -> u64 {
-        [&self.client, &self.server]
-            .iter()
+        self.ends()
             .flat_map(|host| ["Tcp", "Udp"].map(|protocol| host.snmp(protocol, "InCsumErrors")))
             .sum()
+    }
+
+    fn ends(&self) -> impl Iterator<Item = &Namespace> {
+        [&self.client, &self.server]
+            .into_iter()
+            .chain(&self.container)
     }
 }
 
@@ -113,58 +150,5 @@ impl Family {
             Self::V4 => host.v4,
             Self::V6 => host.v6,
         }
-    }
-}
-
-fn lan() -> Network {
-    let lan = Lan::new();
-    // The first address of a list stays the one that redirect moves connections to: over IPv6 that
-    // is the newest.
-    lan.server.address("eth0", &format!("{}/32", OTHER.v4));
-    lan.server
-        .ip(&format!("address del {}/64 dev eth0", SERVER.v6));
-    for host in [OTHER, SERVER] {
-        lan.server.address("eth0", &format!("{}/64", host.v6));
-    }
-    Network {
-        neighbour: lan.server.clone(),
-        client: lan.client,
-        server: lan.server,
-        server_address: SERVER,
-        names: vec![(CLIENT, "client"), (SERVER, "server"), (OTHER, "other")],
-    }
-}
-
-fn two_cables() -> Network {
-    let network = lan();
-    network.client.connect("eth1", &network.server, "eth1");
-    let hosts = [&network.client, &network.server];
-    for (host, address) in hosts.into_iter().zip(LINK_LOCAL) {
-        for interface in ["eth0", "eth1"] {
-            host.ip(&format!("address flush dev {interface} scope link"));
-            host.address(interface, &format!("{address}/64"));
-        }
-    }
-    network
-}
-
-fn narrow_router() -> Network {
-    let routed = Routed::new();
-    for network in ["10.77.1.0/24 dev eth0", "10.77.2.0/24 dev eth1"] {
-        routed
-            .router
-            .ip(&format!("route replace {network} mtu lock 1280"));
-    }
-    for network in ["fd77:1::/64 dev eth0", "fd77:2::/64 dev eth1"] {
-        routed.router.ip(&format!(
-            "-6 route replace {network} metric 1 mtu lock 1280"
-        ));
-    }
-    Network {
-        client: routed.client,
-        server: routed.third,
-        neighbour: routed.router,
-        server_address: THIRD,
-        names: vec![(CLIENT, "client"), (THIRD, "server"), (SERVER, "router")],
     }
 }

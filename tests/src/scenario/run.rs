@@ -48,9 +48,10 @@ pub(super) fn run(scenario: &Scenario) -> Result<(), String> {
 
 fn play(scenario: &Scenario, datapath: Datapath) -> Result<Vec<Take>, String> {
     let network = Arc::new(scenario.topology.build());
+    (scenario.prepare)(&network);
     let redirected = Arc::new(match scenario.interfaces {
         Some(interfaces) => datapath.redirect_only_on(&network.server, interfaces, scenario.rules),
-        None => datapath.redirect(&network.server, scenario.rules),
+        None => datapath.redirect_on(&network.server, network.interfaces, scenario.rules),
     });
     let mut takes = Vec::new();
     for &offloads in scenario.offloads {
@@ -128,8 +129,7 @@ fn take(
 /// Waits until closed connections have said their last word.
 fn settle(network: &Network) -> bool {
     let start = Instant::now();
-    let lives = || network.client.has_live_connections() || network.server.has_live_connections();
-    while lives() {
+    while network.has_live_connections() {
         if start.elapsed() > SETTLE {
             return false;
         }

@@ -75,6 +75,13 @@ impl Stage {
         &self.network.server
     }
 
+    /// # Panics
+    /// Where the topology has none.
+    #[track_caller]
+    pub fn container(&self) -> &Namespace {
+        self.network.container.as_ref().expect("a container")
+    }
+
     pub fn network(&self) -> &Network {
         &self.network
     }
@@ -119,8 +126,14 @@ impl Stage {
 impl Stage {
     /// Listens on every address of the server, both families.
     pub fn listen(&self, port: u16) -> Server {
+        self.listen_on(&self.network.server, port)
+    }
+
+    /// The same on another host, such as the container.
+    pub fn listen_on(&self, host: &Namespace, port: u16) -> Server {
         let everywhere = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port);
-        self.listen_at(everywhere, BACKLOG, |_| Ok(()))
+        let notes = self.notes(&self.server);
+        Server::bind(host, everywhere, BACKLOG, |_| Ok(()), notes)
     }
 
     /// Listens with this backlog after setting socket options.
@@ -159,7 +172,12 @@ impl Stage {
 
     /// Receives on every address of the server, both families.
     pub fn udp_server(&self, port: u16) -> UdpPeer {
-        UdpPeer::server(&self.network.server, port, self.notes(&self.server))
+        self.udp_server_on(&self.network.server, port)
+    }
+
+    /// The same on another host, such as the container.
+    pub fn udp_server_on(&self, host: &Namespace, port: u16) -> UdpPeer {
+        UdpPeer::server(host, port, self.notes(&self.server))
     }
 
     /// Connected to `port` of the server: datagrams from elsewhere never arrive.

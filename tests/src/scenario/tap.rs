@@ -81,6 +81,18 @@ impl Tap {
         wait::until_some(what, || self.packets().into_iter().find(&is_it))
     }
 
+    /// Waits for a packet, and gives its bytes from the IP header onwards.
+    #[track_caller]
+    pub fn expect_bytes(&self, what: &str, is_it: impl Fn(&Packet) -> bool) -> Vec<u8> {
+        let fits = |frame: &Vec<u8>| {
+            datagram(frame)
+                .and_then(|datagram| packet(&datagram))
+                .is_some_and(|packet| is_it(&packet))
+        };
+        let mut frame = wait::until_some(what, || self.frames().into_iter().find(fits));
+        frame.split_off(14)
+    }
+
     /// Everything until now; a marker from either end is behind it.
     pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
         let marker = [MARKER_TYPE.as_slice(), &[0; 46]].concat();

@@ -169,7 +169,7 @@ impl Step {
             // And the flags, which the generator chooses.
             (_, Some((normal::TCP, transport))) => (transport, &[8..12, 13..14, 16..18]),
             // Netfilter has no UDP length of 0, with which IPv6 says that the packet's counts (RFC 2675).
-            (_, Some((_, transport))) => (transport, &[4..6]),
+            (_, Some((_, transport))) => (transport, std::slice::from_ref(&(4..6))),
             (_, None) => (packet.len(), &[]),
         };
         let is_fragment = self.is_fragment();

@@ -252,7 +252,7 @@ fn second_repeats_its_syn(stage: &Stage) {
     let mut first = Hand::open(stage);
     let first_server = listener.accept();
     let mut second = Hand::begin(stage, stage.source_port(0), 8000);
-    second.repeat_syn();
+    second.send_syn();
     second.await_syn_ack();
     second.send(ACK, b"");
     let second_server = listener.accept();

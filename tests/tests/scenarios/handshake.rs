@@ -170,7 +170,7 @@ fn client_resets_syn_ack(stage: &Stage) {
 fn syn_is_repeated(stage: &Stage) {
     let listener = stage.listen(8000);
     let mut hand = Hand::begin(stage, stage.source_port(0), 80);
-    hand.repeat_syn();
+    hand.send_syn();
     hand.await_syn_ack();
     hand.send(ACK, b"");
     let server = listener.accept();

@@ -2,9 +2,15 @@
 //! one is told in `integration::scenario`.
 
 mod addresses;
+mod beside;
 mod collision;
+mod containers;
+mod devices;
+mod fragments;
 mod hand;
 mod handshake;
+mod headers;
+mod icmp;
 mod idle;
 mod lifecycle;
 mod options;
@@ -24,8 +30,16 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("addresses", addresses::SCENARIOS),
+    ("beside", beside::SCENARIOS),
     ("collision", collision::SCENARIOS),
+    ("containers", containers::SCENARIOS),
+    ("devices", devices::SCENARIOS),
+    ("fragments", fragments::SCENARIOS),
     ("handshake", handshake::SCENARIOS),
+    ("headers", headers::SCENARIOS),
+    ("icmp", icmp::SCENARIOS),
+    ("icmp", icmp::mtu::SCENARIOS),
+    ("icmp", icmp::outbound::SCENARIOS),
     ("idle", idle::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
     ("options", options::SCENARIOS),
