@@ -52,13 +52,13 @@ fn tcp_path_mtu(stage: &Stage) {
     });
     let body = vec![0x5a; 20_000];
     server.deliver(&client, &body);
-    let largest = stage
-        .wire()
-        .packets()
-        .into_iter()
-        .filter(|packet| packet.source == stage.server(80))
-        .map(|packet| packet.bytes)
-        .max();
+    let sent = wait::until_some("the body is captured", || {
+        let mut sent = stage.wire().packets();
+        sent.retain(|packet| packet.source == stage.server(80));
+        let bytes: usize = sent.iter().map(|packet| packet.payload.len()).sum();
+        (bytes >= body.len()).then_some(sent)
+    });
+    let largest = sent.iter().map(|packet| packet.bytes).max();
     assert_eq!(largest, Some(u64::from(INJECTED)));
     still_lives(&client, &server);
 }
