@@ -233,7 +233,7 @@ impl State for Kernel<'_> {
         }
         warn!(
             self.ctx,
-            "[{:i}]:{} is connected to port {} already, directly or through another port; its next connection appears from port {}",
+            "[{:i}]:{} is connected to port {} already, directly or through another port; to the application this connection comes from port {}",
             key.remote.octets(),
             key.remote_port.get(),
             key.local_port.get(),

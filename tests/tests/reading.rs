@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, PipeWriter};
+use std::io::{self, PipeWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
 
@@ -60,7 +60,8 @@ fn a_watch_prints_a_document_a_line_while_traffic_flows() {
     assert!(watch.stderr().contains("not loaded"), "{}", watch.stderr());
 }
 
-/// One client port for the wire port and its target would be one connection twice.
+/// One client port for the wire port and its target would be one connection twice, so the second one
+/// is moved.
 #[test]
 fn a_client_port_used_twice_is_logged() {
     let lan = Lan::new();
@@ -81,7 +82,14 @@ fn a_client_port_used_twice_is_logged() {
     ] {
         let mut first = Connection::open_from(&lan.client, client_port, to_target, &listener);
         first.exchange("the first");
-        connect(&lan.client, client_port, to_wire).expect_err("nobody listens on 80");
+        // The application sees it from another port.
+        let mut second = connect(&lan.client, client_port, to_wire).expect("the second is served");
+        let mut server = listener.accept();
+        let moved = server.peer_addr().expect("the second's peer").port();
+        assert_ne!(moved, client_port);
+        second.write_all(b"second").expect("a request");
+        let mut request = [0; 6];
+        server.read_exact(&mut request).expect("the request");
         first.exchange("the first goes on");
         wait::until("a line about the client", || {
             log.assert_running();
@@ -89,6 +97,7 @@ fn a_client_port_used_twice_is_logged() {
                 line.contains(&client.to_string())
                     && line.contains(&format!(":{client_port} "))
                     && line.contains("8000")
+                    && line.ends_with(&format!("from port {moved}"))
             })
         });
     }
