@@ -103,10 +103,7 @@ impl Subject {
         packet.or_else(|| {
             quote(frame).map(|quote| Self {
                 packet: quote.packet,
-                crossed: match direction {
-                    Direction::Ingress => Direction::Egress,
-                    Direction::Egress => Direction::Ingress,
-                },
+                crossed: direction.reverse(),
                 quote: Some(quote),
             })
         })
