@@ -71,6 +71,7 @@ pub fn cross(
     let mut expected = traffic(&counted);
     if let Ok(Verdict::Redirected { rule }) = verdict {
         let subject = subject.expect("only what has ports, or quotes some, is redirected");
+        assert_ne!(*frame, before, "{what}");
         subject.rewrote(&before, frame, &what);
         subject.is_remembered(&before, frame, memory, direction, &what);
         subject.count(expected.entry(rule).or_default(), direction);
