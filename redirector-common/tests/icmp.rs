@@ -91,6 +91,20 @@ const LONG: [Extension; 1] = [Extension {
     units: 8,
 }];
 
+/// Behind the datagram; a quote of 8 bytes has no TCP checksum, whatever follows it.
+#[test]
+fn padding_is_no_quote() {
+    each_error(|host, error, direction, port| {
+        let [before, expected] =
+            [&error, &errors::with_port(&error, direction, port)].map(|error| {
+                let mut frame = error.frame();
+                frame.bytes.resize(frame.bytes.len() + 40, 0x5a);
+                frame
+            });
+        assert_eq!(crossed(host, &before, direction), expected.bytes);
+    });
+}
+
 /// The chain of headers leaves 16 bytes for TCP's; what would be its checksum is extension.
 #[test]
 fn extensions_within_the_tcp_header() {
