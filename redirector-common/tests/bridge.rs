@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{FINAL_ACK, Host, OPENING, SYN_ACK, each_family};
+use common::{DATA, FINAL_ACK, Host, OPENING, SYN_ACK, each_family};
+use redirector_common::abi::{NO_PORT, Port, SocketFlow};
 
 /// The second interface sees a SYN straight to the target, and must not take it for a direct one.
 #[test]
@@ -27,5 +28,21 @@ fn a_rewritten_syn_is_not_rewritten_again() {
         assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
         assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
         assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+    });
+}
+
+/// A reply that has left the wire port is done, also where that port is another rule's target.
+#[test]
+fn a_rewritten_reply_is_not_rewritten_again() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000), (443, 80)]);
+        host.memory.socket = Some(Some(SocketFlow {
+            rule: 0,
+            from: Port::new(80),
+            client: NO_PORT,
+        }));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+        assert_eq!(host.send(&talk.from(80, DATA)), Ok(None));
+        assert_eq!(host.counters(0).out_packets, 1);
     });
 }

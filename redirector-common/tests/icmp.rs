@@ -85,6 +85,69 @@ fn extensions_behind_the_quote() {
     }
 }
 
+/// Of the 128 bytes that a quote with extensions has at least, 112 are before the TCP header.
+const LONG: [Extension; 1] = [Extension {
+    number: 60,
+    units: 8,
+}];
+
+/// Behind the datagram; a quote of 8 bytes has no TCP checksum, whatever follows it.
+#[test]
+fn padding_is_no_quote() {
+    each_error(|host, error, direction, port| {
+        let [before, expected] =
+            [&error, &errors::with_port(&error, direction, port)].map(|error| {
+                let mut frame = error.frame();
+                frame.bytes.resize(frame.bytes.len() + 40, 0x5a);
+                frame
+            });
+        assert_eq!(crossed(host, &before, direction), expected.bytes);
+    });
+}
+
+/// The chain of headers leaves 16 bytes for TCP's; what would be its checksum is extension.
+#[test]
+fn extensions_within_the_tcp_header() {
+    each_error(|host, mut error, direction, port| {
+        if error.quoted.transport == DATA && !error.outer.source.is_ipv4() {
+            error.quoted.extensions = LONG.to_vec();
+            cut(&mut error, 16);
+            error.extension = Some(vec![0, 8, 1, 1, 0x12, 0x34, 0x51, 1]);
+            becomes(host, &error, direction, port);
+        }
+    });
+}
+
+/// The MTU and the pointer of IPv6 are where other types have the length.
+#[test]
+fn numbers_that_are_no_length() {
+    for kind in [2, 4] {
+        each_changed_error(|error| {
+            if !error.outer.source.is_ipv4() {
+                error.kind = kind;
+                error.parameter = u32::from_be_bytes([128 / 8, 0, 0, 0]);
+                error.quoted.extensions = LONG.to_vec();
+                error.quote_length = usize::MAX;
+            }
+        });
+    }
+}
+
+/// RFC 4884 has no quote shorter than 128 bytes, and old senders have anything in that byte.
+#[test]
+fn lengths_that_cannot_be() {
+    for length in 1..16_u32 {
+        each_changed_error(|error| {
+            error.quoted.payload.resize(150, 0x5a);
+            error.quote_length = usize::MAX;
+            error.parameter = match error.outer.source.is_ipv4() {
+                true => length << 17,
+                false => length << 24,
+            };
+        });
+    }
+}
+
 #[test]
 fn tags_and_no_link_layer() {
     for tags in [&[0x8100][..], &[0x88a8, 0x8100], &[0x8100, 0x8100]] {

@@ -136,5 +136,10 @@ fn connections_to_either_port_itself() {
         for direction in BOTH {
             stays(&mut host, &error(direction, &talk, 80, UDP), direction);
         }
+        // Also where that port is another rule's target.
+        host.rule(None, 0, 443, Some(80));
+        for direction in BOTH {
+            stays(&mut host, &error(direction, &talk, 80, UDP), direction);
+        }
     });
 }

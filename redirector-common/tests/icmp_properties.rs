@@ -144,13 +144,18 @@ proptest! {
         checksums in any::<[[u8; 2]; 2]>(),
     ) {
         let (mut host, error) = reported(packet, outer, direction);
-        let (inner_at, has_inner) = match error.quoted.transport {
-            Transport::Tcp { .. } => (error.ports_at() + 16, error.quote_length >= 20 + error.ports_at() - error.quote_at()),
-            Transport::Udp { checksum } => (error.ports_at() + 6, checksum && checksums[0] != [0, 0]),
+        let (inner_at, is_quoted, zero_is_none) = match error.quoted.transport {
+            Transport::Tcp { .. } => (
+                error.ports_at() + 16,
+                error.quote_length >= 20 + error.ports_at() - error.quote_at(),
+                false,
+            ),
+            Transport::Udp { checksum } => (error.ports_at() + 6, checksum, true),
         };
+        let has_inner = is_quoted && !(zero_is_none && checksums[0] == [0, 0]);
         let outer_at = error.message_at() + 2;
         let mut before = error.frame();
-        if has_inner {
+        if is_quoted {
             before.bytes[inner_at..][..2].copy_from_slice(&checksums[0]);
         }
         before.bytes[outer_at..][..2].copy_from_slice(&checksums[1]);

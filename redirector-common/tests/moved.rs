@@ -2,60 +2,12 @@
 //! second one gets another client port.
 
 mod common;
+#[path = "common/moving.rs"]
+mod moving;
 
-use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
-use redirector_common::{
-    Peer, Skip,
-    abi::{NO_RULE, Port, SocketFlow},
-    native::craft::{ACK, SYN},
-};
-
-const CLIENT: u16 = 40_000;
-
-/// A second opening, which is no repetition of the first.
-const OTHER_OPENING: redirector_common::native::craft::Transport = tcp(SYN, 9000, 0);
-const OTHER_SYN_ACK: redirector_common::native::craft::Transport = tcp(SYN | ACK, 5000, 9001);
-const OTHER_FINAL_ACK: redirector_common::native::craft::Transport = tcp(ACK, 9001, 5001);
-
-fn origin(from: u16, client: u16) -> Option<SocketFlow> {
-    Some(SocketFlow {
-        rule: 0,
-        from: Port::new(from),
-        client: Port::new(client),
-    })
-}
-
-/// A host that redirects 80 and 81 to 8000 and has a connection of `port`.
-fn connected(talk: &Talk, port: u16) -> Host {
-    let mut host = Host::with(&[(80, 8000), (81, 8000)]);
-    let redirected = (port != 8000).then_some(8000);
-    assert_eq!(host.receive(&talk.to(port, OPENING)), Ok(redirected));
-    if port != 8000 {
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(port)));
-        assert_eq!(host.receive(&talk.to(port, FINAL_ACK)), Ok(Some(8000)));
-    }
-    host.has_socket(talk, 8000, CONNECTED);
-    host
-}
-
-/// The second connection, as the application has it.
-fn open_second(host: &mut Host, talk: &Talk, port: u16) -> Talk {
-    assert_eq!(host.receive(&talk.to(port, OTHER_OPENING)), Ok(Some(8000)));
-    let moved = Talk {
-        client: (talk.client.0, host.client_port),
-        ..*talk
-    };
-    assert_ne!(moved.client.1, CLIENT);
-    assert_eq!(host.send(&moved.from(8000, OTHER_SYN_ACK)), Ok(Some(port)));
-    assert_eq!(host.client_port, CLIENT);
-    assert_eq!(
-        host.receive(&talk.to(port, OTHER_FINAL_ACK)),
-        Ok(Some(8000))
-    );
-    assert_eq!(host.client_port, moved.client.1);
-    host.has_socket(&moved, 8000, CONNECTED);
-    moved
-}
+use common::{CONNECTED, DATA, Host, OPENING, Talk, each_family, tcp};
+use moving::{CLIENT, ORDERS, OTHER_OPENING, connected, open_second, origin};
+use redirector_common::{Peer, Skip, abi::NO_RULE, native::craft::SYN};
 
 /// Both live, each with its own ports on the wire.
 fn assert_both_live(host: &mut Host, talk: &Talk, moved: &Talk, first: u16, second: u16) {
@@ -74,8 +26,6 @@ fn assert_both_live(host: &mut Host, talk: &Talk, moved: &Talk, first: u16, seco
         assert_eq!(host.client_port, CLIENT);
     }
 }
-
-const ORDERS: [(u16, u16); 4] = [(80, 8000), (8000, 80), (80, 81), (81, 80)];
 
 #[test]
 fn both_are_served_in_any_order() {

@@ -255,3 +255,15 @@ fn a_stray_packet_does_not_turn_another_wire_ports_connection() {
         }
     });
 }
+
+/// The right number, but from elsewhere.
+#[test]
+fn another_wire_ports_ack_proves_nothing() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(81, FINAL_ACK)), Ok(Some(8000)));
+        assert_eq!(host.connections(), 0);
+    });
+}

@@ -7,10 +7,9 @@ use redirector_common::{
         Frame,
         craft::{Craft, IcmpError, Transport},
     },
-    redirect,
 };
 
-use crate::common::{DATA, Host, OPENING, Talk, UDP, each_family};
+use crate::common::{DATA, Host, OPENING, Talk, UDP, each_family, invariants};
 
 pub const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
@@ -51,7 +50,7 @@ pub fn server_port(quoted: &mut Craft, direction: Direction) -> &mut u16 {
 pub fn crossed(host: &mut Host, frame: &Frame, direction: Direction) -> Vec<u8> {
     let mut frame = frame.clone();
     frame.other_host = host.other_host;
-    let _ = redirect(&mut frame, &mut host.memory, direction);
+    let _ = invariants::cross(&mut frame, &mut host.memory, direction);
     frame.bytes
 }
 

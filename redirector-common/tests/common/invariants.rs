@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 
 use redirector_common::{
-    Direction, LinkLayer, Skip, Verdict,
-    abi::{Protocol, RuleCounters},
-    native::{Frame, Memory},
+    Direction, LinkLayer, Peer, Skip, Verdict,
+    abi::{self, FlowKey, KEY_FLOW, KEY_MOVED, Protocol, RuleCounters},
+    native::{Frame, Memory, Tuple},
     parse, redirect,
 };
 
-use super::locate::{Located, UDP, locate, u16_at};
+use super::locate::{Flow, Located, Quote, TCP, UDP, flow, locate, quote, u16_at};
 
 type Counters = HashMap<u32, RuleCounters>;
 
@@ -55,90 +55,180 @@ pub fn find_in(bytes: &[u8]) {
 }
 
 /// [`redirect`] with its promises: nothing changes unless it says so, and then one port, the
-/// checksum over it and the rule's counters.
+/// checksum over it and the rule's counters; the client's port too where it was moved.
 #[track_caller]
 pub fn cross(
     frame: &mut Frame,
     memory: &mut Memory,
     direction: Direction,
 ) -> Result<Verdict, Skip> {
-    let located = find(frame);
+    find(frame);
+    let subject = Subject::of(frame, direction);
     let before = frame.clone();
     let counted = memory.counters.clone();
     let verdict = redirect(frame, memory, direction);
     let what = format!("{verdict:?}, {direction:?}: {before:02x?} to {frame:02x?}");
+    let mut expected = traffic(&counted);
     if let Ok(Verdict::Redirected { rule }) = verdict {
-        let located = located.expect("only what has ports is redirected");
-        let may = Rewrite::of(&located, direction, memory.has_moved);
-        rewrote(&before, frame, &may, &what);
-        count(
-            &counted,
-            &memory.counters,
-            rule,
-            direction,
-            located.bytes,
-            &what,
-        );
+        let subject = subject.expect("only what has ports, or quotes some, is redirected");
+        assert_ne!(*frame, before, "{what}");
+        subject.rewrote(&before, frame, &what);
+        subject.is_remembered(&before, frame, memory, direction, &what);
+        subject.count(expected.entry(rule).or_default(), direction);
     } else {
         assert_eq!(*frame, before, "{what}");
-        assert_eq!(packets(&counted), packets(&memory.counters), "{what}");
     }
+    assert_eq!(traffic(&memory.counters), expected, "{what}");
     let connections = |all: &Counters| all.values().map(|each| each.connections).sum::<u64>();
     let begun = connections(&memory.counters) - connections(&counted);
     assert!(begun <= 1, "{begun} connections at once, {what}");
     verdict
 }
 
-/// The 16-bit fields that a redirection may change, in bytes from the start of the packet.
-struct Rewrite {
-    ports: Vec<usize>,
-    checksum: usize,
-    /// Where the bytes begin that the checksum covers.
-    covered: usize,
-    zero_is_none: bool,
+/// The packet whose ports a redirection changes: the one that crosses, or the one that an error
+/// quotes, which has crossed the other way.
+#[derive(Clone, Copy)]
+pub struct Subject {
+    pub packet: Located,
+    pub crossed: Direction,
+    quote: Option<Quote>,
 }
 
-impl Rewrite {
-    /// The port of this host's end, and the client's only if one was ever moved.
-    fn of(located: &Located, direction: Direction, has_moved: bool) -> Self {
-        let [source, destination] = [located.transport, located.transport + 2];
-        let (local, remote) = match direction {
-            Direction::Ingress => (destination, source),
-            Direction::Egress => (source, destination),
+impl Subject {
+    pub fn of(frame: &Frame, direction: Direction) -> Option<Self> {
+        let packet = locate(frame).map(|packet| Self {
+            packet,
+            crossed: direction,
+            quote: None,
+        });
+        packet.or_else(|| {
+            quote(frame).map(|quote| Self {
+                packet: quote.packet,
+                crossed: direction.reverse(),
+                quote: Some(quote),
+            })
+        })
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.quote.is_some()
+    }
+
+    pub fn flow(&self, frame: &Frame) -> Flow {
+        flow(frame, &self.packet, self.crossed)
+    }
+
+    /// A checksum that was valid is still, and one that was wrong is wrong by the same number: the
+    /// sum over everything has not changed. Computed from the bytes, nothing of `checksum` is in it.
+    #[track_caller]
+    fn rewrote(&self, before: &Frame, after: &Frame, what: &str) {
+        assert_eq!(before.bytes.len(), after.bytes.len(), "{what}");
+        let checksum = match self.quote {
+            Some(quote) if !quote.has_checksum => quote.icmp + 2,
+            _ => self.packet.checksum(),
         };
-        Self {
-            ports: [Some(local), has_moved.then_some(remote)]
+        let ports = self.packet.transport;
+        let fields = [ports, ports + 2, checksum];
+        let may_change = |at| fields.iter().any(|field| (*field..field + 2).contains(&at));
+        for (at, pair) in before.bytes.iter().zip(&after.bytes).enumerate() {
+            assert!(pair.0 == pair.1 || may_change(at), "byte {at}, {what}");
+        }
+        let [old, new] = [before, after].map(|frame| u16_at(&frame.bytes, checksum));
+        let zero_is_none = self.packet.protocol == UDP && checksum == self.packet.checksum();
+        if zero_is_none && (old == Some(0) || new == Some(0)) {
+            assert_eq!(old, new, "a checksum came or went, {what}");
+            return;
+        }
+        let covered = self.quote.map(|quote| quote.icmp);
+        let covered = covered
+            .into_iter()
+            .chain((checksum > ports).then_some(ports));
+        for begin in covered {
+            let [old, new] = [before, after].map(|frame| sum(&frame.bytes[begin..]));
+            assert_eq!(old, new, "the sum from byte {begin}, {what}");
+        }
+    }
+
+    /// The client's port changes for a flow that was moved, and for no other.
+    #[track_caller]
+    fn is_remembered(
+        &self,
+        before: &Frame,
+        after: &Frame,
+        memory: &Memory,
+        direction: Direction,
+        what: &str,
+    ) {
+        let (before, after) = (self.flow(before).1, self.flow(after).1);
+        if before.1 == after.1 {
+            return;
+        }
+        let (wire, application) = match direction {
+            Direction::Ingress => (before, after),
+            Direction::Egress => (after, before),
+        };
+        assert!(memory.has_moved, "nothing was ever moved, {what}");
+        let origin = match memory.peers.get(&application) {
+            Some(Peer::Connected { origin }) => *origin,
+            _ => None,
+        };
+        let origins = [origin, memory.socket.flatten()].into_iter().flatten();
+        let is_known = known(memory, KEY_FLOW, &application)
+            .any(|flow| (flow.from, flow.client) == (wire.3, wire.1))
+            || known(memory, KEY_MOVED, &wire)
+                .any(|marker| (marker.from, marker.client) == (application.3, application.1))
+            || origins
                 .into_iter()
-                .flatten()
-                .collect(),
-            checksum: located.checksum(),
-            covered: located.transport,
-            zero_is_none: located.protocol == UDP,
+                .any(|origin| (origin.from, origin.client) == (wire.3, wire.1));
+        assert!(
+            self.packet.protocol == TCP && is_known,
+            "it was not moved, {what}"
+        );
+    }
+
+    /// One more, and nothing else.
+    fn count(&self, traffic: &mut [u64; 6], direction: Direction) {
+        let [
+            in_packets,
+            in_bytes,
+            out_packets,
+            out_bytes,
+            in_errors,
+            out_errors,
+        ] = traffic;
+        let (packets, bytes, errors) = match direction {
+            Direction::Ingress => (in_packets, in_bytes, in_errors),
+            Direction::Egress => (out_packets, out_bytes, out_errors),
+        };
+        if self.is_error() {
+            *errors += 1;
+        } else {
+            *packets += 1;
+            *bytes += self.packet.bytes as u64;
         }
     }
 }
 
-/// A checksum that was valid is still, and one that was wrong is wrong by the same number: the sum
-/// over everything has not changed. Computed from the bytes, nothing of `checksum` is in it.
-#[track_caller]
-fn rewrote(before: &Frame, after: &Frame, may: &Rewrite, what: &str) {
-    assert_eq!(before.bytes.len(), after.bytes.len(), "{what}");
-    let is_covered = |at: usize| {
-        let fields = may.ports.iter().chain([&may.checksum]);
-        fields
-            .into_iter()
-            .any(|field| (*field..field + 2).contains(&at))
-    };
-    for (at, pair) in before.bytes.iter().zip(&after.bytes).enumerate() {
-        assert!(pair.0 == pair.1 || is_covered(at), "byte {at}, {what}");
-    }
-    let [old, new] = [before, after].map(|frame| u16_at(&frame.bytes, may.checksum));
-    if may.zero_is_none && (old == Some(0) || new == Some(0)) {
-        assert_eq!(old, new, "a checksum came or went, {what}");
+/// What the tables have for a TCP tuple.
+pub fn known(memory: &Memory, kind: u32, tuple: &Tuple) -> impl Iterator<Item = abi::Flow> {
+    let (remote, remote_port, local, local_port) = *tuple;
+    let scope = if remote.is_link_local() {
+        memory.ifindex
     } else {
-        let [old, new] = [before, after].map(|frame| sum(&frame.bytes[may.covered..]));
-        assert_eq!(old, new, "the sum, {what}");
-    }
+        0
+    };
+    let key = FlowKey {
+        remote,
+        local,
+        remote_port,
+        local_port,
+        scope,
+        protocol: Protocol::TCP,
+        kind,
+    };
+    [&memory.answered, &memory.pending]
+        .into_iter()
+        .filter_map(move |table| table.get(&key).copied())
 }
 
 /// The number that a ones' complement sum (RFC 1071) stands for.
@@ -147,40 +237,21 @@ fn sum(bytes: &[u8]) -> u64 {
     bytes.chunks(2).map(word).sum::<u64>() % 0xffff
 }
 
-/// One packet of `bytes` more for `rule`, and nothing else.
-#[track_caller]
-fn count(
-    before: &Counters,
-    after: &Counters,
-    rule: u32,
-    direction: Direction,
-    bytes: usize,
-    what: &str,
-) {
-    let mut expected = packets(before);
-    let [in_packets, in_bytes, out_packets, out_bytes] = expected.entry(rule).or_default();
-    let (packets_of, bytes_of) = match direction {
-        Direction::Ingress => (in_packets, in_bytes),
-        Direction::Egress => (out_packets, out_bytes),
-    };
-    *packets_of += 1;
-    *bytes_of += bytes as u64;
-    assert_eq!(packets(after), expected, "{what}");
-}
-
 /// Without connections, which are counted when they are answered.
-fn packets(counters: &Counters) -> HashMap<u32, [u64; 4]> {
+fn traffic(counters: &Counters) -> HashMap<u32, [u64; 6]> {
     let of = |each: &RuleCounters| {
         [
             each.in_packets,
             each.in_bytes,
             each.out_packets,
             each.out_bytes,
+            each.in_errors,
+            each.out_errors,
         ]
     };
     counters
         .iter()
         .map(|(rule, each)| (*rule, of(each)))
-        .filter(|(_, each)| *each != [0; 4])
+        .filter(|(_, each)| *each != [0; 6])
         .collect()
 }

@@ -7,9 +7,11 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 /// As TOML; a name is used once in a file.
-const MUTATIONS: [&str; 3] = [
+const MUTATIONS: [&str; 5] = [
     include_str!("mutations/wire.toml"),
     include_str!("mutations/flows.toml"),
+    include_str!("mutations/moved.toml"),
+    include_str!("mutations/errors.toml"),
     include_str!("mutations/kernel.toml"),
 ];
 

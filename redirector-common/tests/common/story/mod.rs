@@ -2,6 +2,7 @@
 
 mod origins;
 mod packet;
+mod report;
 
 use std::net::IpAddr;
 
@@ -10,9 +11,10 @@ use origins::Origins;
 use packet::Packet;
 use redirector_common::{
     Direction, LinkLayer, Peer,
-    abi::{NO_PORT, Port, SLOT_OFF, SocketFlow},
+    abi::{KEY_FLOW, NO_PORT, Port, Protocol, SLOT_OFF, SocketFlow},
     native::{Frame, Tuple, craft},
 };
+use report::Report;
 
 use crate::common::{Host, INTERFACE};
 
@@ -40,6 +42,7 @@ struct Rule {
 enum Event {
     Noise(Noise),
     Packet(Packet),
+    Report(Report),
     Rule(Rule),
     /// Floods of other flows: of pending ones, or of both kinds.
     Evicted {
@@ -51,6 +54,8 @@ enum Event {
         port: Pick,
         peer: Kind,
     },
+    /// A connection of those that the tables know has a socket.
+    Accepted(Pick),
     Seconds(u8),
     /// Nothing is in force, or the rules are again.
     Switched {
@@ -84,7 +89,15 @@ enum Kind {
     None,
     Handshake,
     TimeWait,
-    Connected { origin: Option<Pick> },
+    Connected { origin: Option<Origin> },
+}
+
+/// What a socket remembers.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+struct Origin {
+    from: Pick,
+    /// Where it was moved.
+    client_port: Option<Pick>,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -133,27 +146,13 @@ impl Event {
             Self::Rule(rule) => rule.apply(host),
             Self::Evicted { both: true } => host.lose_all_flows(),
             Self::Evicted { both: false } => host.lose_pending(),
+            Self::Report(report) => report.cross(host, origins),
             Self::Socket { talk, port, peer } => {
-                let port = port.of(&PORTS);
-                let tuple = talk.tuple(port);
-                let peer = match peer {
-                    Kind::None => Peer::None,
-                    Kind::Handshake => Peer::Handshake,
-                    Kind::TimeWait => Peer::TimeWait,
-                    Kind::Connected { origin } => Peer::Connected {
-                        origin: origin.map(|from| {
-                            let origin = SocketFlow {
-                                rule: 0,
-                                from: Port::new(from.of(&PORTS)),
-                                client: NO_PORT,
-                            };
-                            origins.note_socket(tuple, origin);
-                            origin
-                        }),
-                    },
-                };
+                let tuple = talk.tuple(port.of(&PORTS));
+                let peer = peer.of(tuple, host, origins);
                 host.memory.peers.insert(tuple, peer);
             }
+            Self::Accepted(pick) => accept(*pick, host),
             Self::Seconds(seconds) => host.memory.now += u64::from(*seconds) * 1_000_000_000,
             Self::Switched { off } => host.memory.slot = if *off { SLOT_OFF } else { 0 },
             Self::Routed(server) => {
@@ -162,6 +161,55 @@ impl Event {
             }
             Self::Interface { other } => host.memory.ifindex = INTERFACE + u32::from(*other),
         }
+    }
+}
+
+fn accept(pick: Pick, host: &mut Host) {
+    let memory = &mut host.memory;
+    let flows = memory.pending.keys().chain(memory.answered.keys());
+    let flows = flows.filter(|key| key.kind == KEY_FLOW && key.protocol == Protocol::TCP);
+    let mut tuples: Vec<Tuple> = flows
+        .map(|key| (key.remote, key.remote_port, key.local, key.local_port))
+        .collect();
+    tuples.sort_by_key(|tuple| (tuple.0.octets(), tuple.1, tuple.2.octets(), tuple.3));
+    if !tuples.is_empty() {
+        let connected = Peer::Connected { origin: None };
+        memory.peers.entry(pick.of(&tuples)).or_insert(connected);
+    }
+}
+
+impl Kind {
+    fn of(self, tuple: Tuple, host: &mut Host, origins: &mut Origins) -> Peer {
+        match self {
+            Self::None => Peer::None,
+            Self::Handshake => Peer::Handshake,
+            Self::TimeWait => Peer::TimeWait,
+            Self::Connected { origin } => Peer::Connected {
+                origin: origin.and_then(|origin| origin.of(tuple, host, origins)),
+            },
+        }
+    }
+}
+
+impl Origin {
+    /// `None` where it would be a connection straight to the port that is the client's own.
+    fn of(self, tuple: Tuple, host: &mut Host, origins: &mut Origins) -> Option<SocketFlow> {
+        let from = Port::new(self.from.of(&PORTS));
+        let client = self
+            .client_port
+            .map(|pick| Port::new(pick.of(&CLIENT_PORTS)));
+        let client = client.filter(|client| *client != tuple.1);
+        if client.is_none() && from == tuple.3 {
+            return None;
+        }
+        let origin = SocketFlow {
+            rule: 0,
+            from,
+            client: client.unwrap_or(NO_PORT),
+        };
+        host.memory.has_moved |= client.is_some();
+        origins.note_socket(tuple, origin);
+        Some(origin)
     }
 }
 

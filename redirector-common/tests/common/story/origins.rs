@@ -1,23 +1,29 @@
-//! Which wire ports a client came through to a target: replies leave from no other.
+//! Which ports of the wire lead to a tuple that the application knows: replies leave from no other.
 
 use std::collections::{HashMap, HashSet};
 
 use redirector_common::{
     Direction, Peer, Skip, Verdict,
-    abi::{Address, Port, SocketFlow},
+    abi::{KEY_FLOW, NO_PORT, Port, SocketFlow},
     native::{Frame, Memory, Tuple},
+    parse,
 };
 
 use crate::common::{
-    invariants::cross,
-    locate::{Located, TCP, locate, u16_at},
+    invariants::{Subject, cross, known},
+    locate::{Flow, TCP},
 };
 
-/// The tuple has the port that the application's socket has.
-type Flow = (u8, Tuple);
+/// The client's port and this host's.
+pub type Ports = (u16, u16);
 
 #[derive(Default)]
-pub struct Origins(HashMap<Flow, HashSet<u16>>);
+pub struct Origins {
+    /// From what the application knows to what is on the wire.
+    came: HashMap<Flow, HashSet<Ports>>,
+    /// The other way round.
+    went: HashMap<Flow, HashSet<Ports>>,
+}
 
 impl Origins {
     /// A packet crosses, sent by the socket that the kernel has for its tuple.
@@ -27,63 +33,120 @@ impl Origins {
         memory: &mut Memory,
         direction: Direction,
     ) -> Result<Verdict, Skip> {
-        let before = locate(frame).map(|at| (at, flow(frame, &at, direction)));
-        let sender = before.map(|(_, flow)| flow);
-        let sender = sender.filter(|flow| direction == Direction::Egress && flow.0 == TCP);
+        let subject = Subject::of(frame, direction);
+        let before = subject.map(|subject| subject.flow(frame));
+        let is_packet = subject.is_some_and(|subject| !subject.is_error());
+        let sender =
+            before.filter(|flow| direction == Direction::Egress && is_packet && flow.0 == TCP);
         memory.socket = match sender.and_then(|(_, tuple)| memory.peers.get(&tuple)) {
             Some(Peer::Connected { origin }) => Some(*origin),
             _ => None,
         };
+        let begins = direction == Direction::Ingress
+            && matches!(parse(frame), Ok(Some(segment)) if segment.flags.is_opening());
+        let at_its_begin = begins.then(|| memory.clone());
         let verdict = cross(frame, memory, direction);
         if let (Some(origin), Some((_, tuple))) = (memory.socket, sender) {
             memory.peers.insert(tuple, Peer::Connected { origin });
         }
-        if let (Ok(Verdict::Redirected { .. }), Some((at, before))) = (verdict, before) {
-            let after = flow(frame, &at, direction);
-            match direction {
-                Direction::Ingress => self.note(after, before.1.3),
-                Direction::Egress => {
-                    let port = after.1.3.get();
-                    let came = self.of(&before);
-                    assert!(
-                        came.contains(&port),
-                        "{port} is none of {came:?}: {frame:02x?}"
-                    );
-                }
+        if let (Ok(Verdict::Redirected { .. }), Some(before)) = (verdict, before) {
+            let after = subject.expect("it has ports").flow(frame);
+            let (wire, application) = match direction {
+                Direction::Ingress => (before, after),
+                Direction::Egress => (after, before),
+            };
+            if let Some(memory) = at_its_begin {
+                begin(&memory, wire.1, application.1);
             }
+            // A moved connection has a SYN that was moved; else the middle may be all that is seen.
+            let may_be_new = begins || wire.1.1 == application.1.1;
+            if may_be_new && is_packet && direction == Direction::Ingress {
+                self.note(wire, application);
+            }
+            let came = self.came(&application);
+            let ports = ports(&wire.1);
+            assert!(
+                came.contains(&ports),
+                "{ports:?} is none of {came:?}: {frame:02x?}"
+            );
         }
         verdict
     }
 
     /// What a socket remembers counts as well.
     pub fn note_socket(&mut self, tuple: Tuple, origin: SocketFlow) {
-        self.note((TCP, tuple), origin.from);
+        let (remote, _, local, _) = tuple;
+        let (client, from) = wire_ports(&tuple, origin.from, origin.client);
+        let wire = (remote, Port::new(client), local, Port::new(from));
+        self.note((TCP, wire), (TCP, tuple));
     }
 
-    pub fn of(&self, flow: &Flow) -> HashSet<u16> {
-        self.0.get(flow).cloned().unwrap_or_default()
+    pub fn came(&self, application: &Flow) -> HashSet<Ports> {
+        self.came.get(application).cloned().unwrap_or_default()
     }
 
-    fn note(&mut self, flow: Flow, from: Port) {
-        self.0.entry(flow).or_default().insert(from.get());
+    /// Whether nothing else was ever on the wire for this one, nor this one for anything else.
+    pub fn is_alone(&self, wire: &Flow) -> bool {
+        let (remote, _, local, _) = wire.1;
+        let went = self.went.get(wire);
+        went.is_some_and(|went| went.len() == 1)
+            && went.into_iter().flatten().all(|(client, port)| {
+                let tuple = (remote, Port::new(*client), local, Port::new(*port));
+                self.came(&(wire.0, tuple)).len() == 1
+            })
+    }
+
+    fn note(&mut self, wire: Flow, application: Flow) {
+        self.came
+            .entry(application)
+            .or_default()
+            .insert(ports(&wire.1));
+        self.went
+            .entry(wire)
+            .or_default()
+            .insert(ports(&application.1));
     }
 }
 
-pub fn flow(frame: &Frame, at: &Located, direction: Direction) -> Flow {
-    let ip = &frame.bytes[at.network..];
-    let [source, destination] = if ip[0] >> 4 == 4 {
-        [12, 16].map(|from| {
-            let bytes = ip[from..from + 4].try_into().expect("4 bytes");
-            Address::ipv4(u32::from_ne_bytes(bytes))
-        })
-    } else {
-        [8, 24].map(|from| Address::ipv6(ip[from..from + 16].try_into().expect("16 bytes")))
-    };
-    let [source_port, destination_port] =
-        [0, 2].map(|from| Port::new(u16_at(&frame.bytes, at.transport + from).expect("a port")));
-    let tuple = match direction {
-        Direction::Ingress => (source, source_port, destination, destination_port),
-        Direction::Egress => (destination, destination_port, source, source_port),
-    };
-    (at.protocol, tuple)
+/// A SYN does not go to a connection that came through another port, and its client's port is not moved for nothing.
+fn begin(memory: &Memory, wire: Tuple, application: Tuple) {
+    if let Some(owners) = owners(memory, &application) {
+        let is_one = |owner: &Ports| owner.1 == wire.3.get();
+        assert!(owners.iter().any(is_one), "{wire:?} meets {owners:?}");
+    }
+    if wire.1 != application.1 {
+        let unmoved = (wire.0, wire.1, wire.2, application.3);
+        assert!(
+            owners(memory, &unmoved).is_some(),
+            "{wire:?} moved for nothing"
+        );
+    }
+}
+
+/// What is on the wire for a live connection, as far as anybody knows; `None` where there is none.
+fn owners(memory: &Memory, tuple: &Tuple) -> Option<HashSet<Ports>> {
+    match memory.peers.get(tuple)? {
+        Peer::None | Peer::TimeWait => None,
+        Peer::Connected {
+            origin: Some(origin),
+        } => Some(HashSet::from([wire_ports(
+            tuple,
+            origin.from,
+            origin.client,
+        )])),
+        Peer::Handshake | Peer::Connected { origin: None } => Some(
+            known(memory, KEY_FLOW, tuple)
+                .map(|flow| wire_ports(tuple, flow.from, flow.client))
+                .collect(),
+        ),
+    }
+}
+
+fn wire_ports(tuple: &Tuple, from: Port, client: Port) -> Ports {
+    let client = if client == NO_PORT { tuple.1 } else { client };
+    (client.get(), from.get())
+}
+
+fn ports(tuple: &Tuple) -> Ports {
+    (tuple.1.get(), tuple.3.get())
 }

@@ -5,17 +5,14 @@ use redirector_common::{
     Direction, Verdict,
     native::{
         Frame,
-        craft::{self, Craft, Extension, Fragment, Transport},
+        craft::{self, Craft, Envelope, Extension, Fragment, Transport},
     },
 };
 
-use super::{
-    CLIENT_PORTS, PORTS, Pick, Talk, direction, link_layer,
-    origins::{Origins, flow},
-};
+use super::{CLIENT_PORTS, PORTS, Pick, Talk, direction, link_layer, origins::Origins, report};
 use crate::common::{
     self, Host,
-    locate::{UDP, locate, u16_at},
+    locate::{Flow, flow, locate, u16_at},
 };
 
 const NUMBERS: [u32; 4] = [1000, 1001, 0, u32::MAX];
@@ -24,14 +21,21 @@ const LONGEST: usize = 200;
 
 #[derive(Arbitrary, Debug)]
 pub struct Packet {
+    described: Described,
+    harm: Option<Harm>,
+    is_answered: bool,
+    /// By ICMP errors; whether they quote all of it.
+    is_reported: Option<bool>,
+}
+
+#[derive(Arbitrary, Debug)]
+pub struct Described {
     talk: Talk,
     port: Pick,
     is_outgoing: bool,
     transport: Segment,
     shape: Option<Shape>,
-    harm: Option<Harm>,
     payload: u8,
-    is_answered: bool,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -49,7 +53,7 @@ enum Segment {
 
 /// Headers that few packets have.
 #[derive(Arbitrary, Debug)]
-struct Shape {
+pub struct Shape {
     has_ethernet: bool,
     tags: Vec<bool>,
     options: u8,
@@ -58,7 +62,7 @@ struct Shape {
 }
 
 #[derive(Arbitrary, Debug)]
-struct Harm {
+pub struct Harm {
     bytes: Vec<(u16, u8)>,
     end: Option<u16>,
     other_host: bool,
@@ -66,52 +70,92 @@ struct Harm {
 
 impl Packet {
     pub fn cross(&self, host: &mut Host, origins: &mut Origins) {
-        let mut frame = self.craft().frame();
+        let sent = self.described.craft();
+        let mut frame = sent.frame();
         if let Some(harm) = &self.harm {
             harm.apply(&mut frame);
         }
-        let before = locate(&frame).and_then(|at| u16_at(&frame.bytes, at.transport + 2));
-        let direction = direction(self.is_outgoing);
+        let direction = self.described.direction();
         let verdict = origins.cross(&mut frame, &mut host.memory, direction);
         let is_redirected = matches!(verdict, Ok(Verdict::Redirected { .. }));
         let is_whole = self.harm.as_ref().is_none_or(Harm::leaves_bytes);
-        if is_whole && is_redirected && self.is_answered && direction == Direction::Ingress {
-            self.answer(host, origins, &frame, before.expect("a port"));
+        if is_whole && is_redirected && direction == Direction::Ingress {
+            self.follow(host, origins, &sent, &frame);
         }
     }
 
-    /// The reverse of what the request went through. Two TCP connections through two wire ports
-    /// collide; else the reply leaves from the one that the client asked.
-    fn answer(&self, host: &mut Host, origins: &mut Origins, request: &Frame, asked: u16) {
-        let request_at = locate(request).expect("it was redirected");
-        let port = u16_at(&request.bytes, request_at.transport + 2).expect("a port");
-        let request = self.craft();
+    /// The reverse of what the request went through, for its answer and for errors. Two TCP
+    /// connections that collide are told apart by more than this knows; else the answer leaves from
+    /// the port that the client asked, and goes to the port that it asked from.
+    fn follow(&self, host: &mut Host, origins: &mut Origins, sent: &Craft, frame: &Frame) {
+        let got = with_ports_of(sent, frame);
+        let is_tcp = matches!(sent.transport, Transport::Tcp { .. });
+        let wire = flow_of(sent, Direction::Ingress);
+        let is_alone = origins.is_alone(&wire);
+        if let Some(is_whole) = self.is_reported
+            && (is_alone || !is_tcp)
+        {
+            report::follow(host, origins, sent, &got, Direction::Ingress, is_whole);
+        }
+        if !self.is_answered {
+            return;
+        }
         let reply = Craft {
-            source: request.destination,
-            destination: request.source,
-            source_port: port,
-            destination_port: request.source_port,
-            transport: match self.transport {
+            source: got.destination,
+            destination: got.source,
+            source_port: got.destination_port,
+            destination_port: got.source_port,
+            transport: match self.described.transport {
                 Segment::Opening(_) => common::SYN_ACK,
                 Segment::Tcp { .. } => common::DATA,
                 Segment::Udp { .. } => common::UDP,
             },
             fragment: None,
-            ..request
+            ..got
         };
         let mut frame = reply.frame();
-        let at = locate(&frame).expect("a whole packet");
-        let came = origins.of(&flow(&frame, &at, Direction::Egress));
+        let came = origins.came(&flow_of(&reply, Direction::Egress));
         let verdict = origins.cross(&mut frame, &mut host.memory, Direction::Egress);
-        let left = u16_at(&frame.bytes, at.transport).expect("a port");
-        let is_alone = came.len() == 1 || at.protocol == UDP;
+        let left = with_ports_of(&reply, &frame);
+        let ports = (left.destination_port, left.source_port);
+        let asked = (sent.source_port, sent.destination_port);
+        let is_asked = ports == asked;
+        let may_be_other = is_tcp && came.len() > 1 && came.contains(&ports);
         assert!(
-            left == asked || !is_alone && came.contains(&left),
-            "{left} instead of {asked}, {verdict:?}, {reply:?}"
+            is_asked || may_be_other,
+            "{ports:?} instead of {asked:?}, {verdict:?}, {reply:?}"
         );
+        if let Some(is_whole) = self.is_reported
+            && is_alone
+        {
+            report::follow(host, origins, &reply, &left, Direction::Egress, is_whole);
+        }
+    }
+}
+
+/// The packet as it is after the rewrite.
+fn with_ports_of(packet: &Craft, frame: &Frame) -> Craft {
+    let [source_port, destination_port] =
+        [0, 2].map(|at| u16_at(&frame.bytes, packet.transport() + at).expect("a port"));
+    Craft {
+        source_port,
+        destination_port,
+        ..packet.clone()
+    }
+}
+
+fn flow_of(packet: &Craft, direction: Direction) -> Flow {
+    let frame = packet.frame();
+    let at = locate(&frame).expect("a whole packet");
+    flow(&frame, &at, direction)
+}
+
+impl Described {
+    pub fn direction(&self) -> Direction {
+        direction(self.is_outgoing)
     }
 
-    fn craft(&self) -> Craft {
+    pub fn craft(&self) -> Craft {
         let [client, server] = self.talk.ends();
         let client = (client, self.talk.client_port.of(&CLIENT_PORTS));
         let server = (server, self.port.of(&PORTS));
@@ -145,19 +189,29 @@ impl Segment {
 
 impl Shape {
     fn apply(&self, craft: &mut Craft) {
+        let mut envelope = Envelope::new(craft.source, craft.destination);
+        self.apply_to(&mut envelope);
+        craft.link_layer = envelope.link_layer;
+        craft.tags = envelope.tags;
+        craft.options = envelope.options;
+        craft.extensions = envelope.extensions;
+        craft.fragment = envelope.fragment;
+    }
+
+    pub fn apply_to(&self, envelope: &mut Envelope) {
         const EXTENSIONS: [u8; 4] = [0, 43, 60, 51];
-        craft.link_layer = link_layer(self.has_ethernet);
+        envelope.link_layer = link_layer(self.has_ethernet);
         let tags = self.tags.iter().take(3);
-        craft.tags = tags
+        envelope.tags = tags
             .map(|is_service| if *is_service { 0x88a8 } else { 0x8100 })
             .collect();
-        craft.options = vec![1; 4 * (usize::from(self.options) % 11)];
+        envelope.options = vec![1; 4 * (usize::from(self.options) % 11)];
         let extension = |(number, units): &(Pick, u8)| Extension {
             number: number.of(&EXTENSIONS),
             units: units % 8,
         };
-        craft.extensions = self.extensions.iter().take(7).map(extension).collect();
-        craft.fragment = self.fragment.map(|(offset, more)| Fragment {
+        envelope.extensions = self.extensions.iter().take(7).map(extension).collect();
+        envelope.fragment = self.fragment.map(|(offset, more)| Fragment {
             offset: offset & 0x1fff,
             more,
         });
@@ -169,7 +223,7 @@ impl Harm {
         self.bytes.is_empty() && self.end.is_none()
     }
 
-    fn apply(&self, frame: &mut Frame) {
+    pub fn apply(&self, frame: &mut Frame) {
         frame.other_host = self.other_host;
         for (at, value) in &self.bytes {
             let at = usize::from(*at) % frame.bytes.len();

@@ -1,0 +1,163 @@
+//! Where a client's port is moved, what stays of it, and what does not.
+
+mod common;
+#[path = "common/moving.rs"]
+mod moving;
+
+use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
+use moving::{CLIENT, ORDERS, OTHER_OPENING, connected, open_second, origin};
+use redirector_common::{Peer, Skip, abi::KEY_MOVED, native::craft::SYN};
+
+/// What is settled of the moved connection outlives the flood that takes the new one's beginning.
+#[test]
+fn a_client_keeps_the_port_it_got_back() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            if second == 8000 {
+                return;
+            }
+            let mut host = connected(&talk, first);
+            open_second(&mut host, &talk, second);
+            host.has_socket(&talk, 8000, Peer::None);
+            let opening = tcp(SYN, 70_000, 0);
+            assert_eq!(host.receive(&talk.to(second, opening)), Ok(Some(8000)));
+            host.lose_pending();
+            assert_eq!(host.receive(&talk.to(second, DATA)), Ok(Some(8000)));
+            assert_eq!(host.client_port, CLIENT);
+        });
+    }
+}
+
+/// The tables have forgotten the first connection, its socket has not.
+#[test]
+fn a_socket_alone_keeps_its_tuple() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        let origin = origin(80, 0);
+        host.has_socket(&talk, 8000, Peer::Connected { origin });
+        assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+        assert_ne!(host.client_port, CLIENT);
+    });
+}
+
+/// Neither a connection's socket nor a handshake that has none yet is where another one goes.
+#[test]
+fn it_is_moved_to_a_port_that_nobody_has() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+        let candidate = Talk {
+            client: (talk.client.0, host.client_port),
+            ..talk
+        };
+        for has_socket in [false, true] {
+            let mut host = connected(&talk, 80);
+            if has_socket {
+                host.has_socket(&candidate, 8000, CONNECTED);
+            } else {
+                assert_eq!(host.receive(&candidate.to(81, OPENING)), Ok(Some(8000)));
+            }
+            assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+            assert_ne!(host.client_port, CLIENT);
+            assert_ne!(host.client_port, candidate.client.1, "{has_socket}");
+        }
+    });
+}
+
+/// Three candidates are taken; later there are others.
+#[test]
+fn a_repetition_tries_other_ports() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        let mut taken = Vec::new();
+        let free = loop {
+            match host.receive(&talk.to(8000, OTHER_OPENING)) {
+                Ok(_) => taken.push(host.client_port),
+                Err(skip) => break skip,
+            }
+            let candidate = Talk {
+                client: (talk.client.0, host.client_port),
+                ..talk
+            };
+            host.has_socket(&candidate, 8000, Peer::TimeWait);
+            host.lose_pending();
+        };
+        assert_eq!(free, Skip::Collision);
+        host.memory.now += 2_000_000_000;
+        assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+        assert!(!taken.contains(&host.client_port), "{taken:?}");
+    });
+}
+
+/// Ports from 1024 on say that the client's program need not be privileged, and stay there.
+#[test]
+fn an_ordinary_port_stays_ordinary() {
+    for port in (1024..=u16::MAX).step_by(7) {
+        each_family(|talk| {
+            let talk = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            let mut host = connected(&talk, 80);
+            assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+            assert!(host.client_port >= 1024, "{}", host.client_port);
+        });
+    }
+}
+
+/// Tables evict single entries: what leads to the flow may outlive the flow.
+#[test]
+fn a_client_brings_its_moved_flow_back() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            let moved = open_second(&mut host, &talk, second);
+            host.lose_pending();
+            host.memory.answered.retain(|key, _| key.kind == KEY_MOVED);
+            assert_eq!(host.receive(&talk.to(second, DATA)), Ok(Some(8000)));
+            assert_eq!(host.client_port, moved.client.1);
+            assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
+            assert_eq!(host.client_port, CLIENT);
+        });
+    }
+}
+
+/// The port that a connection is moved to again was meanwhile a client's own.
+#[test]
+fn an_old_flow_does_not_answer() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        let moved = open_second(&mut host, &talk, 80);
+        host.has_socket(&moved, 8000, Peer::None);
+        assert_eq!(host.receive(&moved.to(81, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.client_port, moved.client.1);
+        assert_eq!(host.send(&moved.from(8000, SYN_ACK)), Ok(Some(81)));
+        assert_eq!(host.receive(&moved.to(81, FINAL_ACK)), Ok(Some(8000)));
+        host.has_socket(&moved, 8000, Peer::None);
+        let opening = tcp(SYN, 70_000, 0);
+        assert_eq!(host.receive(&talk.to(80, opening)), Ok(Some(8000)));
+        let again = Talk {
+            client: (talk.client.0, host.client_port),
+            ..talk
+        };
+        assert_eq!(host.send(&again.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.client_port, CLIENT);
+    });
+}
+
+#[test]
+fn a_repeated_syn_is_no_new_connection() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            let moved = open_second(&mut host, &talk, second);
+            let counted = host.connections();
+            assert_eq!(
+                host.receive(&talk.to(second, OTHER_OPENING)),
+                Ok(Some(8000))
+            );
+            assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
+            assert_eq!(host.connections(), counted);
+        });
+    }
+}
