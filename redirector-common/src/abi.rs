@@ -156,6 +156,12 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// Whether these are its ports on the wire; [`NO_PORT`] for a client's port that was not moved.
+    #[inline(always)]
+    pub fn is_of(&self, from: Port, client: Port) -> bool {
+        self.from == from && self.client == client
+    }
+
     /// Seen in the middle of a connection.
     pub const fn resumed(from: Port, rule: u32) -> Self {
         Self {
@@ -177,6 +183,15 @@ impl Flow {
         }
     }
 
+    /// Alive already at a SYN with this sequence number.
+    pub const fn repeated_by_syn(from: Port, rule: u32, sequence: u32) -> Self {
+        Self {
+            flags: FLOW_REPEATED,
+            expected: sequence,
+            ..Self::resumed(from, rule)
+        }
+    }
+
     /// Seen from its SYN with this sequence number.
     pub const fn opened_by_syn(from: Port, rule: u32, sequence: u32) -> Self {
         Self {
@@ -190,6 +205,8 @@ impl Flow {
 pub const FLOW_OPENED: u16 = 1;
 /// The application's SYN-ACK was seen.
 pub const FLOW_SYN_ACK: u16 = 1 << 1;
+/// A SYN within a live connection was seen, with the number in `expected`.
+pub const FLOW_REPEATED: u16 = 1 << 2;
 
 /// Value of the `SOCKETS` map: where a socket's connection came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]

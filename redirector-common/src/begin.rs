@@ -53,23 +53,36 @@ pub fn open<S: State>(
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
-    if let Peer::Connected { .. } = state.peer(key) {
+    if is_established(state, key) {
         return Decision::skip(Skip::Established);
     }
     let from = key.local_port;
     key.local_port = target;
-    let is_taken = moved::is_taken(state, key, from);
+    let is_taken = moved::is_taken(state, key, from, NO_PORT);
     key.local_port = from;
     if is_taken {
         return Decision::skip(Skip::Collision);
     }
     moved::forget(state, key);
     key.local_port = target;
-    if !matches!(state.peer(key), Peer::Connected { .. }) {
+    let flow = if let Peer::Connected { .. } = state.peer(key) {
+        Flow::repeated_by_syn(from, rule, sequence)
+    } else {
         track::forget(state, Table::Answered, key);
-        track::begin(state, key, Flow::opened_by_syn(from, rule, sequence));
-    }
+        Flow::opened_by_syn(from, rule, sequence)
+    };
+    track::begin(state, key, flow);
     Decision::redirect(Translation::to(target, rule))
+}
+
+/// Whether the wire port itself has the connection: one that was redirected to it, by a rule whose
+/// target is this one's wire port, is none of its own.
+#[inline(always)]
+fn is_established<S: State>(state: &S, key: &FlowKey) -> bool {
+    match state.peer(key) {
+        Peer::Connected { origin } => origin.is_none() && track::flow(state, key).is_none(),
+        _ => false,
+    }
 }
 
 /// A SYN to a port whose rules were changed: a repetition within a connection to an earlier target
@@ -84,7 +97,7 @@ pub fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
         };
         key.local_port = target;
         if let Peer::Connected { origin } = state.peer(key)
-            && track::is_ours(state, key, origin, from)
+            && track::is_ours(state, key, origin, from, NO_PORT)
         {
             return Decision::redirect(Translation::to(target, rule));
         }
@@ -115,12 +128,12 @@ pub fn earlier_target<S: State>(
             break;
         };
         key.local_port = target;
-        if let Some(known) = track::known(state, acknowledgment, key, from) {
+        if let Some(known) = track::known(state, acknowledgment, key, from, NO_PORT) {
             return Decision::redirect(known);
         }
         if key.protocol == Protocol::TCP
             && let Peer::Connected { .. } = state.peer(key)
-            && state.accepts(key, sequence)
+            && state.accepts(key, sequence, acknowledgment)
         {
             track::begin(state, key, Flow::resumed(from, rule));
             return Decision::redirect(Translation::to(target, rule));
@@ -135,25 +148,33 @@ pub fn earlier_target<S: State>(
 pub fn resume<S: State>(
     state: &mut S,
     key: &mut FlowKey,
-    target: Port,
-    rule: u32,
+    to: Decision,
     sequence: u32,
+    acknowledgment: u32,
 ) -> Decision {
+    let Ok(Some(Translation {
+        local: target,
+        rule,
+        ..
+    })) = to.into_result()
+    else {
+        return Decision::PASS;
+    };
     if target == NO_PORT {
         return Decision::PASS;
     }
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
-    if state.peer(key) != Peer::None {
+    if is_established(state, key) || matches!(state.peer(key), Peer::Handshake | Peer::TimeWait) {
         return Decision::skip(Skip::Established);
     }
     let from = key.local_port;
     key.local_port = target;
     if let Peer::Connected { origin } = state.peer(key) {
         let is_another = match origin {
-            Some(origin) => origin.from != from,
-            None => !state.accepts(key, sequence),
+            Some(origin) => origin.from != from || origin.client != NO_PORT,
+            None => !state.accepts(key, sequence, acknowledgment),
         };
         if is_another {
             // A direct connection, or one of another wire port, whose replies must not change.

@@ -193,9 +193,12 @@ fn quote<P: Packet>(
     if quoted.is_icmp() {
         return Ok(None);
     }
-    // 8 bytes are what every quote has.
-    let udp = packet.rare_header::<Udp>(quoted.transport)?;
     let end = quote_end(&icmp, is_ipv6, network, end);
+    // 8 bytes are what every quote has.
+    if quoted.transport + size_of::<Udp>() > end {
+        return Ok(None);
+    }
+    let udp = packet.rare_header::<Udp>(quoted.transport)?;
     let protocol = Protocol::from_number(quoted.protocol);
     let has_checksum = if protocol == Protocol::TCP {
         quoted.transport + size_of::<Tcp>() <= end
@@ -278,6 +281,7 @@ fn application<S: State>(
         key.local_port = earlier.target;
         if let Some(flow) = known(state, key)
             && flow.from == from
+            && flow.client == NO_PORT
         {
             return Some(Translation::to(earlier.target, flow.rule));
         }

@@ -35,4 +35,4 @@ pub use packet::{Checksum, LinkLayer, Packet};
 pub use parse::{Ends, Segment, TcpFlags, parse};
 pub use redirect::{Verdict, redirect};
 pub use skip::Skip;
-pub use state::{Peer, State, Table, is_near};
+pub use state::{Peer, State, Table, Window};

@@ -17,19 +17,19 @@ const CANDIDATES: u32 = 3;
 /// Between candidates; a prime, so that neighbouring client ports do not run into each other.
 const STEP: u32 = 7919;
 
-/// Whether a SYN from wire port `from` would meet another connection; the key's local port is the
-/// target.
+/// Whether a SYN to wire port `from` would meet another connection; the key's local port is the
+/// target. `client` is the client's port on the wire where the key has another, else [`NO_PORT`].
 #[inline(always)]
-pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port) -> bool {
+pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) -> bool {
     match state.peer(key) {
-        Peer::Connected { origin } => !track::is_ours(state, key, origin, from),
+        Peer::Connected { origin } => !track::is_ours(state, key, origin, from, client),
         // A TIME_WAIT of another port knows other sequence numbers and timestamps.
-        Peer::Handshake | Peer::TimeWait => !track::is_ours(state, key, None, from),
+        Peer::Handshake | Peer::TimeWait => !track::is_ours(state, key, None, from, client),
         Peer::None => false,
     }
 }
 
-/// A SYN whose tuple at the target is taken, or a repetition of it.
+/// A SYN whose tuple at the target is taken, or a repetition of it before it is answered.
 #[inline(never)]
 pub fn open<S: State>(
     state: &mut S,
@@ -45,7 +45,7 @@ pub fn open<S: State>(
     let mut port = NO_PORT;
     if let Some(marker) = again {
         key.remote_port = marker.client;
-        if !is_taken(state, key, from) {
+        if !is_taken(state, key, from, client) {
             port = marker.client;
         }
     }
@@ -58,16 +58,13 @@ pub fn open<S: State>(
         }
     }
     key.remote_port = port;
-    let is_live = matches!(state.peer(key), Peer::Connected { .. });
-    if !is_live {
-        track::forget(state, Table::Answered, key);
-        let flow = Flow {
-            client,
-            ..Flow::opened_by_syn(from, rule, sequence)
-        };
-        track::begin(state, key, flow);
-        mark(state, Table::Pending, key, &flow);
-    }
+    track::forget(state, Table::Answered, key);
+    let flow = Flow {
+        client,
+        ..Flow::opened_by_syn(from, rule, sequence)
+    };
+    track::begin(state, key, flow);
+    mark(state, Table::Pending, key, &flow);
     Decision::redirect(Translation {
         local: target,
         remote: port,
@@ -75,9 +72,9 @@ pub fn open<S: State>(
     })
 }
 
-/// Past the SYN. [`Decision::PASS`] where the connection was not moved.
+/// A SYN within a live connection that was moved stays with it. [`Decision::PASS`] where there is none.
 #[inline(never)]
-pub fn translate<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> Decision {
+pub fn repeat<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Decision {
     let Some(marker) = look_up(state, key) else {
         return Decision::PASS;
     };
@@ -85,15 +82,68 @@ pub fn translate<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32
     let client = key.remote_port;
     key.local_port = marker.from;
     key.remote_port = marker.client;
-    if track::known(state, acknowledgment, key, from).is_none() {
+    let is_live = match state.peer(key) {
+        Peer::Connected { origin } => track::is_ours(state, key, origin, from, client),
+        _ => false,
+    };
+    if is_live {
         let flow = Flow {
             client,
-            ..Flow::resumed(from, marker.rule)
+            ..Flow::repeated_by_syn(from, marker.rule, sequence)
         };
         track::begin(state, key, flow);
     }
     key.local_port = from;
     key.remote_port = client;
+    if !is_live {
+        return Decision::PASS;
+    }
+    Decision::redirect(Translation {
+        local: marker.from,
+        remote: marker.client,
+        rule: marker.rule,
+    })
+}
+
+/// Past the SYN. [`Decision::PASS`] where the connection was not moved.
+#[inline(never)]
+pub fn translate<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    sequence: u32,
+    acknowledgment: u32,
+) -> Decision {
+    let Some(marker) = look_up(state, key) else {
+        return Decision::PASS;
+    };
+    let from = key.local_port;
+    let client = key.remote_port;
+    key.local_port = marker.from;
+    key.remote_port = marker.client;
+    let is_known = track::known(state, acknowledgment, key, from, client).is_some();
+    key.local_port = from;
+    key.remote_port = client;
+    if !is_proven(state, key) {
+        key.local_port = marker.from;
+        let is_anothers = matches!(state.peer(key), Peer::Connected { .. })
+            && state.accepts(key, sequence, acknowledgment);
+        key.local_port = from;
+        if is_anothers {
+            // A SYN alone, which anybody can send, leads no connection away.
+            return Decision::PASS;
+        }
+    }
+    if !is_known {
+        let flow = Flow {
+            client,
+            ..Flow::resumed(from, marker.rule)
+        };
+        key.local_port = marker.from;
+        key.remote_port = marker.client;
+        track::begin(state, key, flow);
+        key.local_port = from;
+        key.remote_port = client;
+    }
     Decision::redirect(Translation {
         local: marker.from,
         remote: marker.client,
@@ -105,14 +155,31 @@ pub fn translate<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32
 /// only the socket has not forgotten.
 #[inline(never)]
 pub fn keep<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port, rule: u32) {
-    if state.flow(Table::Answered, key).is_none() {
+    let target = key.local_port;
+    let port = key.remote_port;
+    key.local_port = from;
+    key.remote_port = client;
+    let is_known = is_proven(state, key);
+    key.local_port = target;
+    key.remote_port = port;
+    if !is_known {
         let flow = Flow {
+            created: state.now(),
             client,
             ..Flow::resumed(from, rule)
         };
         state.insert_flow(Table::Answered, key, &flow);
         mark(state, Table::Answered, key, &flow);
     }
+}
+
+/// Whether the connection that was moved was answered.
+#[inline(always)]
+fn is_proven<S: State>(state: &S, key: &mut FlowKey) -> bool {
+    key.kind = KEY_MOVED;
+    let is_proven = state.flow(Table::Answered, key).is_some();
+    key.kind = KEY_FLOW;
+    is_proven
 }
 
 /// What a connection was moved to. Without consequences.

@@ -10,12 +10,12 @@ use std::{
 use bytemuck::Pod;
 
 use crate::{
-    Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table,
+    Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table, Window,
     abi::{
         Address, EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol,
         Rule, RuleCounters, RuleKey, SocketFlow, port_index,
     },
-    checksum, state,
+    checksum,
 };
 
 /// A packet in memory.
@@ -99,8 +99,8 @@ pub struct Memory {
     pub socket: Option<Option<SocketFlow>>,
     /// TCP sockets that are not listeners.
     pub peers: HashMap<Tuple, Peer>,
-    /// The next sequence number of connected sockets that do not accept any.
-    pub next: HashMap<Tuple, u32>,
+    /// Of connected sockets that do not accept everything.
+    pub windows: HashMap<Tuple, Window>,
     /// Destinations that routing would forward.
     pub remote: HashSet<Address>,
     /// Whether a client port was ever moved.
@@ -167,11 +167,11 @@ impl State for Memory {
         self.peers.get(&tuple).copied().unwrap_or(Peer::None)
     }
 
-    fn accepts(&self, key: &FlowKey, sequence: u32) -> bool {
+    fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool {
         let tuple = (key.remote, key.remote_port, key.local, key.local_port);
-        self.next
+        self.windows
             .get(&tuple)
-            .is_none_or(|next| state::is_near(sequence, *next))
+            .is_none_or(|window| window.accepts(sequence, acknowledgment))
     }
 
     fn is_local(&self, key: &FlowKey) -> bool {

@@ -73,11 +73,17 @@ fn ingress<P: Packet, S: State>(
     }
     let mut key = track::key(packet, state, ends, Direction::Ingress)?;
     let from = key.local_port;
+    if segment.flags.is_opening() && state.has_moved() {
+        let decision = moved::repeat(state, &mut key, segment.sequence);
+        if decision != Decision::PASS {
+            return decision.into_result();
+        }
+    }
     if !is_source {
         let mut decision = if begins {
             begin::direct(state, &mut key, segment.sequence)
         } else {
-            moved::translate(state, &mut key, segment.acknowledgment)
+            moved::translate(state, &mut key, segment.sequence, segment.acknowledgment)
         };
         if decision.is(Skip::Collision) {
             decision = moved::open(state, &mut key, from, NO_RULE, segment.sequence);
@@ -105,12 +111,12 @@ fn ingress<P: Packet, S: State>(
         return Err(Skip::Outgoing);
     }
     key.local_port = local;
-    if let Some(known) = track::known(state, segment.acknowledgment, &mut key, from) {
+    if let Some(known) = track::known(state, segment.acknowledgment, &mut key, from, NO_PORT) {
         return Ok(Some(known));
     }
     key.local_port = from;
     if !is_udp && state.has_moved() {
-        let decision = moved::translate(state, &mut key, segment.acknowledgment);
+        let decision = moved::translate(state, &mut key, segment.sequence, segment.acknowledgment);
         if decision != Decision::PASS {
             return decision.into_result();
         }
@@ -125,7 +131,13 @@ fn ingress<P: Packet, S: State>(
     let decision = if is_udp {
         begin::begin_udp(state, &mut key, local, rule)
     } else {
-        begin::resume(state, &mut key, local, rule, segment.sequence)
+        begin::resume(
+            state,
+            &mut key,
+            Decision::redirect(Translation::to(local, rule)),
+            segment.sequence,
+            segment.acknowledgment,
+        )
     };
     decision.into_result()
 }

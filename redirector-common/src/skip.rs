@@ -16,7 +16,8 @@ pub enum Skip {
     Outgoing = 5,
     /// From the target port to a client that connected to it directly.
     Direct = 6,
-    /// The rewrite would merge it into another connection, and no other client port was free.
+    /// The rewrite would merge it into another connection: no other client port was free for a SYN,
+    /// or a stray packet has the tuple of a direct connection.
     Collision = 7,
     /// The kernel refused to write the packet.
     Rewrite = 8,

@@ -54,8 +54,8 @@ pub trait State {
     /// The TCP socket of the key's tuple.
     fn peer(&self, key: &FlowKey) -> Peer;
 
-    /// Whether the connected socket of the key's tuple could be sent this sequence number now.
-    fn accepts(&self, key: &FlowKey, sequence: u32) -> bool;
+    /// Whether the connected socket of the key's tuple could be sent these numbers now.
+    fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool;
 
     /// Whether the key's local address is one of this host, as routing sees it.
     fn is_local(&self, key: &FlowKey) -> bool;
@@ -78,10 +78,35 @@ pub trait State {
     fn note_moved(&mut self, key: &FlowKey, moved: Port);
 }
 
-/// Whether a sequence number can belong to a socket that expects `next`: the distance is less than a
-/// window of usual size. What is further away is sent again from `next` on.
-#[inline(always)]
-pub fn is_near(sequence: u32, next: u32) -> bool {
-    const DISTANCE: u32 = 1 << 20;
-    sequence.wrapping_sub(next).wrapping_add(DISTANCE) <= 2 * DISTANCE
+/// Numbers of a connected socket (RFC 9293 section 3.3.1), in host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// RCV.NXT
+    pub receive_next: u32,
+    /// SND.UNA
+    pub unacknowledged: u32,
+    /// SND.NXT
+    pub send_next: u32,
+}
+
+impl Window {
+    /// Wider than windows usually are: the acknowledgment makes up for it.
+    const SEQUENCES: u32 = 1 << 25;
+    /// How old an acknowledgment may be.
+    const ACKNOWLEDGMENTS: u32 = 1 << 20;
+
+    /// Whether a segment with these numbers can be meant for the socket. A RST may acknowledge nothing
+    /// and must fit exactly then (RFC 5961 section 3.2).
+    #[inline(always)]
+    pub fn accepts(&self, sequence: u32, acknowledgment: u32) -> bool {
+        if acknowledgment == 0 && sequence == self.receive_next {
+            return true;
+        }
+        let distance = sequence
+            .wrapping_sub(self.receive_next)
+            .wrapping_add(Self::SEQUENCES);
+        let oldest = self.unacknowledged.wrapping_sub(Self::ACKNOWLEDGMENTS);
+        let newest = self.send_next.wrapping_sub(oldest);
+        distance <= 2 * Self::SEQUENCES && acknowledgment.wrapping_sub(oldest) <= newest
+    }
 }

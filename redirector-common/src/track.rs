@@ -3,7 +3,8 @@
 use crate::{
     Direction, Packet, Segment, Skip, State, Table,
     abi::{
-        FLOW_OPENED, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, Port, Protocol, SocketFlow,
+        FLOW_OPENED, FLOW_REPEATED, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, Port, Protocol,
+        SocketFlow,
     },
     ip::addresses,
     moved,
@@ -66,13 +67,15 @@ pub fn key<P: Packet, S: State>(
 }
 
 /// The translation of a flow from wire port `from` that has been seen before, for a packet from its
-/// client. The key's local port is the target.
+/// client. The key's local port is the target; `client` is the client's port on the wire where the key
+/// has another, else [`NO_PORT`].
 #[inline(always)]
 pub fn known<S: State>(
     state: &mut S,
     acknowledgment: u32,
     key: &mut FlowKey,
     from: Port,
+    client: Port,
 ) -> Option<Translation> {
     let flow = match state.flow(Table::Answered, key) {
         Some(flow) => flow,
@@ -80,14 +83,15 @@ pub fn known<S: State>(
             let flow = state.flow(Table::Pending, key)?;
             if flow.flags & FLOW_SYN_ACK != 0
                 && flow.expected == acknowledgment
-                && flow.from == from
+                && flow.is_of(from, client)
             {
                 settle(state, key);
             }
             flow
         }
     };
-    (flow.from == from).then_some(Translation::to(key.local_port, flow.rule))
+    flow.is_of(from, client)
+        .then_some(Translation::to(key.local_port, flow.rule))
 }
 
 /// What either table knows of a tuple, without consequences.
@@ -105,12 +109,13 @@ pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
     state.insert_flow(Table::Pending, key, &flow);
 }
 
-/// Whether the flow was begun by the SYN with this sequence number, and nothing came since.
+/// Whether the flow's last packet was the SYN with this sequence number.
 #[inline(always)]
 pub fn was_begun_by<S: State>(state: &S, key: &FlowKey, sequence: u32) -> bool {
     matches!(
         state.flow(Table::Pending, key),
-        Some(flow) if flow.flags & (FLOW_OPENED | FLOW_SYN_ACK) == FLOW_OPENED
+        Some(flow) if flow.flags & (FLOW_OPENED | FLOW_REPEATED) != 0
+            && flow.flags & FLOW_SYN_ACK == 0
             && flow.expected == sequence
     )
 }
@@ -150,7 +155,7 @@ pub fn answer<S: State>(
 ) -> Option<Translation> {
     let is_tcp = segment.ends.protocol == Protocol::TCP;
     if is_tcp && let Some(flow) = state.socket_flow() {
-        if flow.client != NO_PORT {
+        if flow.client != NO_PORT && flow.client != key.remote_port {
             moved::keep(state, key, flow.from, flow.client, flow.rule);
         }
         return Some(Translation {
@@ -219,12 +224,18 @@ fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
 
 /// Whether a connected socket is the one that the flow of `key` leads to from `from`.
 #[inline(always)]
-pub fn is_ours<S: State>(state: &S, key: &FlowKey, origin: Option<SocketFlow>, from: Port) -> bool {
+pub fn is_ours<S: State>(
+    state: &S,
+    key: &FlowKey,
+    origin: Option<SocketFlow>,
+    from: Port,
+    client: Port,
+) -> bool {
     match origin {
-        Some(origin) => origin.from == from,
+        Some(origin) => origin.from == from && origin.client == client,
         None => [Table::Answered, Table::Pending]
             .into_iter()
             .filter_map(|table| state.flow(table, key))
-            .any(|flow| flow.from == from),
+            .any(|flow| flow.is_of(from, client)),
     }
 }

@@ -5,7 +5,7 @@ mod common;
 #[path = "common/moving.rs"]
 mod moving;
 
-use common::{CONNECTED, DATA, Host, OPENING, Talk, each_family, tcp};
+use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
 use moving::{CLIENT, ORDERS, OTHER_OPENING, connected, open_second, origin};
 use redirector_common::{Peer, Skip, abi::NO_RULE, native::craft::SYN};
 
@@ -121,14 +121,16 @@ fn the_socket_remembers_the_clients_port() {
     });
 }
 
-/// When the first one is over, its port is free again.
+/// When both are over, the client's port is its own again.
 #[test]
 fn a_client_gets_its_port_back() {
     for (first, second) in ORDERS {
         each_family(|talk| {
             let mut host = connected(&talk, first);
-            open_second(&mut host, &talk, second);
-            host.has_socket(&talk, 8000, Peer::None);
+            let moved = open_second(&mut host, &talk, second);
+            for ended in [talk, moved] {
+                host.has_socket(&ended, 8000, Peer::None);
+            }
             let redirected = (second != 8000).then_some(8000);
             let opening = tcp(SYN, 70_000, 0);
             assert_eq!(host.receive(&talk.to(second, opening)), Ok(redirected));
@@ -245,4 +247,66 @@ fn a_socket_brings_the_moved_port_back() {
             assert_eq!(host.client_port, moved.client.1);
         });
     }
+}
+
+/// A client's packet from the very port that another connection was moved to is not that one's.
+#[test]
+fn a_moved_connection_is_not_joined() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        let moved = open_second(&mut host, &talk, 80);
+        host.expects(&moved, 8000, u32::MAX / 2);
+        assert_eq!(host.receive(&moved.to(80, DATA)), Err(Skip::Collision));
+        assert_eq!(
+            host.receive(&moved.to(80, tcp(SYN, 70_000, 0))),
+            Ok(Some(8000))
+        );
+        assert_ne!(host.client_port, moved.client.1);
+        assert_both_live(&mut host, &talk, &moved, 8000, 80);
+    });
+}
+
+/// A SYN, which anybody can send, does not end a moved connection when the first one is over.
+#[test]
+fn a_syn_stays_with_a_live_moved_connection() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            let moved = open_second(&mut host, &talk, second);
+            host.has_socket(&talk, 8000, Peer::None);
+            for packet in [tcp(SYN, 70_000, 0), DATA] {
+                assert_eq!(host.receive(&talk.to(second, packet)), Ok(Some(8000)));
+                assert_eq!(host.client_port, moved.client.1);
+            }
+        });
+    }
+}
+
+/// Nor does it lead an idle connection away whose flow was forgotten.
+#[test]
+fn a_syn_does_not_lead_a_forgotten_connection_away() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        host.lose_all_flows();
+        host.expects(&talk, 8000, 300);
+        host.receive(&talk.to(80, OTHER_OPENING))
+            .expect("it goes on");
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        assert_eq!(host.client_port, CLIENT);
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+    });
+}
+
+/// 8000 is another rule's source, so a connection through 80 is none of the wire port itself.
+#[test]
+fn both_ends_of_a_chain_are_served() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000), (8000, 9000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(9000)));
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+    });
 }

@@ -17,8 +17,10 @@ fn a_client_keeps_the_port_it_got_back() {
                 return;
             }
             let mut host = connected(&talk, first);
-            open_second(&mut host, &talk, second);
-            host.has_socket(&talk, 8000, Peer::None);
+            let moved = open_second(&mut host, &talk, second);
+            for ended in [talk, moved] {
+                host.has_socket(&ended, 8000, Peer::None);
+            }
             let opening = tcp(SYN, 70_000, 0);
             assert_eq!(host.receive(&talk.to(second, opening)), Ok(Some(8000)));
             host.lose_pending();

@@ -12,7 +12,6 @@ use redirector_common::{
         EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol, Rule,
         RuleKey, SocketFlow, port_index,
     },
-    is_near,
 };
 
 use crate::{
@@ -148,8 +147,8 @@ impl State for Kernel<'_> {
     }
 
     #[inline(always)]
-    fn accepts(&self, key: &FlowKey, sequence: u32) -> bool {
-        socket::next(self.ctx, key).is_some_and(|next| is_near(sequence, next))
+    fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool {
+        socket::accepts(self.ctx, key, sequence, acknowledgment) != 0
     }
 
     #[inline(always)]

@@ -7,7 +7,10 @@ use aya_ebpf::{
     helpers::generated::{bpf_sk_release, bpf_sk_storage_get, bpf_skc_lookup_tcp, bpf_tcp_sock},
     programs::TcContext,
 };
-use redirector_common::abi::{FlowKey, SocketFlow};
+use redirector_common::{
+    Window,
+    abi::{FlowKey, SocketFlow},
+};
 
 use crate::{aligned::Aligned, maps::SOCKETS, opaque::opaque};
 
@@ -80,34 +83,30 @@ pub fn find(ctx: &TcContext, key: &FlowKey, origin: &mut SocketFlow) -> u32 {
     opaque(ctx, found)
 }
 
-const NO_SOCKET: u64 = u64::MAX;
-
-/// The sequence number that the socket of a tuple expects next, if it is a full one.
-#[inline(always)]
-pub fn next(ctx: &TcContext, key: &FlowKey) -> Option<u32> {
-    match find_next(ctx, key) {
-        NO_SOCKET => None,
-        next => Some(next as u32),
-    }
-}
-
+/// Whether the socket of a tuple is a full one that could be sent these numbers; not 0 for yes.
 #[inline(never)]
-fn find_next(ctx: &TcContext, key: &FlowKey) -> u64 {
+pub fn accepts(ctx: &TcContext, key: &FlowKey, sequence: u32, acknowledgment: u32) -> u32 {
     let socket = look_up(ctx, key);
     if socket.is_null() {
-        return NO_SOCKET;
+        return 0;
     }
     // SAFETY: not null and referenced.
     let tcp = unsafe { bpf_tcp_sock(socket.cast()) };
-    let next = if tcp.is_null() {
-        NO_SOCKET
+    let accepts = if tcp.is_null() {
+        false
     } else {
         // SAFETY: not null, and as long-lived as the socket.
-        u64::from(unsafe { (*tcp).rcv_nxt })
+        let tcp = unsafe { &*tcp };
+        let window = Window {
+            receive_next: tcp.rcv_nxt,
+            unacknowledged: tcp.snd_una,
+            send_next: tcp.snd_nxt,
+        };
+        window.accepts(sequence, acknowledgment)
     };
     // SAFETY: gives back the reference of the lookup.
     unsafe { bpf_sk_release(socket.cast()) };
-    next
+    opaque(ctx, u32::from(accepts))
 }
 
 /// The TCP socket of a tuple, which the caller must release, or null.

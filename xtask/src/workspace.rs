@@ -27,10 +27,17 @@ pub fn virtual_machines() -> PathBuf {
     root().join("target/vm")
 }
 
+/// xtask itself. The tests it runs may have relinked it, which the kernel marks.
+pub fn this_program() -> Result<PathBuf> {
+    let path = env::current_exe().context("cannot tell where xtask itself is")?;
+    let text = path.to_str().context("a path that is not UTF-8")?;
+    Ok(text.strip_suffix(" (deleted)").unwrap_or(text).into())
+}
+
 /// `redirector`, beside the directory this program was built into: that
 /// follows `CARGO_TARGET_DIR` and cargo's configuration without reading either.
 pub fn release_binary() -> Result<PathBuf> {
-    let xtask = env::current_exe().context("cannot tell where xtask itself is")?;
+    let xtask = this_program()?;
     let profile = xtask.parent().context("xtask is in no directory")?;
     Ok(profile.with_file_name("release").join("redirector"))
 }

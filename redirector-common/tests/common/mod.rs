@@ -7,7 +7,7 @@ pub mod locate;
 use std::net::IpAddr;
 
 use redirector_common::{
-    Direction, Peer, Skip, Verdict,
+    Direction, Peer, Skip, Verdict, Window,
     abi::{
         ANY_ADDRESS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
         PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, port_index,
@@ -184,11 +184,17 @@ impl Host {
         self.memory.peers.insert(tuple, peer);
     }
 
-    /// Which sequence number the connected socket expects next.
+    /// Which sequence number the connected socket expects next; it has sent what [`DATA`]
+    /// acknowledges.
     pub fn expects(&mut self, talk: &Talk, port: u16, next: u32) {
+        let window = Window {
+            receive_next: next,
+            unacknowledged: 700,
+            send_next: 700,
+        };
         let [remote, local] = [talk.client.0, talk.server].map(craft::address);
         let tuple = (remote, Port::new(talk.client.1), local, Port::new(port));
-        self.memory.next.insert(tuple, next);
+        self.memory.windows.insert(tuple, window);
     }
 
     /// The talk's server is another host, and this one a router.

@@ -6,7 +6,7 @@ mod machine;
 mod root;
 pub mod run;
 
-use std::{env, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -49,7 +49,7 @@ pub fn verb(options: &Options) -> Result<()> {
 
 /// Boots once for each test file.
 pub fn tests(options: &Options, redirector: &Path) -> Result<()> {
-    let xtask = env::current_exe().context("cannot tell where xtask itself is")?;
+    let xtask = workspace::this_program()?;
     let xtask = xtask.to_str().context("a path that is not UTF-8")?;
     let kernel = options.kernel.to_string();
     let runner = [xtask, "vm-run", "--kernel", &kernel];

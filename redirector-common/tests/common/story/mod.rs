@@ -21,7 +21,8 @@ use crate::common::{Host, INTERFACE};
 /// So few that what happens has to do with each other.
 const CLIENTS: [&str; 3] = ["203.0.113.9", "2001:db8::9", "fe80::9"];
 const SERVERS: [&str; 4] = ["192.0.2.1", "192.0.2.2", "2001:db8:1::1", "2001:db8:1::2"];
-const CLIENT_PORTS: [u16; 3] = [40_000, 40_001, 80];
+/// 40,000 is moved there first.
+const CLIENT_PORTS: [u16; 4] = [40_000, 40_001, 80, 48_943];
 const PORTS: [u16; 6] = [80, 8000, 443, 9000, 53, 0];
 #[derive(Arbitrary, Debug)]
 pub struct Story {

@@ -111,13 +111,14 @@ impl Origins {
 /// A SYN does not go to a connection that came through another port, and its client's port is not moved for nothing.
 fn begin(memory: &Memory, wire: Tuple, application: Tuple) {
     if let Some(owners) = owners(memory, &application) {
-        let is_one = |owner: &Ports| owner.1 == wire.3.get();
+        let is_one = |owner: &Ports| *owner == ports(&wire);
         assert!(owners.iter().any(is_one), "{wire:?} meets {owners:?}");
     }
     if wire.1 != application.1 {
         let unmoved = (wire.0, wire.1, wire.2, application.3);
+        let waits = memory.peers.get(&unmoved) == Some(&Peer::TimeWait);
         assert!(
-            owners(memory, &unmoved).is_some(),
+            waits || owners(memory, &unmoved).is_some(),
             "{wire:?} moved for nothing"
         );
     }
