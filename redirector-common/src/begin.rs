@@ -166,7 +166,8 @@ pub fn resume<S: State>(
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
-    if is_established(state, key) || matches!(state.peer(key), Peer::Handshake | Peer::TimeWait) {
+    // Also one that was redirected to this port, which is another rule's target, below this interface.
+    if state.peer(key) != Peer::None {
         return Decision::skip(Skip::Established);
     }
     let from = key.local_port;

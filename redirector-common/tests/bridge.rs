@@ -3,7 +3,10 @@
 mod common;
 
 use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, each_family};
-use redirector_common::abi::{NO_PORT, Port, SocketFlow};
+use redirector_common::{
+    Skip,
+    abi::{NO_PORT, Port, SocketFlow},
+};
 
 /// The second interface sees a SYN straight to the target, and must not take it for a direct one.
 #[test]
@@ -46,6 +49,12 @@ fn a_rewritten_syn_is_not_rewritten_again() {
         assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
         assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
         assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        assert_eq!(
+            host.receive(&talk.to(8000, FINAL_ACK)),
+            Err(Skip::Established)
+        );
     });
 }
 
