@@ -267,11 +267,7 @@ fn application<S: State>(
     }
     key.local_port = from;
     if let Some(marker) = moved::look_up(state, key) {
-        return Some(Translation {
-            local: marker.from,
-            remote: marker.client,
-            rule: marker.rule,
-        });
+        return Some(Translation::of(&marker));
     }
     if entry.flags & PORT_CHANGED == 0 {
         return None;
@@ -292,12 +288,7 @@ fn application<S: State>(
 /// The client's end of a flow that the application knows by the key's ports.
 #[inline(always)]
 fn client<S: State>(state: &S, key: &FlowKey) -> Option<Translation> {
-    let flow = known(state, key)?;
-    Some(Translation {
-        local: flow.from,
-        remote: flow.client,
-        rule: flow.rule,
-    })
+    known(state, key).map(|flow| Translation::of(&flow))
 }
 
 /// A redirected flow, from whoever remembers it. An error proves nothing, so nothing is noted.

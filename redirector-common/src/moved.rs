@@ -98,11 +98,7 @@ pub fn repeat<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Deci
     if !is_live {
         return Decision::PASS;
     }
-    Decision::redirect(Translation {
-        local: marker.from,
-        remote: marker.client,
-        rule: marker.rule,
-    })
+    Decision::redirect(Translation::of(&marker))
 }
 
 /// Past the SYN. [`Decision::PASS`] where the connection was not moved.
@@ -144,11 +140,7 @@ pub fn translate<S: State>(
         key.local_port = from;
         key.remote_port = client;
     }
-    Decision::redirect(Translation {
-        local: marker.from,
-        remote: marker.client,
-        rule: marker.rule,
-    })
+    Decision::redirect(Translation::of(&marker))
 }
 
 /// The application answers a connection that was moved: what its client sends must find it, also if

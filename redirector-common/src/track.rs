@@ -27,6 +27,16 @@ pub struct Translation {
 }
 
 impl Translation {
+    /// To the ports that a flow has on the wire, or that a marker leads to.
+    #[inline(always)]
+    pub const fn of(flow: &Flow) -> Self {
+        Self {
+            local: flow.from,
+            remote: flow.client,
+            rule: flow.rule,
+        }
+    }
+
     /// The client's port stays.
     #[inline(always)]
     pub const fn to(local: Port, rule: u32) -> Self {
@@ -189,11 +199,7 @@ pub fn answer<S: State>(
         };
         state.remember_on_socket(key, origin);
     }
-    Some(Translation {
-        local: flow.from,
-        remote: flow.client,
-        rule: flow.rule,
-    })
+    Some(Translation::of(&flow))
 }
 
 /// A SYN-ACK proves nothing, since a spoofed SYN causes one, nor does an ACK or RST of a handshake
