@@ -10,7 +10,7 @@ use bytemuck::{Pod, Zeroable};
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;
@@ -110,7 +110,7 @@ pub struct EarlierTarget {
     pub rule: u32,
 }
 
-/// Key of the `PENDING` and `FLOWS` maps: the tuple as the application's socket has it, or, for
+/// Key of the `PENDING`, `FLOWS` and `MOVED` maps: the tuple as the application's socket has it, or, for
 /// [`KEY_MOVED`], as it is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 #[repr(C, align(8))]
@@ -133,7 +133,7 @@ pub const KEY_FLOW: u32 = 0;
 /// tuple of another connection: leads to the key of its flow.
 pub const KEY_MOVED: u32 = 1;
 
-/// Value of the `PENDING` and `FLOWS` maps.
+/// Value of the `PENDING`, `FLOWS` and `MOVED` maps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct Flow {
@@ -146,8 +146,8 @@ pub struct Flow {
     pub expected: u32,
     /// `FLOW_*` flags.
     pub flags: u16,
-    /// The port on the wire; [`NO_PORT`] for a flow that this host began from the wire port. Under
-    /// [`KEY_MOVED`] the target.
+    /// The port on the wire: the target itself for a direct connection, [`NO_PORT`] for a flow that this
+    /// host began from the wire port. Under [`KEY_MOVED`] the target.
     pub from: Port,
     /// The client's port on the wire if it was moved, else [`NO_PORT`]. Under [`KEY_MOVED`] the port
     /// it was moved to.
@@ -208,6 +208,10 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 /// A SYN within a live connection was seen, with the number in `expected`.
 pub const FLOW_REPEATED: u16 = 1 << 2;
 
+/// No socket of this host sent the application's first packet: it was forwarded from a container, or is
+/// a SYN cookie.
+pub const FLOW_SOCKETLESS: u16 = 1 << 3;
+
 /// Value of the `SOCKETS` map: where a socket's connection came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
@@ -265,7 +269,26 @@ pub struct Settings {
     pub unused: u32,
     /// What the programs log: 0 nothing, 1 errors, 2 warnings, 3 information, 4 debugging.
     pub log_level: u32,
+    /// Whether netfilter redirected the same ports at the load, and may have connections that go on; 0
+    /// or 1.
+    pub netfilter: u32,
+    pub reserved: u32,
 }
+
+/// The only value of the `MOVES` map: whether client ports were moved, and how often that was logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Moves {
+    /// 0 until the first one.
+    pub any: u32,
+    /// Lines logged in this `second`.
+    pub logged: u32,
+    /// `CLOCK_MONOTONIC_COARSE`, in units of 2^30 ns.
+    pub second: u64,
+}
+
+/// Lines about moved client ports that are logged in a second at most.
+pub const MOVES_LOGGED: u32 = 16;
 
 /// Interfaces of one instance.
 pub const MAX_INTERFACES: u32 = 256;

@@ -1,42 +1,122 @@
 //! Flows that begin, or resume. This runs once a connection or less, so it is kept out of the path of
-//! every packet. The key that these functions take has the port in it that the packet came to.
+//! every packet.
 
 use crate::{
     Peer, Skip, State, Table,
-    abi::{EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, Port, Protocol},
+    abi::{
+        EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE,
+        Port, Protocol,
+    },
     decision::Decision,
-    moved,
+    moved, resume,
     track::{self, Translation},
 };
 
-/// The first packet of something straight to a target port: what went through a wire port with the
-/// same client port is over, and the replies keep this port. [`Skip::Collision`] where it is not over.
-#[inline(never)]
-pub fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Decision {
-    if key.protocol == Protocol::TCP {
-        if track::was_begun_by(state, key, sequence) {
-            // The interface below this one has rewritten it.
-            return Decision::PASS;
-        }
-        let is_taken = match state.peer(key) {
-            Peer::Connected { origin } => origin.is_some() || track::flow(state, key).is_some(),
-            Peer::Handshake | Peer::TimeWait => track::flow(state, key).is_some(),
-            Peer::None => false,
-        };
-        if is_taken {
-            return Decision::skip(Skip::Collision);
-        }
-        moved::forget(state, key);
+/// A client's packet that no flow explains, and the rule that it falls under. Whole words, because it
+/// crosses from one BPF function to another in memory.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub struct Arrival {
+    /// With the port in it that the packet came to.
+    pub key: FlowKey,
+    /// TCP's numbers in host byte order; 0 for UDP.
+    pub sequence: u32,
+    pub acknowledgment: u32,
+    /// The rule's number.
+    pub rule: u32,
+    /// Whether it is a SYN.
+    pub is_opening: u32,
+    /// The rule's target, or [`NO_PORT`].
+    pub target: Port,
+    /// What the port means, `PORT_*`.
+    pub port: u16,
+    pub reserved: u32,
+}
+
+/// What to do with it.
+#[inline(always)]
+pub fn decide<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
+    if arrival.key.protocol == Protocol::UDP {
+        return datagram(state, arrival);
     }
-    track::forget(state, Table::Answered, key);
-    track::forget(state, Table::Pending, key);
+    if arrival.is_opening != 0 {
+        return syn(state, arrival);
+    }
+    let (sequence, acknowledgment) = (arrival.sequence, arrival.acknowledgment);
+    if state.has_moved() {
+        let decision = moved::translate(state, &mut arrival.key, sequence, acknowledgment);
+        if decision != Decision::PASS {
+            return decision;
+        }
+    }
+    if arrival.port & PORT_SOURCE == 0 {
+        return Decision::PASS;
+    }
+    if arrival.port & PORT_CHANGED != 0 {
+        let decision = earlier_target(state, &mut arrival.key, sequence, acknowledgment);
+        if decision != Decision::PASS {
+            return decision;
+        }
+    }
+    resume::resume(state, arrival)
+}
+
+#[inline(always)]
+fn syn<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
+    let Arrival { rule, sequence, .. } = *arrival;
+    let key = &mut arrival.key;
+    if state.has_moved() {
+        let decision = moved::repeat(state, key, sequence);
+        if decision != Decision::PASS {
+            return decision;
+        }
+    }
+    if arrival.port & PORT_SOURCE == 0 {
+        let decision = direct(state, key, sequence);
+        if !decision.is(Skip::Collision) {
+            return decision;
+        }
+        let target = key.local_port;
+        return moved::open(state, key, target, NO_RULE, sequence);
+    }
+    if arrival.port & PORT_CHANGED != 0 {
+        let decision = open_earlier(state, key);
+        if decision != Decision::PASS {
+            return decision;
+        }
+    }
+    let decision = open(state, key, arrival.target, rule, sequence);
+    if !decision.is(Skip::Collision) {
+        return decision;
+    }
+    moved::open(state, key, arrival.target, rule, sequence)
+}
+
+/// A new connection straight to a target port: what went through a wire port with the same client port
+/// is over. [`Skip::Collision`] where it is not over.
+#[inline(never)]
+fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Decision {
+    if track::was_begun_by(state, key, sequence) || !state.is_local(key) {
+        // Another host's, or the interface below this one has rewritten it.
+        return Decision::PASS;
+    }
+    let target = key.local_port;
+    if moved::is_taken(state, key, target, NO_PORT) {
+        return Decision::skip(Skip::Collision);
+    }
+    moved::forget(state, key);
+    if !is_connected(state, key) {
+        track::forget(state, Table::Answered, key);
+        let flow = Flow::opened_by_syn(target, NO_RULE, sequence);
+        track::begin(state, key, flow);
+    }
     Decision::PASS
 }
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one.
 /// [`Skip::Collision`] where another connection has the tuple.
 #[inline(never)]
-pub fn open<S: State>(
+fn open<S: State>(
     state: &mut S,
     key: &mut FlowKey,
     target: Port,
@@ -65,7 +145,7 @@ pub fn open<S: State>(
     }
     moved::forget(state, key);
     key.local_port = target;
-    let flow = if let Peer::Connected { .. } = state.peer(key) {
+    let flow = if is_connected(state, key) {
         Flow::repeated_by_syn(from, rule, sequence)
     } else {
         track::forget(state, Table::Answered, key);
@@ -73,6 +153,11 @@ pub fn open<S: State>(
     };
     track::begin(state, key, flow);
     Decision::redirect(Translation::to(target, rule))
+}
+
+#[inline(always)]
+fn is_connected<S: State>(state: &S, key: &FlowKey) -> bool {
+    matches!(state.peer(key), Peer::Connected { .. })
 }
 
 /// Whether the wire port itself has the connection: one that was redirected to it, by a rule whose
@@ -88,7 +173,7 @@ fn is_established<S: State>(state: &S, key: &FlowKey) -> bool {
 /// A SYN to a port whose rules were changed: a repetition within a connection to an earlier target
 /// goes there, and what else is known of the tuple there is over.
 #[inline(never)]
-pub fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
+fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
     let from = key.local_port;
     for age in 0..EARLIER_TARGETS {
         let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
@@ -115,7 +200,7 @@ pub fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
 /// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
 /// [`Decision::PASS`] where none does.
 #[inline(never)]
-pub fn earlier_target<S: State>(
+fn earlier_target<S: State>(
     state: &mut S,
     key: &mut FlowKey,
     sequence: u32,
@@ -132,8 +217,7 @@ pub fn earlier_target<S: State>(
             return Decision::redirect(known);
         }
         if key.protocol == Protocol::TCP
-            && let Peer::Connected { .. } = state.peer(key)
-            && state.accepts(key, sequence, acknowledgment)
+            && resume::is_its_connection(state, key, from, sequence, acknowledgment)
         {
             track::begin(state, key, Flow::resumed(from, rule));
             return Decision::redirect(Translation::to(target, rule));
@@ -143,62 +227,31 @@ pub fn earlier_target<S: State>(
     Decision::PASS
 }
 
-/// TCP past its SYN, of a flow that no table knows: evicted, from before the load, or not ours.
 #[inline(never)]
-pub fn resume<S: State>(
-    state: &mut S,
-    key: &mut FlowKey,
-    to: Decision,
-    sequence: u32,
-    acknowledgment: u32,
-) -> Decision {
-    let Ok(Some(Translation {
-        local: target,
-        rule,
-        ..
-    })) = to.into_result()
-    else {
-        return Decision::PASS;
-    };
-    if target == NO_PORT {
+fn datagram<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
+    let key = &mut arrival.key;
+    if arrival.port & PORT_SOURCE == 0 {
+        // Straight to the target, and so the replies leave from there.
+        track::forget(state, Table::Answered, key);
+        track::forget(state, Table::Pending, key);
         return Decision::PASS;
     }
-    if !state.is_local(key) {
-        return Decision::skip(Skip::NotLocal);
-    }
-    // Also one that was redirected to this port, which is another rule's target, below this interface.
-    if state.peer(key) != Peer::None {
-        return Decision::skip(Skip::Established);
-    }
-    let from = key.local_port;
-    key.local_port = target;
-    if let Peer::Connected { origin } = state.peer(key) {
-        let is_another = match origin {
-            Some(origin) => origin.from != from || origin.client != NO_PORT,
-            None => !state.accepts(key, sequence, acknowledgment),
-        };
-        if is_another {
-            // A direct connection, or one of another wire port, whose replies must not change.
-            return Decision::skip(Skip::Collision);
+    if arrival.port & PORT_CHANGED != 0 {
+        let decision = earlier_target(state, key, 0, 0);
+        if decision != Decision::PASS {
+            return decision;
         }
     }
-    track::begin(state, key, Flow::resumed(from, rule));
-    Decision::redirect(Translation::to(target, rule))
-}
-
-/// A datagram of a flow that no table knows.
-#[inline(never)]
-pub fn begin_udp<S: State>(state: &mut S, key: &mut FlowKey, target: Port, rule: u32) -> Decision {
-    if target == NO_PORT {
+    if arrival.target == NO_PORT {
         return Decision::PASS;
     }
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
     let from = key.local_port;
-    key.local_port = target;
+    key.local_port = arrival.target;
     // Another wire port may lead here too; the latest one is answered.
     track::forget(state, Table::Answered, key);
-    track::begin(state, key, Flow::opened(from, rule));
-    Decision::redirect(Translation::to(target, rule))
+    track::begin(state, key, Flow::opened(from, arrival.rule));
+    Decision::redirect(Translation::to(arrival.target, arrival.rule))
 }

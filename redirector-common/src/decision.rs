@@ -32,6 +32,16 @@ impl Decision {
     }
 
     #[inline(always)]
+    pub const fn to_register(self) -> u64 {
+        self.0
+    }
+
+    #[inline(always)]
+    pub const fn from_register(register: u64) -> Self {
+        Self(register)
+    }
+
+    #[inline(always)]
     pub const fn is(self, skip: Skip) -> bool {
         self.0 == Self::skip(skip).0
     }

@@ -288,7 +288,9 @@ fn application<S: State>(
 /// The client's end of a flow that the application knows by the key's ports.
 #[inline(always)]
 fn client<S: State>(state: &S, key: &FlowKey) -> Option<Translation> {
-    known(state, key).map(|flow| Translation::of(&flow))
+    known(state, key)
+        .filter(|flow| !flow.is_of(key.local_port, NO_PORT))
+        .map(|flow| Translation::of(&flow))
 }
 
 /// A redirected flow, from whoever remembers it. An error proves nothing, so nothing is noted.

@@ -6,7 +6,7 @@
 
 use crate::{
     Peer, Skip, State, Table,
-    abi::{Flow, FlowKey, KEY_FLOW, KEY_MOVED, NO_PORT, Port},
+    abi::{FLOW_SOCKETLESS, Flow, FlowKey, KEY_FLOW, KEY_MOVED, NO_PORT, Port},
     decision::Decision,
     track::{self, Translation},
 };
@@ -19,13 +19,25 @@ const STEP: u32 = 7919;
 
 /// Whether a SYN to wire port `from` would meet another connection; the key's local port is the
 /// target. `client` is the client's port on the wire where the key has another, else [`NO_PORT`].
+///
+/// Who has a tuple that no table knows? A SYN that goes straight to the target belongs to whoever it is,
+/// and one to a wire port to a handshake only: that is its own, of which a flood has displaced the flow.
 #[inline(always)]
 pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) -> bool {
+    let owner = track::flow(state, key);
+    let is_anothers = owner.is_some_and(|owner| !owner.is_of(from, client));
+    let is_nobodys = owner.is_none() && from != key.local_port;
     match state.peer(key) {
-        Peer::Connected { origin } => !track::is_ours(state, key, origin, from, client),
+        Peer::Connected {
+            origin: Some(origin),
+        } => origin.from != from || origin.client != client,
         // A TIME_WAIT of another port knows other sequence numbers and timestamps.
-        Peer::Handshake | Peer::TimeWait => !track::is_ours(state, key, None, from, client),
-        Peer::None => false,
+        Peer::Connected { origin: None } | Peer::TimeWait => is_anothers || is_nobodys,
+        Peer::Handshake => is_anothers,
+        // Behind a container's DNAT, or under SYN cookies, no socket here tells.
+        Peer::None => {
+            is_anothers && owner.is_some_and(|owner| owner.flags & FLOW_SOCKETLESS != 0)
+        }
     }
 }
 
@@ -161,7 +173,7 @@ pub fn keep<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port
             ..Flow::resumed(from, rule)
         };
         state.insert_flow(Table::Answered, key, &flow);
-        mark(state, Table::Answered, key, &flow);
+        mark(state, Table::Moved, key, &flow);
     }
 }
 
@@ -169,7 +181,7 @@ pub fn keep<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port
 #[inline(always)]
 fn is_proven<S: State>(state: &S, key: &mut FlowKey) -> bool {
     key.kind = KEY_MOVED;
-    let is_proven = state.flow(Table::Answered, key).is_some();
+    let is_proven = state.flow(Table::Moved, key).is_some();
     key.kind = KEY_FLOW;
     is_proven
 }
@@ -181,7 +193,9 @@ pub fn look_up<S: State>(state: &S, key: &mut FlowKey) -> Option<Flow> {
         return None;
     }
     key.kind = KEY_MOVED;
-    let marker = track::flow(state, key);
+    let marker = state
+        .flow(Table::Moved, key)
+        .or_else(|| state.flow(Table::Pending, key));
     key.kind = KEY_FLOW;
     marker
 }
@@ -191,7 +205,7 @@ pub fn look_up<S: State>(state: &S, key: &mut FlowKey) -> Option<Flow> {
 pub fn forget<S: State>(state: &mut S, key: &mut FlowKey) {
     if state.has_moved() {
         key.kind = KEY_MOVED;
-        track::forget(state, Table::Answered, key);
+        track::forget(state, Table::Moved, key);
         track::forget(state, Table::Pending, key);
         key.kind = KEY_FLOW;
     }

@@ -93,6 +93,7 @@ pub struct Memory {
     pub earlier: HashMap<EarlierKey, EarlierTarget>,
     pub pending: HashMap<FlowKey, Flow>,
     pub answered: HashMap<FlowKey, Flow>,
+    pub moved: HashMap<FlowKey, Flow>,
     pub counters: HashMap<u32, RuleCounters>,
     pub skipped: HashMap<u32, u64>,
     /// What the sending socket remembers; `None` where there is no socket.
@@ -105,6 +106,8 @@ pub struct Memory {
     pub remote: HashSet<Address>,
     /// Whether a client port was ever moved.
     pub has_moved: bool,
+    /// Whether netfilter redirected the same ports at the load.
+    pub netfilter: bool,
 }
 
 impl Memory {
@@ -112,6 +115,7 @@ impl Memory {
         match table {
             Table::Pending => &mut self.pending,
             Table::Answered => &mut self.answered,
+            Table::Moved => &mut self.moved,
         }
     }
 }
@@ -141,6 +145,7 @@ impl State for Memory {
         match table {
             Table::Pending => self.pending.get(key).copied(),
             Table::Answered => self.answered.get(key).copied(),
+            Table::Moved => self.moved.get(key).copied(),
         }
     }
 
@@ -154,6 +159,10 @@ impl State for Memory {
 
     fn socket_flow(&self) -> Option<SocketFlow> {
         self.socket.flatten()
+    }
+
+    fn has_socket(&self) -> bool {
+        self.socket.is_some()
     }
 
     fn remember_on_socket(&mut self, _key: &FlowKey, flow: SocketFlow) {
@@ -213,6 +222,10 @@ impl State for Memory {
             Direction::Ingress => counters.in_errors += 1,
             Direction::Egress => counters.out_errors += 1,
         }
+    }
+
+    fn may_be_netfilters(&self) -> bool {
+        self.netfilter
     }
 
     fn has_moved(&self) -> bool {

@@ -1,11 +1,9 @@
 use crate::{
     Direction, Packet, Segment, Skip, State,
-    abi::{NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Protocol},
-    begin,
-    decision::Decision,
+    abi::{NO_PORT, NO_RULE, PORT_SOURCE, PORT_TARGET, Protocol},
+    begin::Arrival,
     icmp,
     ip::datagram,
-    moved,
     parse::segment,
     rewrite, rules,
     track::{self, Translation},
@@ -64,82 +62,43 @@ fn ingress<P: Packet, S: State>(
     };
     let is_source = entry.flags & PORT_SOURCE != 0;
     let is_udp = ends.protocol == Protocol::UDP;
-    let begins = segment.flags.is_opening() || is_udp;
+    let is_opening = segment.flags.is_opening();
+    let begins = is_opening || is_udp;
     if !is_source && (entry.flags & PORT_TARGET == 0 || !begins && !state.has_moved()) {
         return Ok(None);
     }
     if packet.is_other_host() {
         return Err(Skip::OtherHost);
     }
-    let mut key = track::key(packet, state, ends, Direction::Ingress)?;
-    let from = key.local_port;
-    if segment.flags.is_opening() && state.has_moved() {
-        let decision = moved::repeat(state, &mut key, segment.sequence);
-        if decision != Decision::PASS {
-            return decision.into_result();
-        }
-    }
-    if !is_source {
-        let mut decision = if begins {
-            begin::direct(state, &mut key, segment.sequence)
-        } else {
-            moved::translate(state, &mut key, segment.sequence, segment.acknowledgment)
-        };
-        if decision.is(Skip::Collision) {
-            decision = moved::open(state, &mut key, from, NO_RULE, segment.sequence);
-        }
-        return decision.into_result();
-    }
-    let Translation { local, rule, .. } = rules::target(packet, state, &key, entry);
-    if segment.flags.is_opening() {
-        let earlier = if entry.flags & PORT_CHANGED != 0 {
-            begin::open_earlier(state, &mut key)
-        } else {
-            Decision::PASS
-        };
-        let mut decision = if earlier != Decision::PASS {
-            earlier
-        } else {
-            begin::open(state, &mut key, local, rule, segment.sequence)
-        };
-        if decision.is(Skip::Collision) {
-            decision = moved::open(state, &mut key, local, rule, segment.sequence);
-        }
-        return decision.into_result();
-    }
-    if is_udp && track::is_outgoing(state, &key) {
-        return Err(Skip::Outgoing);
-    }
-    key.local_port = local;
-    if let Some(known) = track::known(state, segment.acknowledgment, &mut key, from, NO_PORT) {
-        return Ok(Some(known));
-    }
-    key.local_port = from;
-    if !is_udp && state.has_moved() {
-        let decision = moved::translate(state, &mut key, segment.sequence, segment.acknowledgment);
-        if decision != Decision::PASS {
-            return decision.into_result();
-        }
-    }
-    if entry.flags & PORT_CHANGED != 0 {
-        let decision =
-            begin::earlier_target(state, &mut key, segment.sequence, segment.acknowledgment);
-        if decision != Decision::PASS {
-            return decision.into_result();
-        }
-    }
-    let decision = if is_udp {
-        begin::begin_udp(state, &mut key, local, rule)
-    } else {
-        begin::resume(
-            state,
-            &mut key,
-            Decision::redirect(Translation::to(local, rule)),
-            segment.sequence,
-            segment.acknowledgment,
-        )
+    let mut arrival = Arrival {
+        key: track::key(packet, state, ends, Direction::Ingress)?,
+        rule: NO_RULE,
+        sequence: segment.sequence,
+        acknowledgment: segment.acknowledgment,
+        is_opening: u32::from(is_opening),
+        target: NO_PORT,
+        port: entry.flags,
+        reserved: 0,
     };
-    decision.into_result()
+    let key = &mut arrival.key;
+    if is_source {
+        if is_udp && track::is_outgoing(state, key) {
+            return Err(Skip::Outgoing);
+        }
+        let to = rules::target(packet, state, key, entry);
+        if !is_opening {
+            let from = key.local_port;
+            key.local_port = to.local;
+            let known = track::known(state, segment.acknowledgment, key, from, NO_PORT);
+            if known.is_some() {
+                return Ok(known);
+            }
+            key.local_port = from;
+        }
+        arrival.target = to.local;
+        arrival.rule = to.rule;
+    }
+    state.decide(&mut arrival).into_result()
 }
 
 #[inline(always)]
@@ -163,6 +122,9 @@ fn egress<P: Packet, S: State>(
         // The interface above this one may have rewritten it already.
         let is_done = to.local == ends.source_port
             && (to.remote == NO_PORT || to.remote == ends.destination_port);
+        if is_done && to.rule == NO_RULE {
+            return Err(Skip::Direct);
+        }
         return Ok((!is_done).then_some(to));
     }
     if may_be_outgoing {

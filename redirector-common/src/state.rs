@@ -1,15 +1,19 @@
 use crate::{
     Direction, Skip,
     abi::{EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
+    begin::{self, Arrival},
+    decision::Decision,
 };
 
-/// The two flow tables, both least-recently-used.
+/// The tables of flows, all least-recently-used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// Seen from the client only. A flood of spoofed packets fills and churns this one.
     Pending,
     /// Answered by the application.
     Answered,
+    /// Where connections that were moved to another client port are found, once they are answered.
+    Moved,
 }
 
 /// The TCP socket that a tuple belongs to.
@@ -48,6 +52,9 @@ pub trait State {
     /// What the socket that sends this packet remembers.
     fn socket_flow(&self) -> Option<SocketFlow>;
 
+    /// Whether a socket of this host sends this packet, also one that is no connection's.
+    fn has_socket(&self) -> bool;
+
     /// Makes the connected socket that sends this packet remember `flow` for as long as it lives.
     fn remember_on_socket(&mut self, key: &FlowKey, flow: SocketFlow);
 
@@ -69,6 +76,17 @@ pub trait State {
     /// Counts an ICMP error about a redirected packet.
     fn count_error(&mut self, rule: u32, direction: Direction);
     fn count_skip(&mut self, skip: Skip);
+
+    /// Whether netfilter had a redirection of its own at the load, and with it connections to a target.
+    fn may_be_netfilters(&self) -> bool;
+
+    /// What [`begin::decide`] says, which the kernel runs as a function that is verified on its own.
+    fn decide(&mut self, arrival: &mut Arrival) -> Decision
+    where
+        Self: Sized,
+    {
+        begin::decide(self, arrival)
+    }
 
     /// Whether a client port was ever moved: if not, nothing needs to look for it.
     fn has_moved(&self) -> bool;

@@ -3,7 +3,7 @@
 use crate::{
     Direction, Packet, Segment, Skip, State, Table,
     abi::{
-        FLOW_OPENED, FLOW_REPEATED, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, Port, Protocol,
+        FLOW_OPENED, FLOW_REPEATED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, Port, Protocol,
         SocketFlow,
     },
     ip::addresses,
@@ -95,7 +95,7 @@ pub fn known<S: State>(
                 && flow.expected == acknowledgment
                 && flow.is_of(from, client)
             {
-                settle(state, key);
+                settle(state, key, 0);
             }
             flow
         }
@@ -178,12 +178,17 @@ pub fn answer<S: State>(
         Some(flow) => flow,
         None => {
             let flow = state.flow(Table::Pending, key)?;
+            let socketless = if state.has_socket() {
+                0
+            } else {
+                FLOW_SOCKETLESS
+            };
             if segment.flags.is_syn_ack() {
-                expect_ack(state, key, segment.sequence);
+                expect_ack(state, key, segment.sequence, socketless);
             } else if !segment.flags.is_reset()
                 && (flow.flags & FLOW_SYN_ACK == 0 || segment.has_payload())
             {
-                settle(state, key);
+                settle(state, key, socketless);
             }
             flow
         }
@@ -205,9 +210,9 @@ pub fn answer<S: State>(
 /// A SYN-ACK proves nothing, since a spoofed SYN causes one, nor does an ACK or RST of a handshake
 /// under way. The client's ACK that quotes its number does, and so does data.
 #[inline(never)]
-fn expect_ack<S: State>(state: &mut S, key: &FlowKey, sequence: u32) {
+fn expect_ack<S: State>(state: &mut S, key: &FlowKey, sequence: u32, socketless: u16) {
     if let Some(mut flow) = state.flow(Table::Pending, key) {
-        flow.flags |= FLOW_SYN_ACK;
+        flow.flags |= FLOW_SYN_ACK | socketless;
         flow.expected = sequence.wrapping_add(1);
         state.insert_flow(Table::Pending, key, &flow);
     }
@@ -215,15 +220,16 @@ fn expect_ack<S: State>(state: &mut S, key: &FlowKey, sequence: u32) {
 
 /// Both sides were seen: the flow is real, whatever floods the other table. Once a connection.
 #[inline(never)]
-fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
-    let Some(flow) = state.flow(Table::Pending, key) else {
+fn settle<S: State>(state: &mut S, key: &mut FlowKey, socketless: u16) {
+    let Some(mut flow) = state.flow(Table::Pending, key) else {
         return;
     };
+    flow.flags |= socketless;
     state.insert_flow(Table::Answered, key, &flow);
     if flow.client != NO_PORT {
-        moved::mark(state, Table::Answered, key, &flow);
+        moved::mark(state, Table::Moved, key, &flow);
     }
-    if flow.flags & FLOW_OPENED != 0 {
+    if flow.flags & FLOW_OPENED != 0 && flow.rule != NO_RULE {
         state.count_connection(flow.rule);
     }
 }
@@ -239,9 +245,6 @@ pub fn is_ours<S: State>(
 ) -> bool {
     match origin {
         Some(origin) => origin.from == from && origin.client == client,
-        None => [Table::Answered, Table::Pending]
-            .into_iter()
-            .filter_map(|table| state.flow(table, key))
-            .any(|flow| flow.is_of(from, client)),
+        None => flow(state, key).is_some_and(|flow| flow.is_of(from, client)),
     }
 }

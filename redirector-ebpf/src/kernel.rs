@@ -5,18 +5,19 @@ use aya_ebpf::{
     helpers::generated::bpf_ktime_get_coarse_ns,
     programs::TcContext,
 };
-use aya_log_ebpf::warn;
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
     abi::{
-        EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol, Rule,
-        RuleKey, SocketFlow, port_index,
+        EarlierKey, EarlierTarget, Flow, FlowKey, MOVES_LOGGED, NO_PORT, Port, PortEntry, Protocol,
+        Rule, RuleKey, SocketFlow, port_index,
     },
+    begin::{self, Arrival},
+    decision::Decision,
 };
 
 use crate::{
-    maps::{COUNTERS, EARLIER, FLOWS, MOVED, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
-    opaque::opaque,
+    log,
+    maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
     route, socket,
 };
 
@@ -81,6 +82,7 @@ impl State for Kernel<'_> {
             match table {
                 Table::Pending => PENDING.get(key),
                 Table::Answered => FLOWS.get(key),
+                Table::Moved => MOVED.get(key),
             }
         }
         .copied()
@@ -93,6 +95,7 @@ impl State for Kernel<'_> {
         let _ = match table {
             Table::Pending => PENDING.insert(key, flow, 0),
             Table::Answered => FLOWS.insert(key, flow, 0),
+            Table::Moved => MOVED.insert(key, flow, 0),
         };
     }
 
@@ -102,6 +105,7 @@ impl State for Kernel<'_> {
         let _ = match table {
             Table::Pending => PENDING.remove(key),
             Table::Answered => FLOWS.remove(key),
+            Table::Moved => MOVED.remove(key),
         };
     }
 
@@ -112,6 +116,11 @@ impl State for Kernel<'_> {
             return None;
         }
         socket::storage(socket, None)
+    }
+
+    #[inline(always)]
+    fn has_socket(&self) -> bool {
+        !self.socket().is_null()
     }
 
     #[inline(always)]
@@ -133,22 +142,12 @@ impl State for Kernel<'_> {
 
     #[inline(always)]
     fn peer(&self, key: &FlowKey) -> Peer {
-        let any = opaque(self.ctx, 0);
-        let mut origin: SocketFlow = bytemuck::cast([any, any]);
-        match socket::find(self.ctx, key, &mut origin) {
-            socket::FOUND_NONE => Peer::None,
-            socket::FOUND_HANDSHAKE => Peer::Handshake,
-            socket::FOUND_TIME_WAIT => Peer::TimeWait,
-            socket::FOUND_ORIGIN => Peer::Connected {
-                origin: Some(origin),
-            },
-            _ => Peer::Connected { origin: None },
-        }
+        socket::peer(self.skb(), key)
     }
 
     #[inline(always)]
     fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool {
-        socket::accepts(self.ctx, key, sequence, acknowledgment) != 0
+        socket::socket_accepts(self.skb(), key, sequence, acknowledgment) != 0
     }
 
     #[inline(always)]
@@ -210,33 +209,53 @@ impl State for Kernel<'_> {
     }
 
     #[inline(always)]
+    fn may_be_netfilters(&self) -> bool {
+        SETTINGS.get(0).is_some_and(|settings| settings.netfilter != 0)
+    }
+
+    #[inline(always)]
+    fn decide(&mut self, arrival: &mut Arrival) -> Decision {
+        Decision::from_register(decide(self.skb(), arrival, self.slot))
+    }
+
+    #[inline(always)]
     fn has_moved(&self) -> bool {
-        MOVED.get(0).is_some_and(|moved| *moved != 0)
+        MOVES.get(0).is_some_and(|moves| moves.any != 0)
     }
 
     #[inline(always)]
     fn note_moved(&mut self, key: &FlowKey, moved: Port) {
-        if moved == NO_PORT {
-            warn!(
-                self.ctx,
-                "[{:i}]:{} is connected to port {} already, directly or through another port, and has no other port free",
-                key.remote.octets(),
-                key.remote_port.get(),
-                key.local_port.get()
-            );
+        let second = self.now() >> 30;
+        let Some(moves) = MOVES.get_ptr_mut(0) else {
             return;
+        };
+        // SAFETY: CPUs that write at once lose each other's count of lines, no more.
+        let moves = unsafe { &mut *moves };
+        if moves.second != second {
+            moves.second = second;
+            moves.logged = 0;
         }
-        if let Some(any) = MOVED.get_ptr_mut(0) {
-            // SAFETY: it only ever becomes 1.
-            unsafe { *any = 1 };
+        moves.logged += 1;
+        let is_told = moves.logged <= MOVES_LOGGED;
+        if moved != NO_PORT {
+            moves.any = 1;
         }
-        warn!(
-            self.ctx,
-            "[{:i}]:{} is connected to port {} already, directly or through another port; to the application this connection comes from port {}",
-            key.remote.octets(),
-            key.remote_port.get(),
-            key.local_port.get(),
-            moved.get()
-        );
+        if is_told {
+            log::moved(key, moved);
+        }
     }
+}
+
+/// [`begin::decide`] as a function that the verifier walks once by itself, not once for every way that
+/// leads to it. Its arguments are all it knows.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn decide(skb: *mut __sk_buff, arrival: *mut Arrival, slot: u32) -> u64 {
+    // SAFETY: the verifier checks every call for memory of this size.
+    let Some(arrival) = (unsafe { arrival.as_mut() }) else {
+        return Decision::PASS.to_register();
+    };
+    let ctx = TcContext::new(skb);
+    let mut kernel = Kernel { ctx: &ctx, slot };
+    begin::decide(&mut kernel, arrival).to_register()
 }

@@ -7,6 +7,7 @@
 
 mod aligned;
 mod kernel;
+mod log;
 mod maps;
 mod opaque;
 mod route;

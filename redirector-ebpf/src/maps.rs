@@ -9,8 +9,8 @@ use aya_ebpf::{
 use redirector_common::{
     Skip,
     abi::{
-        EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, PORT_ENTRIES,
-        PortEntry, Rule, RuleCounters, RuleKey, Settings, SocketFlow,
+        EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, Moves,
+        PORT_ENTRIES, PortEntry, Rule, RuleCounters, RuleKey, Settings, SocketFlow,
     },
 };
 
@@ -34,7 +34,10 @@ pub static PENDING: LruHashMap<FlowKey, Flow, 65_536> = LruHashMap::new();
 pub static FLOWS: LruHashMap<FlowKey, Flow, 262_144> = LruHashMap::new();
 
 #[btf_map]
-pub static MOVED: Array<u32, 1> = Array::new();
+pub static MOVED: LruHashMap<FlowKey, Flow, 16_384> = LruHashMap::new();
+
+#[btf_map]
+pub static MOVES: Array<Moves, 1> = Array::new();
 
 #[btf_map]
 pub static SOCKETS: SkStorage<SocketFlow> = SkStorage::new();

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     bindings::{
-        BPF_FIB_LKUP_RET_FWD_DISABLED, BPF_FIB_LKUP_RET_NOT_FWDED, bpf_fib_lookup as FibLookup,
+        BPF_FIB_LKUP_RET_FWD_DISABLED, BPF_FIB_LKUP_RET_NOT_FWDED, __sk_buff, bpf_fib_lookup as FibLookup,
     },
     helpers::generated::bpf_fib_lookup,
     programs::TcContext,
@@ -17,18 +17,23 @@ const AF_INET6: u8 = 10;
 /// Whether a packet to the key's local address is for this host.
 #[inline(always)]
 pub fn is_local(ctx: &TcContext, key: &FlowKey) -> bool {
-    let answer = look_up(ctx, key);
+    let answer = look_up_route(ctx.skb.skb, key);
     // Not forwarded because it is ours, or because this host forwards nothing.
     answer == BPF_FIB_LKUP_RET_NOT_FWDED || answer == BPF_FIB_LKUP_RET_FWD_DISABLED
 }
 
 /// What routing would do with a packet to the key's local address (`BPF_FIB_LKUP_RET_*`).
 #[inline(never)]
-fn look_up(ctx: &TcContext, key: &FlowKey) -> u32 {
+#[unsafe(no_mangle)]
+extern "C" fn look_up_route(skb: *mut __sk_buff, key: *const FlowKey) -> u32 {
+    // SAFETY: the verifier checks every call for memory of this size.
+    let Some(key) = (unsafe { key.as_ref() }) else {
+        return 0;
+    };
     // SAFETY: all zeros is a valid request.
     let mut request = Aligned::<FibLookup>(unsafe { core::mem::zeroed() });
     // SAFETY: the kernel's context lives as long as the program runs.
-    request.0.ifindex = unsafe { (*ctx.skb.skb).ifindex };
+    request.0.ifindex = unsafe { (*skb).ifindex };
     if key.local.is_ipv4() {
         request.0.family = AF_INET;
         request.0.__bindgen_anon_3.ipv4_src = key.remote.ipv4_to_be();
@@ -40,5 +45,5 @@ fn look_up(ctx: &TcContext, key: &FlowKey) -> u32 {
     }
     let size = size_of::<FibLookup>() as i32;
     // SAFETY: the request is initialised and `size` bytes long.
-    unsafe { bpf_fib_lookup(ctx.skb.skb.cast(), &mut request.0, size, 0) as u32 }
+    unsafe { bpf_fib_lookup(skb.cast(), &mut request.0, size, 0) as u32 }
 }

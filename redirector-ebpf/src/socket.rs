@@ -1,18 +1,17 @@
 //! TCP sockets: whose tuple it is, and what a socket remembers.
 
-use core::ptr;
+use core::{mem, ptr};
 
 use aya_ebpf::{
-    bindings::{BPF_SK_STORAGE_GET_F_CREATE, bpf_sock, bpf_sock_tuple},
+    bindings::{__sk_buff, BPF_SK_STORAGE_GET_F_CREATE, bpf_sock, bpf_sock_tuple},
     helpers::generated::{bpf_sk_release, bpf_sk_storage_get, bpf_skc_lookup_tcp, bpf_tcp_sock},
-    programs::TcContext,
 };
 use redirector_common::{
-    Window,
-    abi::{FlowKey, SocketFlow},
+    Peer, Window,
+    abi::{FlowKey, Port, SocketFlow},
 };
 
-use crate::{aligned::Aligned, maps::SOCKETS, opaque::opaque};
+use crate::maps::SOCKETS;
 
 /// The context's network namespace (`include/uapi/linux/bpf.h`: a negative number).
 const BPF_F_CURRENT_NETNS: u64 = u64::MAX;
@@ -49,44 +48,79 @@ pub fn is_connected(state: u32) -> bool {
     )
 }
 
-pub const FOUND_NONE: u32 = 0;
-pub const FOUND_HANDSHAKE: u32 = 1;
-pub const FOUND_TIME_WAIT: u32 = 2;
-pub const FOUND_CONNECTED: u32 = 3;
-/// And `origin` says what the socket remembers.
-pub const FOUND_ORIGIN: u32 = 4;
+/// The lowest 8 bits of what [`find_socket`] returns. With an origin the ports and the rule's number
+/// stand above them, in 16, 16 and 24 bits.
+const NOBODY: u64 = 0;
+const HANDSHAKE: u64 = 1;
+const TIME_WAIT: u64 = 2;
+const CONNECTED: u64 = 3;
+const WITH_ORIGIN: u64 = 4;
 
-/// Looks for the TCP socket of a tuple. A function of its own, whose stack is gone when it returns;
-/// a BPF function returns one register.
+/// The TCP socket of a tuple.
+#[inline(always)]
+pub fn peer(skb: *mut __sk_buff, key: &FlowKey) -> Peer {
+    let found = find_socket(skb, key);
+    match found & 0xff {
+        NOBODY => Peer::None,
+        HANDSHAKE => Peer::Handshake,
+        TIME_WAIT => Peer::TimeWait,
+        WITH_ORIGIN => Peer::Connected {
+            origin: Some(SocketFlow {
+                from: Port::from_be((found >> 8) as u16),
+                client: Port::from_be((found >> 24) as u16),
+                rule: (found >> 40) as u32,
+            }),
+        },
+        _ => Peer::Connected { origin: None },
+    }
+}
+
+/// Verified once by itself, for any key; it returns one register, as BPF functions do.
 #[inline(never)]
-pub fn find(ctx: &TcContext, key: &FlowKey, origin: &mut SocketFlow) -> u32 {
-    let socket = look_up(ctx, key);
+#[unsafe(no_mangle)]
+extern "C" fn find_socket(skb: *mut __sk_buff, key: *const FlowKey) -> u64 {
+    // SAFETY: the verifier checks every call for memory of this size.
+    let Some(key) = (unsafe { key.as_ref() }) else {
+        return NOBODY;
+    };
+    let socket = look_up(skb, key);
     if socket.is_null() {
-        return FOUND_NONE;
+        return NOBODY;
     }
     // SAFETY: not null and referenced.
     let found = match unsafe { (*socket).state } {
-        tcp::LISTEN => FOUND_NONE,
-        tcp::NEW_SYN_RECV => FOUND_HANDSHAKE,
-        tcp::TIME_WAIT => FOUND_TIME_WAIT,
+        tcp::LISTEN => NOBODY,
+        tcp::NEW_SYN_RECV => HANDSHAKE,
+        tcp::TIME_WAIT => TIME_WAIT,
         _ => match storage(socket, None) {
-            Some(stored) => {
-                *origin = stored;
-                FOUND_ORIGIN
+            Some(origin) => {
+                WITH_ORIGIN
+                    | u64::from(origin.from.to_be()) << 8
+                    | u64::from(origin.client.to_be()) << 24
+                    | u64::from(origin.rule) << 40
             }
-            None => FOUND_CONNECTED,
+            None => CONNECTED,
         },
     };
     // SAFETY: gives back the reference of the lookup.
     unsafe { bpf_sk_release(socket.cast()) };
-    // One state for the verifier, whatever was found.
-    opaque(ctx, found)
+    found
 }
 
 /// Whether the socket of a tuple is a full one that could be sent these numbers; not 0 for yes.
 #[inline(never)]
-pub fn accepts(ctx: &TcContext, key: &FlowKey, sequence: u32, acknowledgment: u32) -> u32 {
-    let socket = look_up(ctx, key);
+#[unsafe(no_mangle)]
+pub extern "C" fn socket_accepts(
+    skb: *mut __sk_buff,
+    key: *const FlowKey,
+    sequence: u32,
+    acknowledgment: u32,
+) -> u32 {
+    // SAFETY: the verifier checks every call for memory of this size.
+    let Some(key) = (unsafe { key.as_ref() }) else {
+        return 0;
+    };
+    let socket = look_up(skb, key);
     if socket.is_null() {
         return 0;
     }
@@ -106,34 +140,34 @@ pub fn accepts(ctx: &TcContext, key: &FlowKey, sequence: u32, acknowledgment: u3
     };
     // SAFETY: gives back the reference of the lookup.
     unsafe { bpf_sk_release(socket.cast()) };
-    opaque(ctx, u32::from(accepts))
+    u32::from(accepts)
 }
 
 /// The TCP socket of a tuple, which the caller must release, or null.
 #[inline(always)]
-fn look_up(ctx: &TcContext, key: &FlowKey) -> *mut bpf_sock {
-    // SAFETY: all zeros is a valid value of the union.
-    let mut tuple = Aligned::<bpf_sock_tuple>(unsafe { core::mem::zeroed() });
-    let sport = key.remote_port.to_be();
-    let dport = key.local_port.to_be();
-    let size = if key.local.is_ipv4() {
-        // SAFETY: every bit pattern is valid in either arm of the union.
-        let ipv4 = unsafe { &mut tuple.0.__bindgen_anon_1.ipv4 };
-        ipv4.saddr = key.remote.ipv4_to_be();
-        ipv4.daddr = key.local.ipv4_to_be();
-        ipv4.sport = sport;
-        ipv4.dport = dport;
-        size_of_val(ipv4)
+fn look_up(skb: *mut __sk_buff, key: &FlowKey) -> *mut bpf_sock {
+    // `struct bpf_sock_tuple`: source, destination and their ports. A key begins with that for IPv6.
+    const {
+        assert!(mem::offset_of!(FlowKey, remote) == 0);
+        assert!(mem::offset_of!(FlowKey, local) == 16);
+        assert!(mem::offset_of!(FlowKey, remote_port) == 32);
+        assert!(mem::offset_of!(FlowKey, local_port) == 34);
+    }
+    if key.local.is_ipv4() {
+        let ports: u32 = bytemuck::cast([key.remote_port.to_be(), key.local_port.to_be()]);
+        let tuple = [key.remote.ipv4_to_be(), key.local.ipv4_to_be(), ports];
+        look_up_tuple(skb, (&raw const tuple).cast_mut().cast(), IPV4_TUPLE)
     } else {
-        // SAFETY: every bit pattern is valid in either arm of the union.
-        let ipv6 = unsafe { &mut tuple.0.__bindgen_anon_1.ipv6 };
-        ipv6.saddr = key.remote.to_be();
-        ipv6.daddr = key.local.to_be();
-        ipv6.sport = sport;
-        ipv6.dport = dport;
-        size_of_val(ipv6)
-    };
-    let skb = ctx.skb.skb.cast();
-    // SAFETY: the tuple is initialised for `size` bytes.
-    unsafe { bpf_skc_lookup_tcp(skb, &mut tuple.0, size as u32, BPF_F_CURRENT_NETNS, 0) }.cast()
+        look_up_tuple(skb, ptr::from_ref(key).cast_mut().cast(), IPV6_TUPLE)
+    }
+}
+
+/// Bytes of `struct bpf_sock_tuple`.
+const IPV4_TUPLE: u32 = 12;
+const IPV6_TUPLE: u32 = 36;
+
+#[inline(always)]
+fn look_up_tuple(skb: *mut __sk_buff, tuple: *mut bpf_sock_tuple, size: u32) -> *mut bpf_sock {
+    // SAFETY: the helper reads `size` bytes, which are there.
+    unsafe { bpf_skc_lookup_tcp(skb.cast(), tuple, size, BPF_F_CURRENT_NETNS, 0) }.cast()
 }

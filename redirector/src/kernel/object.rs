@@ -20,7 +20,7 @@ pub static OBJECT: &[u8] =
 pub const PROGRAMS: [&str; 4] = ["ingress", "egress", "ingress_l3", "egress_l3"];
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 12] = [
+const MAPS: [&str; 13] = [
     "SETTINGS",
     "PORTS",
     "RULES",
@@ -28,6 +28,7 @@ const MAPS: [&str; 12] = [
     "PENDING",
     "FLOWS",
     "MOVED",
+    "MOVES",
     "SOCKETS",
     "COUNTERS",
     "SKIPPED",

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use redirector_common::{
     Direction, Peer, Skip, Verdict,
-    abi::{KEY_FLOW, NO_PORT, Port, SocketFlow},
+    abi::{self, FLOW_SOCKETLESS, KEY_FLOW, NO_PORT, Port, SocketFlow},
     native::{Frame, Memory, Tuple},
     parse,
 };
@@ -126,21 +126,23 @@ fn begin(memory: &Memory, wire: Tuple, application: Tuple) {
 
 /// What is on the wire for a live connection, as far as anybody knows; `None` where there is none.
 fn owners(memory: &Memory, tuple: &Tuple) -> Option<HashSet<Ports>> {
-    match memory.peers.get(tuple)? {
-        Peer::None | Peer::TimeWait => None,
+    let known = || known(memory, KEY_FLOW, tuple);
+    let wire_ports_of = |flow: abi::Flow| wire_ports(tuple, flow.from, flow.client);
+    let owners: HashSet<_> = match memory.peers.get(tuple).unwrap_or(&Peer::None) {
+        Peer::TimeWait => return None,
+        // No socket tells of it: a container's, or under SYN cookies.
+        Peer::None => known()
+            .filter(|flow| flow.flags & FLOW_SOCKETLESS != 0)
+            .map(wire_ports_of)
+            .collect(),
+        // Not known: it may be the SYN's own.
+        Peer::Handshake => known().map(wire_ports_of).collect(),
         Peer::Connected {
             origin: Some(origin),
-        } => Some(HashSet::from([wire_ports(
-            tuple,
-            origin.from,
-            origin.client,
-        )])),
-        Peer::Handshake | Peer::Connected { origin: None } => Some(
-            known(memory, KEY_FLOW, tuple)
-                .map(|flow| wire_ports(tuple, flow.from, flow.client))
-                .collect(),
-        ),
-    }
+        } => HashSet::from([wire_ports(tuple, origin.from, origin.client)]),
+        Peer::Connected { origin: None } => return Some(known().map(wire_ports_of).collect()),
+    };
+    (!owners.is_empty()).then_some(owners)
 }
 
 fn wire_ports(tuple: &Tuple, from: Port, client: Port) -> Ports {
