@@ -4,7 +4,11 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::sys::{self, Privilege};
+use crate::{
+    sys::{self, Privilege},
+    vm::Private,
+    workspace,
+};
 
 /// A package, and the reason to ask for it.
 #[derive(Clone, Copy)]
@@ -13,6 +17,19 @@ pub struct Package {
     pub why: &'static str,
     /// A service of it that is not to start at boot: we only want the program.
     pub service: Option<&'static str>,
+    /// Another package of the same source, whose version it must have if the host has that.
+    pub sibling: Option<&'static str>,
+}
+
+impl Package {
+    /// Whether the host's sources may not have the version of its sibling.
+    fn is_from_backports(&self) -> bool {
+        self.sibling.is_some_and(|sibling| {
+            let mut query = Command::new("dpkg-query");
+            query.args(["-W", "-f=${Version}", sibling]);
+            sys::ask(&mut query).is_some_and(|version| version.contains("~bpo"))
+        })
+    }
 }
 
 const OPTIONS: [&str; 11] = [
@@ -51,15 +68,26 @@ pub fn install(packages: &[Package]) -> Result<()> {
     for package in packages {
         eprintln!("    {:<12} {}", package.name, package.why);
     }
-    let names: Vec<_> = packages.iter().map(|package| package.name).collect();
+    let (backports, usual): (Vec<_>, Vec<_>) = packages
+        .iter()
+        .partition(|package| package.is_from_backports());
+    let names = |of: &[&Package]| of.iter().map(|package| package.name).collect::<Vec<_>>();
+    let all: Vec<_> = packages.iter().map(|package| package.name).collect();
     if sys::which("apt-get").is_none() {
         bail!("there is no apt-get here: what is missing has to come from elsewhere");
     }
     let privilege = Privilege::obtain();
     if privilege == Privilege::None {
-        bail!("{}", by_hand(&names));
+        bail!("{}", by_hand(&all));
     }
-    install_with(privilege, &names)?;
+    if !usual.is_empty() {
+        update(privilege);
+        install_with(privilege, &apt_get(), &names(&usual))?;
+    }
+    if !backports.is_empty() {
+        let private = Private::open(&workspace::virtual_machines().join("apt"))?;
+        install_with(privilege, &private.apt_get_backports()?, &names(&backports))?;
+    }
     packages
         .iter()
         .filter_map(|package| package.service)
@@ -76,16 +104,19 @@ fn by_hand(names: &[&str]) -> String {
     )
 }
 
-fn install_with(privilege: Privilege, names: &[&str]) -> Result<()> {
+fn update(privilege: Privilege) {
     // A list that cannot be refreshed may still be good enough.
-    let update = sys::limit(300, &apt_get(&["update"], &[]));
+    let update = sys::limit(300, &with(&apt_get(), &["update"], &[]));
     if let Err(error) = sys::announce("apt-get update", &mut privilege.apply(update)) {
         eprintln!("warning: {error:#}");
     }
-    let download = sys::limit(1200, &apt_get(&["install", "--download-only"], names));
+}
+
+fn install_with(privilege: Privilege, apt: &Command, names: &[&str]) -> Result<()> {
+    let download = sys::limit(1200, &with(apt, &["install", "--download-only"], names));
     sys::announce("the download", &mut privilege.apply(download))?;
     // No network and no time limit from here on: killing dpkg half-way breaks the host.
-    let unpack = apt_get(&["install", "--no-download"], names);
+    let unpack = with(apt, &["install", "--no-download"], names);
     eprintln!("+ {} (services stay off)", sys::shown(&unpack));
     sys::run(
         "apt-get install",
@@ -93,13 +124,19 @@ fn install_with(privilege: Privilege, names: &[&str]) -> Result<()> {
     )
 }
 
-fn apt_get(words: &[&str], names: &[&str]) -> Command {
-    let mut apt = Command::new("apt-get");
-    apt.args(OPTIONS)
+fn apt_get() -> Command {
+    Command::new("apt-get")
+}
+
+fn with(apt: &Command, words: &[&str], names: &[&str]) -> Command {
+    let mut command = Command::new(apt.get_program());
+    command
+        .args(apt.get_args())
+        .args(OPTIONS)
         .args(words)
         .args(names)
         .env("DEBIAN_FRONTEND", "noninteractive");
-    apt
+    command
 }
 
 fn without_services(command: &Command) -> Command {

@@ -13,6 +13,7 @@ const COMPILER: Package = Package {
     name: "g++",
     why: "libFuzzer is written in C++",
     service: None,
+    sibling: None,
 };
 
 /// The program, installed if it is not there.

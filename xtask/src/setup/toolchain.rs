@@ -20,11 +20,13 @@ const COMPILER: [Package; 2] = [
         name: "rustc-web",
         why: "a compiler of which Debian has the source",
         service: None,
+        sibling: None,
     },
     Package {
         name: "rust-web-src",
         why: "that source: BPF has no prebuilt core library",
         service: None,
+        sibling: None,
     },
 ];
 
@@ -32,6 +34,7 @@ const LLVM: Package = Package {
     name: "llvm-22-dev",
     why: "to build bpf-linker with the same LLVM",
     service: None,
+    sibling: None,
 };
 
 /// Printed where Debian's packages cannot be installed.

@@ -19,6 +19,7 @@ const TOOLS: [Tool; 13] = [
             name: "nginx-light",
             why: "a server nobody here wrote",
             service: Some("nginx"),
+            sibling: None,
         },
     },
     tool(
@@ -33,11 +34,15 @@ const TOOLS: [Tool; 13] = [
         "kmod",
         "schedulers and devices built as modules",
     ),
-    tool(
-        "qemu-system-x86_64",
-        "qemu-system-x86",
-        "kernels that this one is not",
-    ),
+    Tool {
+        program: "qemu-system-x86_64",
+        package: Package {
+            name: "qemu-system-x86",
+            why: "kernels that this one is not",
+            service: None,
+            sibling: Some("qemu-utils"),
+        },
+    },
     tool("busybox", "busybox-static", "the shell of those machines"),
     tool("cpio", "cpio", "their file system"),
     tool("wg", "wireguard-tools", "tunnels between them"),
@@ -48,6 +53,7 @@ const fn tool(program: &'static str, name: &'static str, why: &'static str) -> T
         name,
         why,
         service: None,
+        sibling: None,
     };
     Tool { program, package }
 }

@@ -62,6 +62,13 @@ impl Private {
             .with_context(|| format!("apt-get download brought no {package}"))
     }
 
+    /// An `apt-get` that prefers the backports, and installs on the host.
+    pub fn apt_get_backports(&self) -> Result<Command> {
+        let mut apt = self.command("apt-get");
+        apt.arg(format!("--target-release={}-backports", codename()?));
+        Ok(apt)
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut apt = Command::new(program);
         apt.arg("-c").arg(self.directory.join("apt.conf"));
@@ -91,14 +98,19 @@ impl Private {
 
 /// The suites of this distribution that the host knows, and the backports of its first.
 fn sources() -> Result<String> {
+    let codename = codename()?;
+    let uris = sys::ask(Command::new("apt-get").args(["update", "--print-uris"]))
+        .context("apt-get does not tell its sources")?;
+    Ok(render(&suites(&uris, &codename)))
+}
+
+fn codename() -> Result<String> {
     let release = fs::read_to_string("/etc/os-release").context("cannot read /etc/os-release")?;
     let codename = release
         .lines()
         .find_map(|line| line.strip_prefix("VERSION_CODENAME="))
         .context("a distribution without a code name")?;
-    let uris = sys::ask(Command::new("apt-get").args(["update", "--print-uris"]))
-        .context("apt-get does not tell its sources")?;
-    Ok(render(&suites(&uris, codename)))
+    Ok(codename.to_owned())
 }
 
 /// Mirror and suite, from lines such as `'http://MIRROR/dists/SUITE/InRelease' FILE 0`.

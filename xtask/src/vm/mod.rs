@@ -6,6 +6,8 @@ mod machine;
 mod root;
 pub mod run;
 
+pub use apt::Private;
+
 use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result};
