@@ -35,9 +35,7 @@ pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) ->
         Peer::Connected { origin: None } | Peer::TimeWait => is_anothers || is_nobodys,
         Peer::Handshake => is_anothers,
         // Behind a container's DNAT, or under SYN cookies, no socket here tells.
-        Peer::None => {
-            is_anothers && owner.is_some_and(|owner| owner.flags & FLOW_SOCKETLESS != 0)
-        }
+        Peer::None => is_anothers && owner.is_some_and(|owner| owner.flags & FLOW_SOCKETLESS != 0),
     }
 }
 

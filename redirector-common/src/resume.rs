@@ -63,7 +63,9 @@ fn whose<S: State>(
         } => origin.from != from || origin.client != NO_PORT,
         Peer::Connected { origin: None } => {
             // What is pending proves nothing: anybody can send a SYN.
-            let is_proven = state.flow(Table::Answered, key).is_some_and(|f| is_anothers(&f));
+            let is_proven = state
+                .flow(Table::Answered, key)
+                .is_some_and(|f| is_anothers(&f));
             if is_proven || !state.accepts(key, sequence, acknowledgment) {
                 true
             } else if state.may_be_netfilters() {
@@ -72,7 +74,9 @@ fn whose<S: State>(
                 false
             }
         }
-        Peer::Handshake | Peer::TimeWait => track::flow(state, key).is_some_and(|f| is_anothers(&f)),
+        Peer::Handshake | Peer::TimeWait => {
+            track::flow(state, key).is_some_and(|f| is_anothers(&f))
+        }
         Peer::None => track::flow(state, key)
             .is_some_and(|flow| flow.flags & FLOW_SOCKETLESS != 0 && is_anothers(&flow)),
     };

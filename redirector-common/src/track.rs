@@ -3,8 +3,8 @@
 use crate::{
     Direction, Packet, Segment, Skip, State, Table,
     abi::{
-        FLOW_OPENED, FLOW_REPEATED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, Port, Protocol,
-        SocketFlow,
+        FLOW_OPENED, FLOW_REPEATED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW,
+        NO_PORT, NO_RULE, Port, Protocol, SocketFlow,
     },
     ip::addresses,
     moved,

@@ -210,7 +210,9 @@ impl State for Kernel<'_> {
 
     #[inline(always)]
     fn may_be_netfilters(&self) -> bool {
-        SETTINGS.get(0).is_some_and(|settings| settings.netfilter != 0)
+        SETTINGS
+            .get(0)
+            .is_some_and(|settings| settings.netfilter != 0)
     }
 
     #[inline(always)]

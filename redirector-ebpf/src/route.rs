@@ -2,7 +2,8 @@
 
 use aya_ebpf::{
     bindings::{
-        BPF_FIB_LKUP_RET_FWD_DISABLED, BPF_FIB_LKUP_RET_NOT_FWDED, __sk_buff, bpf_fib_lookup as FibLookup,
+        __sk_buff, BPF_FIB_LKUP_RET_FWD_DISABLED, BPF_FIB_LKUP_RET_NOT_FWDED,
+        bpf_fib_lookup as FibLookup,
     },
     helpers::generated::bpf_fib_lookup,
     programs::TcContext,

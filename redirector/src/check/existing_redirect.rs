@@ -101,7 +101,7 @@ fn finding(rule: &Rule, redirect: &Redirect<'_>, text: &RuleText<'_>) -> Finding
     let effect = if redirect.outgoing {
         "it still takes this host's own connections, before they reach us"
     } else if to.starts_with("port ") {
-        "ours comes first, so it stays idle and its live connections are cut"
+        "ours comes first, so it keeps its live connections and gets no new ones"
     } else {
         "ours comes first, so those connections stay on this host"
     };
@@ -152,7 +152,7 @@ mod tests {
     fn an_iptables_redirect_of_the_same_port_is_idle() {
         let found = messages(&fixtures::iptables("legacy"), "80:8000/tcp");
         let message = "iptables-legacy nat PREROUTING sends 80/tcp to port 8000 already \
-            (`-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8000`); ours comes first, so it stays idle and its live connections are cut";
+            (`-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8000`); ours comes first, so it keeps its live connections and gets no new ones";
         let help = "iptables-legacy -t nat -D PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8000";
         assert_eq!(found, [(message.to_owned(), Some(help.to_owned()))]);
     }

@@ -56,12 +56,21 @@ pub fn examine_kernel() -> Vec<Finding> {
     kernel::findings()
 }
 
-/// Everything worth saying about this host, in the current network namespace. Changes nothing.
+/// What is so on this host, in the current network namespace.
+#[derive(Debug)]
+pub struct Examination {
+    /// Everything worth saying.
+    pub findings: Vec<Finding>,
+    /// Whether netfilter redirects one of the ports too, as far as its rules could be read.
+    pub netfilter_redirects: bool,
+}
+
+/// Changes nothing.
 ///
 /// # Errors
 ///
 /// [`Error`] if the kernel will not list sockets or interfaces.
-pub fn examine(config: &Config) -> Result<Vec<Finding>, Error> {
+pub fn examine(config: &Config) -> Result<Examination, Error> {
     let links = interface::read()?;
     let sockets = sockets::read(config)?;
     let firewall = firewall::read();
@@ -70,8 +79,13 @@ pub fn examine(config: &Config) -> Result<Vec<Finding>, Error> {
     findings.extend(shadowed::findings(config, &sockets));
     let text = firewall::texts();
     findings.extend(firewall::findings(config, &firewall, &links, &text));
-    findings.extend(existing_redirect::findings(config, &firewall.tables, &text));
-    Ok(findings)
+    let redirects = existing_redirect::findings(config, &firewall.tables, &text);
+    let netfilter_redirects = !redirects.is_empty();
+    findings.extend(redirects);
+    Ok(Examination {
+        findings,
+        netfilter_redirects,
+    })
 }
 
 impl fmt::Display for Finding {

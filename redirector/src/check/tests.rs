@@ -64,7 +64,8 @@ fn programs_find_stable_names() {
 
 #[test]
 fn every_rule_is_examined() {
-    let findings = examine(&config(vec![rule("80:8000/tcp"), rule("443:4430/udp")])).unwrap();
+    let rules = vec![rule("80:8000/tcp"), rule("443:4430/udp")];
+    let findings = examine(&config(rules)).unwrap().findings;
     for subject in ["80:8000/tcp", "443:4430/udp"] {
         assert!(
             findings

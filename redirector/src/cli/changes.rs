@@ -1,6 +1,6 @@
-//! What `load` and `reload` share: from arguments to a configuration, and what they tell.
+//! What `load` and `reload` share: from arguments to a change, and what they tell.
 
-use std::thread;
+use std::{sync::OnceLock, thread};
 
 use super::{args::Source, print};
 use crate::{
@@ -8,12 +8,59 @@ use crate::{
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
-    kernel::Instance,
+    kernel::{Error, Instance, Outcome},
     plan::Plan,
 };
 
 /// More rules or warnings than this are counted, not listed.
 const LISTED: usize = 20;
+
+/// The words for what came of a change.
+pub struct Words {
+    pub unchanged: &'static str,
+    pub done: &'static str,
+}
+
+/// Makes a change while the host is examined, since the questions take as long as the change; it is
+/// handed a way to wait for whether netfilter redirects too. What keeps traffic from the application is
+/// told if the change was made.
+pub fn make(
+    name: &Name,
+    source: &Source,
+    is_dry_run: bool,
+    words: &Words,
+    change: impl FnOnce(&Config, &dyn Fn() -> bool) -> Result<Outcome, Error>,
+) -> anyhow::Result<Exit> {
+    let wanted = resolve(source)?;
+    let config = &wanted.config;
+    if is_dry_run {
+        return dry_run(name, config);
+    }
+    let examination = OnceLock::new();
+    let examine = || examination.get_or_init(|| check::examine(config));
+    let outcome = thread::scope(|scope| {
+        scope.spawn(examine);
+        change(config, &|| {
+            examine()
+                .as_ref()
+                .is_ok_and(|host| host.netfilter_redirects)
+        })
+    })?;
+    match outcome {
+        Outcome::Unchanged => print(format_args!("instance \"{name}\" {}\n", words.unchanged))?,
+        Outcome::Done(plan) => print(format_args!(
+            "{} instance \"{name}\" from {}\n{}",
+            words.done,
+            wanted.origin,
+            summary(&plan)
+        ))?,
+    }
+    match examine() {
+        Ok(host) => warn(&host.findings),
+        Err(error) => eprintln!("warning: cannot check the host: {error}"),
+    }
+    Ok(Exit::Done)
+}
 
 /// The configuration, with what is worth saying about it on standard error.
 pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
@@ -25,7 +72,7 @@ pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
 }
 
 /// Prints what would change, from what is loaded now.
-pub fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
+fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
     let loaded = match Instance::find(name)? {
         Some(instance) => Some(instance.loaded()?),
         None => None,
@@ -39,7 +86,7 @@ pub fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-pub fn summary(plan: &Plan) -> String {
+fn summary(plan: &Plan) -> String {
     if plan.rules.len() <= LISTED {
         return plan.to_string();
     }
@@ -48,29 +95,6 @@ pub fn summary(plan: &Plan) -> String {
         ..plan.clone()
     };
     format!("{interfaces}{} rules changed\n", plan.rules.len())
-}
-
-/// Makes a change while the host is examined, since the questions take as long as the change. What
-/// keeps traffic from the application is told if the change was made.
-pub fn while_examining<T, E>(
-    config: &Config,
-    change: impl FnOnce() -> Result<T, E>,
-    tell: impl FnOnce(T) -> anyhow::Result<()>,
-) -> anyhow::Result<Exit>
-where
-    anyhow::Error: From<E>,
-{
-    let (changed, findings) = thread::scope(|scope| {
-        let examination = scope.spawn(|| check::examine(config));
-        (change(), examination.join())
-    });
-    tell(changed?)?;
-    match findings {
-        Ok(Ok(findings)) => warn(&findings),
-        Ok(Err(error)) => eprintln!("warning: cannot check the host: {error}"),
-        Err(_) => eprintln!("warning: cannot check the host"),
-    }
-    Ok(Exit::Done)
 }
 
 fn warn(findings: &[Finding]) {

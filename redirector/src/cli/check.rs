@@ -8,7 +8,7 @@ use crate::{
 pub fn run(args: Check) -> anyhow::Result<Exit> {
     let wanted = changes::resolve(&args.source)?;
     let mut findings = check::examine_kernel();
-    findings.extend(check::examine(&wanted.config)?);
+    findings.extend(check::examine(&wanted.config)?.findings);
     if args.json.enabled {
         print(output::json(&output::check::Document::new(&findings))?)?;
     } else {

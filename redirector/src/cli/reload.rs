@@ -1,30 +1,18 @@
-use super::{args::Reload, changes, print};
-use crate::{
-    exit::Exit,
-    kernel::{self, Outcome},
+use super::{args::Reload, changes};
+use crate::{exit::Exit, kernel};
+
+const WORDS: changes::Words = changes::Words {
+    unchanged: "is as wanted already",
+    done: "reloaded",
 };
 
 pub fn run(args: Reload) -> anyhow::Result<Exit> {
     let name = &args.instance.name;
-    let wanted = changes::resolve(&args.source)?;
-    if args.dry_run {
-        return changes::dry_run(name, &wanted.config);
-    }
-    changes::while_examining(
-        &wanted.config,
-        || kernel::reload(name, &wanted.config),
-        |outcome| {
-            match outcome {
-                Outcome::Unchanged => {
-                    print(format_args!("instance \"{name}\" is as wanted already\n"))?;
-                }
-                Outcome::Done(plan) => print(format_args!(
-                    "reloaded instance \"{name}\" from {}\n{}",
-                    wanted.origin,
-                    changes::summary(&plan)
-                ))?,
-            }
-            Ok(())
-        },
+    changes::make(
+        name,
+        &args.source,
+        args.dry_run,
+        &WORDS,
+        |config, netfilter| kernel::reload(name, config, netfilter),
     )
 }

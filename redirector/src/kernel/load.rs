@@ -37,13 +37,19 @@ pub enum Outcome {
 /// Loads an instance: all of it, or nothing.
 ///
 /// Everything is built in a directory beside the final one with the rules switched off. One write
-/// to `SETTINGS` puts it in force, after the last step that can fail.
-pub fn load(name: &Name, config: &Config, log_level: log::LevelFilter) -> Result<Outcome, Error> {
+/// to `SETTINGS` puts it in force, after the last step that can fail. Before that `netfilter` is asked
+/// whether netfilter redirects the same ports, and so may have live connections.
+pub fn load(
+    name: &Name,
+    config: &Config,
+    log_level: log::LevelFilter,
+    netfilter: &dyn Fn() -> bool,
+) -> Result<Outcome, Error> {
     capability::require()?;
     let mut steps = Steps::new();
     steps.next()?;
     let bpffs = BpfFs::mount_and_lock()?;
-    let outcome = load_locked(name, config, log_level, &mut steps);
+    let outcome = load_locked(name, config, log_level, netfilter, &mut steps);
     if outcome.is_err() {
         bpffs::remove_parent_if_empty();
         bpffs.undo_mount();
@@ -55,6 +61,7 @@ fn load_locked(
     name: &Name,
     config: &Config,
     log_level: log::LevelFilter,
+    netfilter: &dyn Fn() -> bool,
     steps: &mut Steps,
 ) -> Result<Outcome, Error> {
     if let Some(instance) = Instance::find(name)? {
@@ -77,7 +84,7 @@ fn load_locked(
     let directory = directory.publish(bpffs::directory(name), steps)?;
     steps.next()?;
     let maps = Maps::new(directory.directory.join("maps"));
-    switch(&maps, FIRST_SLOT, &table)?;
+    switch(&maps, FIRST_SLOT, &table, netfilter())?;
     directory.keep();
     Ok(Outcome::Done(plan))
 }
@@ -159,11 +166,12 @@ fn write_settings(maps: &Maps, settings: &Settings) -> Result<(), Error> {
 }
 
 /// Puts a slot in force: the one write that every packet after it sees.
-pub fn switch(maps: &Maps, slot: u32, table: &Table) -> Result<(), Error> {
+pub fn switch(maps: &Maps, slot: u32, table: &Table, netfilter: bool) -> Result<(), Error> {
     let unused = table.unused();
     change_settings(maps, |settings| Settings {
         slot,
         unused,
+        netfilter: u32::from(netfilter),
         ..settings
     })
 }

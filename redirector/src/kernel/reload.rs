@@ -18,8 +18,12 @@ use crate::{
 };
 
 /// Changes an instance in place. Packets see the old rules or the new ones, and a connection keeps
-/// the target it began with.
-pub fn reload(name: &Name, config: &Config) -> Result<Outcome, Error> {
+/// the target it began with. `netfilter` as in a load.
+pub fn reload(
+    name: &Name,
+    config: &Config,
+    netfilter: &dyn Fn() -> bool,
+) -> Result<Outcome, Error> {
     capability::require()?;
     let mut steps = Steps::new();
     let _bpffs = BpfFs::lock_if_mounted()?;
@@ -37,7 +41,7 @@ pub fn reload(name: &Name, config: &Config) -> Result<Outcome, Error> {
     write_slot(&instance.maps, idle, &stale, &table)?;
     let switched = attach_new(&instance, &plan, &mut steps)
         .and_then(|()| steps.next())
-        .and_then(|()| switch(&instance.maps, idle, &table));
+        .and_then(|()| switch(&instance.maps, idle, &table, netfilter()));
     if let Err(error) = switched {
         // Half-done is undone; the first error is the one worth telling.
         let _ = detach(&instance, &plan.added(&loaded));

@@ -56,6 +56,25 @@ pub const SCENARIOS: &[Scenario] = &[
     .checks("the same with the direct connection first"),
     Scenario::new("second_repeats_its_syn", second_repeats_its_syn)
         .checks("a repeated SYN of the second is moved to the same port"),
+    Scenario::new("second_wakes_up", second_wakes_up)
+        .checks("a moved connection that only its socket remembers goes on when its client speaks"),
+    Scenario::new("under_cookies", |stage| under_cookies(stage, [80, 8000]))
+        .checks("under SYN cookies no socket knows the first one's handshake; both are served"),
+    Scenario::new("direct_under_cookies", |stage| {
+        under_cookies(stage, [8000, 80])
+    })
+    .checks("the same with the direct connection first"),
+    Scenario::new("wire_ports_under_cookies", |stage| {
+        under_cookies(stage, [81, 80])
+    })
+    .rules(TWO_WIRE_PORTS)
+    .checks("the same with two wire ports"),
+    Scenario::new("twice_under_cookies", |stage| {
+        stage.server_host().sysctl("ipv4.tcp_syncookies", "2");
+        twice(stage, [80, 8000]);
+    })
+    .checks("under SYN cookies a client port comes back after its connections")
+    .places(Place::ALL),
 ];
 
 struct Pair {
@@ -245,6 +264,27 @@ fn both_half_open(stage: &Stage, ports: [u16; 2]) {
     for (hand, server) in [&mut first, &mut second].into_iter().zip(&servers) {
         converse(hand, server);
     }
+}
+
+fn under_cookies(stage: &Stage, ports: [u16; 2]) {
+    stage.server_host().sysctl("ipv4.tcp_syncookies", "2");
+    both_half_open(stage, ports);
+}
+
+fn second_wakes_up(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let first = Pair::first(stage, &listener, 80);
+    let second = Pair::moved(stage, &listener, 8000);
+    crate::idle::until_old();
+    for pair in [&first, &second] {
+        pair.exchange("remembered by the socket");
+    }
+    stage.forget_flows();
+    for pair in [&second, &first] {
+        pair.exchange("the client speaks first");
+    }
+    first.close();
+    second.close();
 }
 
 fn second_repeats_its_syn(stage: &Stage) {

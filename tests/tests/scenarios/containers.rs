@@ -28,6 +28,16 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("direct_to_published", direct_to_published)
         .topology(Topology::Container)
         .checks("a connection to the published port itself goes on beside one to the wire port"),
+    Scenario::new("one_port_to_wire_port_and_published", |stage| {
+        one_client_port(stage, [80, 8000])
+    })
+    .topology(Topology::Container)
+    .checks("one client port to the wire port and to the published one: both are served"),
+    Scenario::new("one_port_to_published_and_wire_port", |stage| {
+        one_client_port(stage, [8000, 80])
+    })
+    .topology(Topology::Container)
+    .checks("the same the other way round"),
     Scenario::new("datagrams_to_container", datagrams_to_container)
         .topology(Topology::Container)
         .rules(DNS)
@@ -121,6 +131,25 @@ fn direct_to_published(stage: &Stage) {
     for (client, server) in &pairs {
         client.deliver(server, REQUEST);
         server.deliver(client, ANSWER);
+    }
+}
+
+fn one_client_port(stage: &Stage, ports: [u16; 2]) {
+    publish(stage);
+    let listener = stage.listen_on(stage.container(), 8000);
+    let pairs = ports.map(|port| {
+        let client = stage.dial(port).from(stage.source_port(0)).connect();
+        (client, listener.accept())
+    });
+    for _ in 0..2 {
+        for (client, server) in &pairs {
+            client.deliver(server, REQUEST);
+            server.deliver(client, ANSWER);
+        }
+        for (client, server) in pairs.iter().rev() {
+            server.deliver(client, ANSWER);
+            client.deliver(server, REQUEST);
+        }
     }
 }
 

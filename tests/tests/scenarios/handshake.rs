@@ -33,6 +33,15 @@ pub const SCENARIOS: &[Scenario] = &[
         .checks("an RST in answer to a SYN-ACK ends it, and the same port begins anew"),
     Scenario::new("syn_is_repeated", syn_is_repeated)
         .checks("a repeated SYN is the same connection"),
+    Scenario::new("syn_is_repeated_after_flood", syn_is_repeated_after_flood)
+        .checks("a repeated SYN is the same connection, although a flood displaced its flow"),
+    Scenario::new("handshake_ends_after_flood", handshake_ends_after_flood)
+        .checks("the ACK that ends a handshake is enough, although a flood displaced its flow"),
+    Scenario::new(
+        "stray_ack_in_direct_handshake",
+        stray_ack_in_direct_handshake,
+    )
+    .checks("an ACK to the wire port does not lead a direct handshake away"),
     Scenario::new("closed_target", closed_target)
         .rules(&["80:8000", "81:8000"])
         .checks("a client of every port of a closed target is refused, from the port it asked")
@@ -180,6 +189,46 @@ fn syn_is_repeated(stage: &Stage) {
     listener.expect_nobody();
     hand.send(RST, b"");
     server.expect_reset();
+}
+
+fn syn_is_repeated_after_flood(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let mut hand = Hand::begin(stage, stage.source_port(0), 80);
+    hand.expect("a SYN-ACK", |packet| packet.syn && packet.ack);
+    stage.forget_flows();
+    hand.send_syn();
+    hand.await_syn_ack();
+    converse(&mut hand, &listener);
+}
+
+fn handshake_ends_after_flood(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let mut hand = Hand::begin(stage, stage.source_port(0), 80);
+    hand.await_syn_ack();
+    stage.forget_flows();
+    converse(&mut hand, &listener);
+}
+
+fn stray_ack_in_direct_handshake(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let mut direct = Hand::begin(stage, stage.source_port(0), 8000);
+    direct.await_syn_ack();
+    let mut stray = Hand::new(stage, stage.source_port(0), 80);
+    stray.send(ACK, b"");
+    stray.expect("an RST", |packet| packet.rst);
+    converse(&mut direct, &listener);
+}
+
+/// The handshake ends, and the connection with it once both have spoken.
+fn converse(hand: &mut Hand<'_>, listener: &Server) {
+    hand.send(ACK, b"");
+    let server = listener.accept();
+    hand.send(ACK, b"by hand");
+    server.expect(b"by hand").send(b"answer");
+    hand.expect("the answer", |packet| packet.payload == b"answer");
+    hand.send(RST, b"");
+    server.expect_reset();
+    listener.expect_nobody();
 }
 
 fn closed_target(stage: &Stage) {
