@@ -3,12 +3,9 @@
 
 use crate::{
     Peer, Skip, State, Table,
-    abi::{
-        EARLIER_TARGETS, EarlierTarget, Flow, FlowKey, NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE,
-        Port, Protocol,
-    },
+    abi::{Flow, FlowKey, NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, Port, Protocol},
     decision::Decision,
-    moved, resume,
+    earlier, moved, resume,
     track::{self, Translation},
 };
 
@@ -175,16 +172,11 @@ fn is_established<S: State>(state: &S, key: &FlowKey) -> bool {
 #[inline(never)]
 fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
     let from = key.local_port;
-    for age in 0..EARLIER_TARGETS {
-        let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
-        else {
-            break;
-        };
-        key.local_port = target;
+    let decision = earlier::find(state, key, |state, key, to| {
         if let Peer::Connected { origin } = state.peer(key)
             && track::is_ours(state, key, origin, from, NO_PORT)
         {
-            return Decision::redirect(Translation::to(target, rule));
+            return Some(Decision::redirect(to));
         }
         for table in [Table::Answered, Table::Pending] {
             // Another wire port may lead there too.
@@ -192,9 +184,9 @@ fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
                 state.remove_flow(table, key);
             }
         }
-    }
-    key.local_port = from;
-    Decision::PASS
+        None
+    });
+    decision.unwrap_or(Decision::PASS)
 }
 
 /// A flow keeps the target it began with: the earlier target that knows it, or has its socket.
@@ -207,24 +199,19 @@ fn earlier_target<S: State>(
     acknowledgment: u32,
 ) -> Decision {
     let from = key.local_port;
-    for age in 0..EARLIER_TARGETS {
-        let Some(EarlierTarget { target, rule, .. }) = state.earlier(key.protocol, from, age)
-        else {
-            break;
-        };
-        key.local_port = target;
+    let decision = earlier::find(state, key, |state, key, to| {
         if let Some(known) = track::known(state, acknowledgment, key, from, NO_PORT) {
-            return Decision::redirect(known);
+            return Some(Decision::redirect(known));
         }
         if key.protocol == Protocol::TCP
             && resume::is_its_connection(state, key, from, sequence, acknowledgment)
         {
-            track::begin(state, key, Flow::resumed(from, rule));
-            return Decision::redirect(Translation::to(target, rule));
+            track::begin(state, key, Flow::resumed(from, to.rule));
+            return Some(Decision::redirect(to));
         }
-    }
-    key.local_port = from;
-    Decision::PASS
+        None
+    });
+    decision.unwrap_or(Decision::PASS)
 }
 
 #[inline(never)]

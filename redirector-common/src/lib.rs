@@ -14,6 +14,7 @@ pub mod begin;
 pub mod checksum;
 pub mod decision;
 mod direction;
+mod earlier;
 pub mod headers;
 mod icmp;
 mod ip;

@@ -96,8 +96,10 @@ pub struct Memory {
     pub moved: HashMap<FlowKey, Flow>,
     pub counters: HashMap<u32, RuleCounters>,
     pub skipped: HashMap<u32, u64>,
-    /// What the sending socket remembers; `None` where there is no socket.
+    /// What the sending socket remembers; `None` where it is not a connected one.
     pub socket: Option<Option<SocketFlow>>,
+    /// No socket of this host sends: a container's packet, or a SYN cookie.
+    pub socketless: bool,
     /// TCP sockets that are not listeners.
     pub peers: HashMap<Tuple, Peer>,
     /// Of connected sockets that do not accept everything.
@@ -162,7 +164,7 @@ impl State for Memory {
     }
 
     fn has_socket(&self) -> bool {
-        self.socket.is_some()
+        !self.socketless
     }
 
     fn remember_on_socket(&mut self, _key: &FlowKey, flow: SocketFlow) {

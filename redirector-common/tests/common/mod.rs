@@ -40,7 +40,6 @@ impl Host {
     pub fn with(rules: &[(u16, u16)]) -> Self {
         let mut host = Self::default();
         host.memory.ifindex = INTERFACE;
-        host.memory.socket = Some(None);
         for (from, to) in rules {
             host.rule(None, 0, *from, Some(*to));
         }

@@ -67,6 +67,11 @@ pub const SCENARIOS: &[Scenario] = &[
     })
     .rules(DNS)
     .checks("errors from the way reach the application"),
+    Scenario::new("told_at_another_address", told_at_another_address)
+        .rules(DNS)
+        .checks(
+            "an error that is sent to another address than its quote came from is not believed",
+        ),
     Scenario::new("udp_connected_server", udp_connected_server)
         .rules(DNS)
         .checks("a connected server is told that its client is gone, without asking for errors"),
@@ -126,6 +131,7 @@ pub const SCENARIOS: &[Scenario] = &[
 /// How an error comes.
 struct Way {
     from: IpAddr,
+    to: IpAddr,
     quote: fn(Vec<u8>) -> Vec<u8>,
     extended: bool,
 }
@@ -135,6 +141,7 @@ impl Way {
     fn new(stage: &Stage) -> Self {
         Self {
             from: stage.family().of(CLIENT),
+            to: stage.server(0).ip(),
             quote: cut,
             extended: false,
         }
@@ -144,7 +151,7 @@ impl Way {
     fn send(&self, stage: &Stage, complaint: Complaint, packet: &[u8]) {
         let error = IcmpError {
             from: self.from,
-            to: stage.server(0).ip(),
+            to: self.to,
             complaint,
             quote: (self.quote)(packet.to_vec()),
             extended: self.extended,
@@ -166,6 +173,21 @@ fn udp(stage: &Stage, way: &Way) {
         way.send(stage, complaint, &packet);
         server.expect_error(complaint.errno(stage.family()));
     }
+    answered(stage, &client, &server, "still there");
+}
+
+fn told_at_another_address(stage: &Stage) {
+    let server = stage.udp_server(5353);
+    report_errors(server.socket());
+    let client = stage.udp_client(53);
+    let packet = answered(stage, &client, &server, "a question");
+    let elsewhere = Way {
+        to: stage.other(0).ip(),
+        ..Way::new(stage)
+    };
+    elsewhere.send(stage, Complaint::HostUnreachable, &packet);
+    Way::new(stage).send(stage, Complaint::PortUnreachable, &packet);
+    server.expect_error("ECONNREFUSED");
     answered(stage, &client, &server, "still there");
 }
 
