@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::config::{Config, Interface, Port, Rule};
+use crate::config::{Config, Hook, Interface, Port, Rule};
 
 /// What an instance does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,25 @@ pub struct Loaded {
     pub interfaces: Vec<LoadedInterface>,
     /// In the order in which they were first loaded.
     pub rules: Vec<LoadedRule>,
+}
+
+impl Loaded {
+    /// The configuration that would load the same.
+    pub fn config(&self) -> Config {
+        Config {
+            interfaces: self
+                .interfaces
+                .iter()
+                .map(|loaded| loaded.interface.clone())
+                .collect(),
+            hook: Hook::default(),
+            rules: self
+                .rules
+                .iter()
+                .map(|loaded| loaded.rule.clone())
+                .collect(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -117,6 +117,9 @@ pub struct Flows {
 pub struct Check {
     #[command(flatten)]
     pub source: Source,
+    /// Without rules, interfaces and file: what this instance has loaded, if it is
+    #[command(flatten)]
+    pub instance: Instance,
     #[command(flatten)]
     pub json: Json,
 }
@@ -184,6 +187,14 @@ pub struct Interval(pub Duration);
 pub struct IntervalError(String);
 
 impl Source {
+    /// Whether nothing was named.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+            && self.interfaces.is_empty()
+            && self.config.is_none()
+            && self.hook.is_none()
+    }
+
     /// The validated configuration these options ask for on this network.
     pub fn resolve(&self, network: &Network) -> Result<Resolved, config::Error> {
         Draft::new(&self.rules, self.config.as_deref())?

@@ -1,14 +1,19 @@
 use super::{args::Check, changes, print};
 use crate::{
     check::{self, Level},
+    config::Config,
     exit::Exit,
+    kernel::Instance,
     output,
 };
 
 pub fn run(args: Check) -> anyhow::Result<Exit> {
-    let wanted = changes::resolve(&args.source)?;
+    let config = match loaded(&args)? {
+        Some(config) => config,
+        None => changes::resolve(&args.source)?.config,
+    };
     let mut findings = check::examine_kernel();
-    findings.extend(check::examine(&wanted.config)?.findings);
+    findings.extend(check::examine(&config)?.findings);
     if args.json.enabled {
         print(output::json(&output::check::Document::new(&findings))?)?;
     } else {
@@ -18,4 +23,18 @@ pub fn run(args: Check) -> anyhow::Result<Exit> {
         Level::Failure => Exit::Failed,
         Level::Ok | Level::Warning => Exit::Done,
     })
+}
+
+/// What is loaded here, if nothing else is asked about.
+fn loaded(args: &Check) -> anyhow::Result<Option<Config>> {
+    let name = &args.instance.name;
+    if !args.source.is_empty() {
+        return Ok(None);
+    }
+    let Some(instance) = Instance::find(name)? else {
+        return Ok(None);
+    };
+    instance.require_namespace()?;
+    eprintln!("note: these are the rules that instance \"{name}\" has loaded");
+    Ok(Some(instance.loaded()?.config()))
 }

@@ -100,7 +100,7 @@ impl Instance {
     }
 
     /// Fails unless this process is in the network namespace of the instance.
-    pub(super) fn require_namespace(&self) -> Result<(), Error> {
+    pub fn require_namespace(&self) -> Result<(), Error> {
         if self.settings.netns == network_namespace()? {
             return Ok(());
         }

@@ -35,6 +35,9 @@ pub struct Flow {
 pub struct Client {
     pub address: IpAddr,
     pub port: u16,
+    /// The port as the application sees it, if that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_to: Option<u16>,
 }
 
 impl Document {
@@ -44,6 +47,7 @@ impl Document {
             client: Client {
                 address: flow.client.0,
                 port: flow.client.1,
+                moved_to: flow.moved_to,
             },
             address: flow.address,
             from: flow.from,
@@ -69,7 +73,7 @@ pub fn text(flows: &[TrackedFlow]) -> String {
         let age = Duration::from_secs(flow.age.as_secs());
         rows.add_row([
             flow.protocol.to_string(),
-            SocketAddr::from(flow.client).to_string(),
+            client(flow),
             SocketAddr::from((flow.address, flow.from)).to_string(),
             flow.to.to_string(),
             state(flow).to_owned(),
@@ -77,6 +81,14 @@ pub fn text(flows: &[TrackedFlow]) -> String {
         ]);
     }
     render(&rows)
+}
+
+fn client(flow: &TrackedFlow) -> String {
+    let client = SocketAddr::from(flow.client);
+    match flow.moved_to {
+        Some(port) => format!("{client} as {port}"),
+        None => client.to_string(),
+    }
 }
 
 fn state(flow: &TrackedFlow) -> &'static str {

@@ -22,6 +22,8 @@ use crate::{
 pub struct TrackedFlow {
     pub protocol: Protocol,
     pub client: (IpAddr, u16),
+    /// The client's port as the application sees it, if that is another.
+    pub moved_to: Option<u16>,
     pub address: IpAddr,
     /// The port on the wire.
     pub from: u16,
@@ -52,8 +54,8 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
     let mut flows: Vec<_> = flows
         .into_iter()
         .filter(|(key, (flow, _))| {
-            let is_redirected = flow.from != NO_PORT && flow.from != key.local_port;
-            key.kind == KEY_FLOW && is_redirected
+            let is_direct = flow.is_of(key.local_port, NO_PORT);
+            key.kind == KEY_FLOW && flow.from != NO_PORT && !is_direct
         })
         .map(|(key, (flow, table))| TrackedFlow {
             protocol: if key.protocol == abi::Protocol::UDP {
@@ -62,6 +64,7 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
                 Protocol::Tcp
             },
             client: (address(key.remote), client_port(&key, &flow)),
+            moved_to: (flow.client != NO_PORT).then(|| key.remote_port.get()),
             address: address(key.local),
             from: flow.from.get(),
             to: key.local_port.get(),
