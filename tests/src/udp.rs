@@ -28,6 +28,25 @@ impl UdpServer {
         }
     }
 
+    /// A datagram to the client, without its asking.
+    #[track_caller]
+    pub fn push(&self, client: &UdpClient, what: &str) {
+        let sent = what.as_bytes();
+        self.0
+            .send_to(sent, client.address())
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
+        let mut buffer = vec![0; sent.len() + 1];
+        let length = client
+            .0
+            .recv(&mut buffer)
+            .unwrap_or_else(|error| panic!("{what}: to the client: {error}"));
+        assert_eq!(
+            &buffer[..length],
+            sent,
+            "{what}: the client got other bytes"
+        );
+    }
+
     /// One datagram and its echo.
     #[track_caller]
     pub fn echo(&self, client: &UdpClient, size: usize, what: &str) {

@@ -64,6 +64,10 @@ impl<'a> Hand<'a> {
         hand
     }
 
+    pub fn source(&self) -> SocketAddr {
+        self.source
+    }
+
     /// Sends the SYN, or sends it again.
     pub fn send_syn(&self) {
         self.stage.wire().send(&self.craft(SYN, b""));
