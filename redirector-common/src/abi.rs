@@ -301,5 +301,11 @@ pub struct InterfaceRecord {
     pub name: [u8; 16],
     /// Position on the command line or in the file.
     pub order: u32,
-    pub reserved: u32,
+    /// `ATTACH_*` flags.
+    pub attach: u32,
 }
+
+/// By filters on a clsact qdisc instead of TCX links.
+pub const ATTACH_CLSACT: u32 = 1;
+/// The load brought that qdisc.
+pub const ATTACH_OWN_QDISC: u32 = 1 << 1;

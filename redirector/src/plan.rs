@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::config::{Config, Hook, Interface, Port, Rule};
+use crate::config::{Config, Hook, Interface, Port, Rule, XdpMode};
 
 /// What an instance does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ impl Loaded {
                 .map(|loaded| loaded.interface.clone())
                 .collect(),
             hook: Hook::default(),
+            xdp_mode: XdpMode::default(),
             rules: self
                 .rules
                 .iter()
@@ -38,6 +39,41 @@ pub struct LoadedInterface {
     pub interface: Interface,
     /// Both halves.
     pub attached: bool,
+    pub hook: IngressHook,
+}
+
+/// Where an interface's ingress half is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngressHook {
+    Tcx,
+    Clsact,
+    XdpNative,
+    XdpGeneric,
+}
+
+impl IngressHook {
+    /// The stable name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcx => "tcx",
+            Self::Clsact => "clsact",
+            Self::XdpNative => "xdp-native",
+            Self::XdpGeneric => "xdp-generic",
+        }
+    }
+
+    /// Whether a configuration is content with it. XDP is never put on loopback.
+    fn fits(self, config: &Config, interface: &Interface) -> bool {
+        let is_xdp = matches!(self, Self::XdpNative | Self::XdpGeneric);
+        match (config.hook, config.xdp_mode) {
+            (Hook::Auto, _) => true,
+            (Hook::Tc, _) => !is_xdp,
+            (Hook::Xdp, _) if interface.name == "lo" => true,
+            (Hook::Xdp, XdpMode::Auto) => is_xdp,
+            (Hook::Xdp, XdpMode::Native) => self == Self::XdpNative,
+            (Hook::Xdp, XdpMode::Generic) => self == Self::XdpGeneric,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +88,8 @@ pub struct LoadedRule {
 pub struct Plan {
     pub detach: Vec<Interface>,
     pub attach: Vec<Interface>,
+    /// Attached elsewhere than wanted.
+    pub rehook: Vec<Interface>,
     pub rules: Vec<RuleChange>,
 }
 
@@ -94,10 +132,17 @@ impl Plan {
             })
             .cloned()
             .collect();
+        let rehook = interfaces
+            .iter()
+            .filter(|loaded| loaded.attached && !loaded.hook.fits(config, &loaded.interface))
+            .map(|loaded| loaded.interface.clone())
+            .filter(|loaded| config.interfaces.contains(loaded))
+            .collect();
         let loaded: Vec<_> = rules.iter().map(|loaded| &loaded.rule).collect();
         Self {
             detach,
             attach,
+            rehook,
             rules: rule_changes(&loaded, &config.rules),
         }
     }
@@ -112,7 +157,10 @@ impl Plan {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.detach.is_empty() && self.attach.is_empty() && self.rules.is_empty()
+        self.detach.is_empty()
+            && self.attach.is_empty()
+            && self.rehook.is_empty()
+            && self.rules.is_empty()
     }
 }
 
@@ -150,7 +198,10 @@ impl fmt::Display for Plan {
             writeln!(f, "- {}", interface.name)?;
         }
         for interface in &self.attach {
-            writeln!(f, "+ {} (tcx ingress, tcx egress)", interface.name)?;
+            writeln!(f, "+ {}", interface.name)?;
+        }
+        for interface in &self.rehook {
+            writeln!(f, "~ {} (to another hook)", interface.name)?;
         }
         for change in &self.rules {
             match change {

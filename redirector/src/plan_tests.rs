@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use super::*;
-use crate::config::{Hook, RuleSpec};
+use crate::config::{Hook, RuleSpec, XdpMode};
 
 fn interface(index: u32) -> Interface {
     Interface {
@@ -29,6 +29,7 @@ fn config(interfaces: &[u32], rules: &[&str]) -> Config {
     Config {
         interfaces: interfaces.iter().copied().map(interface).collect(),
         hook: Hook::Auto,
+        xdp_mode: XdpMode::Auto,
         rules: rules.iter().copied().map(rule).collect(),
     }
 }
@@ -42,6 +43,7 @@ fn loaded(interfaces: &[(u32, bool)], rules: &[&str]) -> Loaded {
             .map(|&(index, attached)| LoadedInterface {
                 interface: interface(index),
                 attached,
+                hook: IngressHook::Tcx,
             })
             .collect(),
         rules: (0..)
@@ -59,8 +61,8 @@ fn from_nothing_everything_is_new() {
     let plan = Plan::new(None, &config(&[2, 1], &["80:8000", "443:4430"]));
     assert_eq!(
         plan.to_string(),
-        "+ if2 (tcx ingress, tcx egress)\n\
-         + if1 (tcx ingress, tcx egress)\n\
+        "+ if2\n\
+         + if1\n\
          + 80:8000/tcp\n\
          + 443:4430/tcp\n"
     );

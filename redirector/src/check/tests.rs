@@ -1,7 +1,7 @@
 //! Configurations for the tests of each question, and the whole examination.
 
 use super::*;
-use crate::config::{Hook, Interface, Protocol};
+use crate::config::{Hook, Interface, Protocol, XdpMode};
 
 /// `[ADDRESS:]FROM:TO/PROTOCOL`
 pub fn rule(text: &str) -> Rule {
@@ -35,6 +35,7 @@ pub fn config(rules: Vec<Rule>) -> Config {
     Config {
         interfaces: vec![interface("eth0", 2), interface("lo", 1)],
         hook: Hook::Auto,
+        xdp_mode: XdpMode::Auto,
         rules,
     }
 }

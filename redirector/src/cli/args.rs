@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    config::{self, Draft, Hook, Name, Resolved, RuleSpec},
+    config::{self, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
 };
 
@@ -149,6 +149,9 @@ pub struct Source {
     /// Where to attach [default: auto]
     #[arg(long, value_enum)]
     pub hook: Option<Hook>,
+    /// With --hook xdp: who runs the program [default: auto]
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub xdp_mode: Option<XdpMode>,
 }
 
 const CONFIG_HELP: &str =
@@ -193,6 +196,7 @@ impl Source {
             && self.interfaces.is_empty()
             && self.config.is_none()
             && self.hook.is_none()
+            && self.xdp_mode.is_none()
     }
 
     /// The validated configuration these options ask for on this network.
@@ -200,6 +204,7 @@ impl Source {
         Draft::new(&self.rules, self.config.as_deref())?
             .interfaces(&self.interfaces)
             .hook(self.hook)
+            .xdp_mode(self.xdp_mode)
             .lower(network)
     }
 }

@@ -70,7 +70,8 @@ fn watch_takes_seconds_or_none() {
 fn refuses_what_contradicts_itself() {
     for line in [
         "redirector unload --all --name web",
-        "redirector load --hook xdp",
+        "redirector load --hook ebpf",
+        "redirector load --hook xdp --xdp-mode fast",
         "redirector load --name a/b",
         "redirector completions",
         "redirector completions tcsh",

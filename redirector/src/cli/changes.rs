@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
-    kernel::{Error, Instance, Outcome},
+    kernel::{Error, Instance, Outcome, Site, choose_sites},
     plan::Plan,
 };
 
@@ -48,12 +48,21 @@ pub fn make(
     })?;
     match outcome {
         Outcome::Unchanged => print(format_args!("instance \"{name}\" {}\n", words.unchanged))?,
-        Outcome::Done(plan) => print(format_args!(
-            "{} instance \"{name}\" from {}\n{}",
-            words.done,
-            wanted.origin,
-            summary(&plan)
-        ))?,
+        Outcome::Done {
+            plan,
+            sites,
+            notices,
+        } => {
+            print(format_args!(
+                "{} instance \"{name}\" from {}\n{}",
+                words.done,
+                wanted.origin,
+                summary(&plan, &sites)
+            ))?;
+            for notice in notices {
+                eprintln!("note: {notice}");
+            }
+        }
     }
     match examine() {
         Ok(host) => warn(&host.findings),
@@ -81,20 +90,36 @@ fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
     if plan.is_empty() {
         print("nothing would change\n")?;
     } else {
-        print(plan)?;
+        print(format_args!(
+            "{plan}{}",
+            hooks(&plan, &choose_sites(config, &config.interfaces)?)
+        ))?;
     }
     Ok(Exit::Done)
 }
 
-fn summary(plan: &Plan) -> String {
+fn summary(plan: &Plan, sites: &[Site]) -> String {
+    let hooks = hooks(plan, sites);
     if plan.rules.len() <= LISTED {
-        return plan.to_string();
+        return format!("{plan}{hooks}");
     }
     let interfaces = Plan {
         rules: Vec::new(),
         ..plan.clone()
     };
-    format!("{interfaces}{} rules changed\n", plan.rules.len())
+    format!("{interfaces}{} rules changed\n{hooks}", plan.rules.len())
+}
+
+/// Where the interfaces of a plan are attached, and why there.
+fn hooks(plan: &Plan, sites: &[Site]) -> String {
+    let is_new = |site: &&Site| {
+        plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
+    };
+    sites
+        .iter()
+        .filter(is_new)
+        .map(|site| format!("  {site}\n"))
+        .collect()
 }
 
 fn warn(findings: &[Finding]) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Hook, Port, RuleSpec,
+    Hook, Port, RuleSpec, XdpMode,
     error::{Error, Place, Problem, line_of},
     file,
     rule::Protocols,
@@ -24,6 +24,7 @@ pub struct Draft {
     /// Empty: none were named.
     pub(super) interfaces: Vec<Word>,
     pub(super) hook: Hook,
+    pub(super) xdp_mode: Option<XdpMode>,
     pub(super) rules: Vec<DraftRule>,
     /// The file's text; spans point into it.
     text: String,
@@ -79,6 +80,12 @@ impl Draft {
         self
     }
 
+    /// Replaces the mode, if one is given.
+    pub fn xdp_mode(mut self, mode: Option<XdpMode>) -> Self {
+        self.xdp_mode = mode.or(self.xdp_mode);
+        self
+    }
+
     pub(super) fn with_default_file(
         rules: &[RuleSpec],
         file: Option<&Path>,
@@ -101,12 +108,14 @@ impl Draft {
         let file::File {
             interfaces,
             hook,
+            xdp_mode,
             rules,
         } = file::parse(path, &text)?;
         Ok(Self {
             origin: Origin::File(path.to_owned()),
             interfaces,
             hook,
+            xdp_mode,
             rules,
             text,
         })
@@ -139,6 +148,7 @@ impl Draft {
             origin,
             interfaces: Vec::new(),
             hook: Hook::default(),
+            xdp_mode: None,
             rules,
             text: String::new(),
         }

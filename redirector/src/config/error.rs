@@ -47,6 +47,8 @@ pub enum Problem {
         name: String,
         instance: String,
     },
+    #[error("a mode of XDP needs --hook xdp (in a file, hook = \"xdp\")")]
+    ModeWithoutXdp,
     #[error("rule {rule} repeats {first}; leave one out")]
     Duplicate { rule: RuleSpec, first: Earlier },
     #[error("rule {rule} contradicts {first}: a port has one target; leave one out")]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de};
 use toml::Spanned;
 
 use super::{
-    Hook, Port, RuleSpec,
+    Hook, Port, RuleSpec, XdpMode,
     draft::{DraftRule, Word},
     error::{Error, Place, Problem},
     rule::{Fault, Protocols, parse_address},
@@ -19,6 +19,7 @@ pub struct File {
     /// Empty: the file names none.
     pub interfaces: Vec<Word>,
     pub hook: Hook,
+    pub xdp_mode: Option<XdpMode>,
     pub rules: Vec<DraftRule>,
 }
 
@@ -78,6 +79,7 @@ pub fn parse(path: &Path, text: &str) -> Result<File, Error> {
     Ok(File {
         interfaces,
         hook: document.hook,
+        xdp_mode: document.xdp_mode,
         rules,
     })
 }
@@ -88,6 +90,7 @@ struct Document {
     interfaces: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     hook: Hook,
+    xdp_mode: Option<XdpMode>,
     #[serde(default)]
     redirect: Vec<Redirect>,
 }

@@ -73,15 +73,15 @@ fn refuses_with_the_word_and_the_way_out() {
         ("from\n", "f.toml:1:5: key with no value, expected `=`"),
         (
             "[tuning]\n",
-            "f.toml:1:2: unknown key `tuning`, expected interfaces, hook, redirect",
+            "f.toml:1:2: unknown key `tuning`, expected interfaces, hook, xdp_mode, redirect",
         ),
         (
             "hook = \"tcx\"\n",
             "f.toml:1:8: unknown value `tcx`, did you mean `tc`?",
         ),
         (
-            "hook = \"xdp\"\n",
-            "f.toml:1:8: unknown value `xdp`, expected auto, tc",
+            "hook = \"ebpf\"\n",
+            "f.toml:1:8: unknown value `ebpf`, expected auto, tc, xdp",
         ),
         (
             "interfaces = \"eth0\"\n",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, Interface, MAX_RULES, Port, Protocol, Rule,
+    Config, Hook, Interface, MAX_RULES, Port, Protocol, Rule,
     draft::{Draft, DraftRule, Origin, Word},
     error::{Earlier, Error, Existing, Problem},
 };
@@ -40,6 +40,9 @@ pub enum Notice {
 impl Draft {
     /// Takes time linear in the number of rules.
     pub fn lower(self, network: &Network) -> Result<Resolved, Error> {
+        if self.xdp_mode.is_some() && self.hook != Hook::Xdp {
+            return Err(Error::new(Problem::ModeWithoutXdp));
+        }
         let mut notices = Vec::new();
         let interfaces = self.instance_interfaces(network, &mut notices)?;
         let rules = self.rules(network, &interfaces)?;
@@ -48,6 +51,7 @@ impl Draft {
             config: Config {
                 interfaces,
                 hook: self.hook,
+                xdp_mode: self.xdp_mode.unwrap_or_default(),
                 rules,
             },
             origin: self.origin,

@@ -92,6 +92,21 @@ pub enum Hook {
     Auto,
     /// Traffic control: TCX, or clsact below Linux 6.6
     Tc,
+    /// XDP for packets of flows that are known, traffic control for the rest
+    Xdp,
+}
+
+/// Who runs the XDP program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    /// The driver, or the kernel where the driver refuses
+    #[default]
+    Auto,
+    /// The driver, before a packet is a socket buffer
+    Native,
+    /// The kernel, behind any driver
+    Generic,
 }
 
 /// What an instance should be: the one validated type that the command line and the file lower into.
@@ -100,6 +115,7 @@ pub struct Config {
     /// At least one, each once.
     pub interfaces: Vec<Interface>,
     pub hook: Hook,
+    pub xdp_mode: XdpMode,
     /// At least one.
     pub rules: Vec<Rule>,
 }

@@ -1,7 +1,8 @@
 use std::{io, path::PathBuf};
 
-use aya::{EbpfError, maps::MapError, pin::PinError, programs::ProgramError, sys::SyscallError};
+use aya::{EbpfError, maps::MapError, pin::PinError, sys::SyscallError};
 
+use super::netlink::XdpMode;
 use crate::config::{Name, Rule};
 
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +34,6 @@ pub enum Error {
         "this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF); Linux 6.6 or newer is needed"
     )]
     NoBtf,
-    #[error("cannot attach to {interface}: this kernel has no TCX; Linux 6.6 or newer is needed")]
-    NoTcx { interface: String },
     #[error(
         "bpffs is not mounted at {path}, and a mount made in this mount namespace would vanish with it; \
          mount it first (mount -t bpf bpf {path}), or enter the network namespace with nsenter --net instead of `ip netns exec`"
@@ -55,12 +54,27 @@ pub enum Error {
         other: Box<Rule>,
         instance: Name,
     },
-    #[error("cannot attach to {interface} {direction}")]
+    #[error("cannot attach to {interface} {direction}: {reason}")]
     Attach {
         interface: String,
         direction: &'static str,
-        source: ProgramError,
+        reason: String,
     },
+    #[error(
+        "{interface} has the XDP program {other} already, and an interface has one; \
+         detach it (ip link set dev {interface} xdp off), or use --hook tc, which goes beside it"
+    )]
+    ForeignXdp { interface: String, other: String },
+    #[error("cannot attach XDP to {interface}, {mode}: {reason}; {help}", help = xdp_help(.mode))]
+    Xdp {
+        interface: String,
+        mode: XdpMode,
+        reason: String,
+    },
+    #[error(
+        "cannot attach XDP to {interface}: its packets have no Ethernet header; --hook tc takes it"
+    )]
+    XdpNeedsEthernet { interface: String },
     #[error("the kernel refused program {name}: {reason}")]
     Program { name: String, reason: String },
     #[error("cannot load the BPF object")]
@@ -109,6 +123,17 @@ impl Error {
             name: name.to_owned(),
             source,
         }
+    }
+}
+
+/// What a driver asks for most (`ndo_bpf` of the drivers in `drivers/net`).
+fn xdp_help(mode: &XdpMode) -> &'static str {
+    match mode {
+        XdpMode::Native => {
+            "drivers want a small MTU, spare queues (ethtool -L), and LRO and hardware GRO off \
+             (ethtool -K ... lro off rx-gro-hw off); --xdp-mode generic or --hook tc needs none of that"
+        }
+        XdpMode::Generic => "--hook tc takes it",
     }
 }
 

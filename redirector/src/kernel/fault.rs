@@ -39,6 +39,11 @@ impl Steps {
     }
 }
 
+/// `REDIRECTOR_NO_TCX=1` shows what a kernel without TCX would get.
+pub fn pretends_no_tcx() -> bool {
+    env::var_os("REDIRECTOR_NO_TCX").is_some_and(|value| value == "1")
+}
+
 fn number(name: &str) -> Option<u32> {
     env::var(name)
         .ok()

@@ -10,7 +10,7 @@ use std::{
 use aya::{maps::MapError, sys::SyscallError};
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
-use super::{Error, Maps, Table, bpffs, capability, links, maps::Plain};
+use super::{Error, Maps, Table, attach, bpffs, capability, maps::Plain};
 use crate::{
     config::{Interface, Name},
     host::Network,
@@ -158,9 +158,11 @@ impl Instance {
             .map(|(index, record)| {
                 let current = names.iter().find(|interface| interface.index == index);
                 let name = current.map_or_else(|| name_of(&record), |found| found.name.clone());
+                let (attached, hook) = attach::state(&self.directory, index, &record)?;
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
-                    attached: links::are_attached(&self.directory, index)?,
+                    attached,
+                    hook,
                 })
             })
             .collect()
@@ -228,9 +230,10 @@ fn name_of(record: &InterfaceRecord) -> String {
 }
 
 /// The record of an interface, at most 15 bytes of name (`IFNAMSIZ`).
-pub fn record(interface: &Interface, order: u32) -> InterfaceRecord {
+pub fn record(interface: &Interface, order: u32, attach: u32) -> InterfaceRecord {
     let mut record = InterfaceRecord {
         order,
+        attach,
         ..InterfaceRecord::default()
     };
     for (place, byte) in record.name.iter_mut().zip(interface.name.bytes()) {

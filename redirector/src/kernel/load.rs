@@ -8,16 +8,16 @@ use redirector_common::abi::{ABI_VERSION, PortEntry, SLOT_OFF, Settings};
 
 use super::{
     Error, Maps, Table,
+    attach::{self, Site},
     bpffs::{self, BpfFs},
     capability, conflict,
     fault::Steps,
     instance::{self, Instance},
-    links,
     maps::Plain,
     object, table,
 };
 use crate::{
-    config::{Config, Interface, Name},
+    config::{Config, Name},
     plan::Plan,
 };
 
@@ -29,7 +29,12 @@ const MIN_CAPACITY: usize = 1024;
 
 #[derive(Debug)]
 pub enum Outcome {
-    Done(Plan),
+    Done {
+        plan: Plan,
+        sites: Vec<Site>,
+        /// What the operator should hear.
+        notices: Vec<String>,
+    },
     /// It was as wanted already.
     Unchanged,
 }
@@ -74,19 +79,26 @@ fn load_locked(
     }
     conflict::refuse(name, config)?;
     // Whatever is there was left by a load or unload that did not live to its end.
-    bpffs::remove(&bpffs::staging(name))?;
-    bpffs::remove(&bpffs::directory(name))?;
+    for leftover in [bpffs::staging(name), bpffs::directory(name)] {
+        attach::discard(&leftover)?;
+        bpffs::remove(&leftover)?;
+    }
     let plan = Plan::new(None, config);
+    let sites = attach::choose(config, &config.interfaces)?;
     let directory = Building {
         directory: bpffs::staging(name),
     };
-    let table = build(&directory.directory, config, log_level, steps)?;
+    let (table, notices) = build(&directory.directory, config, &sites, log_level, steps)?;
     let directory = directory.publish(bpffs::directory(name), steps)?;
     steps.next()?;
     let maps = Maps::new(directory.directory.join("maps"));
     switch(&maps, FIRST_SLOT, &table, netfilter())?;
     directory.keep();
-    Ok(Outcome::Done(plan))
+    Ok(Outcome::Done {
+        plan,
+        sites,
+        notices,
+    })
 }
 
 /// A directory of pins that goes away again unless it is kept.
@@ -110,6 +122,7 @@ impl Building {
 impl Drop for Building {
     fn drop(&mut self) {
         // The error that brought us here is the one worth telling; the next load tries again.
+        let _ = attach::discard(&self.directory);
         let _ = bpffs::remove(&self.directory);
     }
 }
@@ -117,16 +130,16 @@ impl Drop for Building {
 fn build(
     directory: &Path,
     config: &Config,
+    sites: &[Site],
     log_level: log::LevelFilter,
     steps: &mut Steps,
-) -> Result<Table, Error> {
+) -> Result<(Table, Vec<String>), Error> {
     let capacity = (2 * table::size(&config.rules)).max(MIN_CAPACITY);
     let wanted = object::Settings {
         capacity: capacity as u32,
         log_level,
     };
-    let programs = links::programs(&config.interfaces)?;
-    let mut object = object::load(wanted, programs, None)?;
+    let mut object = object::load(wanted, attach::programs(sites), None)?;
     for part in ["maps", "programs", "links"] {
         steps.next()?;
         bpffs::create(&directory.join(part))?;
@@ -138,12 +151,12 @@ fn build(
     let maps = Maps::new(directory.join("maps"));
     steps.next()?;
     write_settings(&maps, &settings(log_level)?)?;
-    write_interfaces(&maps, &config.interfaces)?;
+    write_interfaces(&maps, sites)?;
     let table = Table::default().next(&config.rules, capacity)?;
     write_slot(&maps, FIRST_SLOT, &Table::default(), &table)?;
-    let links = links::attach(directory, &config.interfaces, steps)?;
-    links::pin_all(links, steps)?;
-    Ok(table)
+    let attached = attach::attach(directory, sites, steps)?;
+    let notices = attach::pin_all(attached, steps)?;
+    Ok((table, notices))
 }
 
 fn settings(log_level: log::LevelFilter) -> Result<Settings, Error> {
@@ -194,11 +207,15 @@ fn change_settings(maps: &Maps, change: impl Fn(Settings) -> Settings) -> Result
     Ok(())
 }
 
-pub fn write_interfaces(maps: &Maps, interfaces: &[Interface]) -> Result<(), Error> {
+/// Before they are attached, so that whatever dies on the way leaves word of its filters.
+pub fn write_interfaces(maps: &Maps, sites: &[Site]) -> Result<(), Error> {
     let mut map = maps.interfaces()?;
-    for (order, interface) in (0..).zip(interfaces) {
-        let record = instance::record(interface, order);
-        map.insert(Plain(interface.index), Plain(record), 0)
+    for (order, site) in (0..).zip(sites) {
+        let key = Plain(site.interface.index);
+        // An earlier load or reload may have brought the qdisc.
+        let before = map.get(&key, 0).map_or(0, |Plain(record)| record.attach);
+        let record = instance::record(&site.interface, order, before | site.flags());
+        map.insert(key, Plain(record), 0)
             .map_err(Error::map("INTERFACES"))?;
     }
     Ok(())

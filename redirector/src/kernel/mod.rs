@@ -2,15 +2,16 @@
 //!
 //! Pins are the only truth about what is loaded; there is no daemon and no file of ours elsewhere.
 
+mod attach;
 mod bpffs;
 mod capability;
 mod conflict;
 mod error;
 mod fault;
 mod instance;
-mod links;
 mod load;
 mod maps;
+mod netlink;
 mod object;
 mod reload;
 mod sys;
@@ -18,6 +19,7 @@ mod table;
 mod unload;
 
 pub use self::{
+    attach::{Site, choose as choose_sites},
     capability::require as require_capabilities,
     error::Error,
     instance::Instance,

@@ -3,11 +3,11 @@ use redirector_common::abi::SLOTS;
 
 use super::{
     Error, Outcome, Table,
+    attach::{self, Site},
     bpffs::BpfFs,
     capability, conflict,
     fault::Steps,
     instance::Instance,
-    links,
     load::{switch, write_interfaces, write_slot},
     maps::Plain,
     object,
@@ -38,18 +38,28 @@ pub fn reload(
     let idle = (instance.settings.slot + 1) % SLOTS;
     let stale = instance.table(idle)?;
     let table = next_table(&instance, config)?;
+    let sites = attach::choose(config, &config.interfaces)?;
     write_slot(&instance.maps, idle, &stale, &table)?;
-    let switched = attach_new(&instance, &plan, &mut steps)
-        .and_then(|()| steps.next())
-        .and_then(|()| switch(&instance.maps, idle, &table, netfilter()));
-    if let Err(error) = switched {
-        // Half-done is undone; the first error is the one worth telling.
-        let _ = detach(&instance, &plan.added(&loaded));
-        return Err(error);
-    }
+    let switched = attach_new(&instance, &plan, &sites, &mut steps).and_then(|notices| {
+        steps.next()?;
+        switch(&instance.maps, idle, &table, netfilter())?;
+        Ok(notices)
+    });
+    let notices = match switched {
+        Ok(notices) => notices,
+        Err(error) => {
+            // Half-done is undone; the first error is the one worth telling.
+            let _ = detach(&instance, &plan.added(&loaded));
+            return Err(error);
+        }
+    };
     detach(&instance, &plan.detach)?;
-    write_interfaces(&instance.maps, &config.interfaces)?;
-    Ok(Outcome::Done(plan))
+    write_interfaces(&instance.maps, &sites)?;
+    Ok(Outcome::Done {
+        plan,
+        sites,
+        notices,
+    })
 }
 
 fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
@@ -59,18 +69,28 @@ fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
         .next(&config.rules, capacity)
 }
 
-fn attach_new(instance: &Instance, plan: &Plan, steps: &mut Steps) -> Result<(), Error> {
-    load_missing(instance, plan)?;
-    let links = links::attach(&instance.directory, &plan.attach, steps)?;
-    write_interfaces(&instance.maps, &plan.attach)?;
-    links::pin_all(links, steps)
+/// What is new, and what is to be elsewhere.
+fn attach_new(
+    instance: &Instance,
+    plan: &Plan,
+    sites: &[Site],
+    steps: &mut Steps,
+) -> Result<Vec<String>, Error> {
+    let is_changed = |site: &&Site| {
+        plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
+    };
+    let sites: Vec<_> = sites.iter().filter(is_changed).cloned().collect();
+    load_missing(instance, &sites)?;
+    write_interfaces(&instance.maps, &sites)?;
+    let attached = attach::attach(&instance.directory, &sites, steps)?;
+    attach::pin_all(attached, steps)
 }
 
 /// New interfaces run the programs that are pinned already; one of another link layer than any so
 /// far needs its own, which are loaded onto the same maps.
-fn load_missing(instance: &Instance, plan: &Plan) -> Result<(), Error> {
+fn load_missing(instance: &Instance, sites: &[Site]) -> Result<(), Error> {
     let directory = instance.directory.join("programs");
-    let mut missing = links::programs(&plan.attach)?;
+    let mut missing = attach::programs(sites);
     missing.retain(|name| !directory.join(name).exists());
     if missing.is_empty() {
         return Ok(());
@@ -93,9 +113,14 @@ fn log_level(number: u32) -> LevelFilter {
 fn detach(instance: &Instance, interfaces: &[Interface]) -> Result<(), Error> {
     let mut map = instance.maps.interfaces()?;
     for interface in interfaces {
-        links::remove(&instance.directory, interface.index)?;
         let key = Plain(interface.index);
-        if map.get(&key, 0).is_ok() {
+        let record = map.get(&key, 0).map(|Plain(record)| record);
+        attach::remove(
+            &instance.directory,
+            interface.index,
+            &record.as_ref().copied().unwrap_or_default(),
+        )?;
+        if record.is_ok() {
             map.remove(&key).map_err(Error::map("INTERFACES"))?;
         }
     }

@@ -14,37 +14,86 @@ use std::{
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 /// `bpf(2)` command and attribute of `include/uapi/linux/bpf.h`.
+const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_LINK_CREATE: libc::c_int = 28;
 
 #[repr(C)]
-struct ObjGet {
+struct Object {
     pathname: u64,
     bpf_fd: u32,
     file_flags: u32,
 }
 
+#[repr(C)]
+struct LinkCreate {
+    prog_fd: u32,
+    target_ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+    /// TCX: relative to which program, and how often the list has changed; not read.
+    reserved: [u64; 2],
+}
+
 /// Opens a pinned object. aya keeps a link's descriptor to itself, and its details are in fdinfo.
 pub fn object_get(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    let attribute = ObjGet {
+    let attribute = Object {
         pathname: path.as_ptr() as u64,
         bpf_fd: 0,
         file_flags: 0,
     };
-    // SAFETY: the attribute and the path it points to outlive the call, and the size is its own.
-    let fd = unsafe {
+    descriptor(bpf(BPF_OBJ_GET, &attribute)?)
+}
+
+pub fn object_pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let attribute = Object {
+        pathname: path.as_ptr() as u64,
+        bpf_fd: object.as_raw_fd() as u32,
+        file_flags: 0,
+    };
+    bpf(BPF_OBJ_PIN, &attribute).map(drop)
+}
+
+/// A link of a program to an interface, which goes with its last descriptor or pin. aya's own attaching
+/// falls back to netlink where the kernel refuses a link.
+pub fn link_create(
+    program: &OwnedFd,
+    ifindex: u32,
+    attach_type: u32,
+    flags: u32,
+) -> io::Result<OwnedFd> {
+    let attribute = LinkCreate {
+        prog_fd: program.as_raw_fd() as u32,
+        target_ifindex: ifindex,
+        attach_type,
+        flags,
+        reserved: [0; 2],
+    };
+    descriptor(bpf(BPF_LINK_CREATE, &attribute)?)
+}
+
+fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<libc::c_long> {
+    // SAFETY: the attribute and what it points to outlive the call, and the size is its own.
+    let outcome = unsafe {
         libc::syscall(
             libc::SYS_bpf,
-            BPF_OBJ_GET,
-            &raw const attribute,
-            size_of::<ObjGet>(),
+            command,
+            std::ptr::from_ref(attribute),
+            size_of::<T>(),
         )
     };
-    if fd < 0 {
+    if outcome < 0 {
         return Err(io::Error::last_os_error());
     }
+    Ok(outcome)
+}
+
+fn descriptor(number: libc::c_long) -> io::Result<OwnedFd> {
+    let number = RawFd::try_from(number).map_err(io::Error::other)?;
     // SAFETY: the kernel has just given us this descriptor.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// The value of `key` in the descriptor's fdinfo.

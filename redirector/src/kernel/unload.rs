@@ -1,5 +1,5 @@
 use super::{
-    Error, Maps,
+    Error, Maps, attach,
     bpffs::{self, BpfFs},
     capability,
     load::switch_off,
@@ -35,6 +35,7 @@ fn unload_locked(name: &Name) -> Result<bool, Error> {
         // First out of force, so that a death on the way leaves nothing that is half in force.
         // Maps of another version, or none, are no reason to leave the rest.
         let _ = switch_off(&Maps::new(directory.join("maps")));
+        attach::discard(&directory)?;
         bpffs::remove(&directory)?;
     }
     bpffs::remove_parent_if_empty();

@@ -52,7 +52,7 @@ impl Document {
                 .map(|loaded| Interface {
                     name: loaded.interface.name.clone(),
                     ifindex: loaded.interface.index,
-                    hook: "tcx",
+                    hook: loaded.hook.name(),
                     attached: loaded.attached,
                 })
                 .collect(),
@@ -73,7 +73,7 @@ pub fn text(name: &Name, loaded: &Loaded, now: SystemTime) -> String {
     let mut interfaces = table(&["INTERFACE", "HOOK", "STATE"], 0..0);
     for loaded in &loaded.interfaces {
         let state = if loaded.attached { "attached" } else { "gone" };
-        interfaces.add_row([&loaded.interface.name, "tcx", state]);
+        interfaces.add_row([&loaded.interface.name, loaded.hook.name(), state]);
     }
     let mut rules = table(&["RULE"], 0..0);
     for loaded in &loaded.rules {

@@ -1,0 +1,165 @@
+//! clsact and BPF filters, where the kernel has no TCX.
+
+use std::{collections::BTreeSet, fs, io, os::fd::AsRawFd, path::Path};
+
+use aya::programs::ProgramInfo;
+use redirector_common::Direction;
+
+use super::{DIRECTIONS, Site, Tc, name, netlink};
+use crate::kernel::{
+    Error,
+    netlink::{Clsact, Filter, Netlink, Refusal},
+    sys,
+};
+
+/// The ids of the pinned programs of an instance: filters that run one of them are its own.
+pub fn programs(directory: &Path) -> Result<BTreeSet<u32>, Error> {
+    let directory = directory.join("programs");
+    let entries = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        entries => entries.map_err(Error::io("read", &directory))?,
+    };
+    let mut ids = BTreeSet::new();
+    for entry in entries {
+        let path = entry.map_err(Error::io("read", &directory))?.path();
+        let info = ProgramInfo::from_pin(&path)
+            .map_err(|error| Error::io("look at", &path)(io::Error::other(error)))?;
+        ids.insert(info.id());
+    }
+    Ok(ids)
+}
+
+/// Attaches before whatever is there already.
+pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(), Error> {
+    let ifindex = site.interface.index;
+    let netlink = netlink()?;
+    let refused = |reason: String| Error::Attach {
+        interface: site.interface.name.clone(),
+        direction: name(direction),
+        reason,
+    };
+    match netlink.add_clsact(ifindex) {
+        Ok(Clsact::Created | Clsact::WasThere) => {}
+        Ok(Clsact::Ingress) => {
+            return Err(refused(format!(
+                "there is an ingress qdisc, which has no egress: replace it by clsact \
+                 (tc qdisc replace dev {} clsact)",
+                site.interface.name
+            )));
+        }
+        Err(error) => return Err(refused(error.to_string())),
+    }
+    let path = directory.join("programs").join(site.program(direction));
+    let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
+    let filters = netlink
+        .filters(ifindex, direction)
+        .map_err(|error| refused(error.to_string()))?;
+    let priority = first_priority(&filters).ok_or_else(|| {
+        refused("a filter of another kind has priority 1: move it to a later one".to_owned())
+    })?;
+    let program = program.as_raw_fd();
+    netlink
+        .add_filter(ifindex, direction, priority, program, "redirector")
+        .map_err(|error| refused(error.to_string()))
+}
+
+/// A priority of its own before the first one, or together with BPF filters of priority 1, of which
+/// the newest comes first (`cls_bpf_change()`).
+fn first_priority(filters: &[Filter]) -> Option<u16> {
+    match filters.first() {
+        None => Some(u16::MAX / 2),
+        Some(first) if first.priority > 1 => Some(first.priority - 1),
+        Some(first) => (first.kind == "bpf").then_some(1),
+    }
+}
+
+pub fn is_attached(
+    ifindex: u32,
+    direction: Direction,
+    programs: &BTreeSet<u32>,
+) -> Result<bool, Error> {
+    let filters = netlink()?.filters(ifindex, direction).map_err(failed)?;
+    Ok(filters
+        .iter()
+        .any(|filter| programs.contains(&filter.program)))
+}
+
+/// Removes the filters that run one of these programs, and the qdisc if it is ours and nobody else
+/// has come to use it.
+pub fn remove(ifindex: u32, programs: &BTreeSet<u32>, is_qdisc_ours: bool) -> Result<(), Error> {
+    let netlink = netlink()?;
+    let mut others = 0;
+    for direction in DIRECTIONS.into_iter().rev() {
+        for filter in netlink.filters(ifindex, direction).map_err(failed)? {
+            if programs.contains(&filter.program) {
+                netlink
+                    .remove_filter(ifindex, direction, &filter)
+                    .map_err(failed)?;
+            } else {
+                others += 1;
+            }
+        }
+    }
+    if is_qdisc_ours && others == 0 {
+        remove_qdisc(&netlink, ifindex)?;
+    }
+    Ok(())
+}
+
+fn remove_qdisc(netlink: &Netlink, ifindex: u32) -> Result<(), Error> {
+    match netlink.remove_clsact(ifindex) {
+        // The interface is gone, or someone else was faster.
+        Err(error)
+            if matches!(
+                error.source.raw_os_error(),
+                Some(libc::ENODEV | libc::ENOENT | libc::EINVAL)
+            ) =>
+        {
+            Ok(())
+        }
+        outcome => outcome.map_err(failed),
+    }
+}
+
+/// Whether there is a qdisc already that is not to be removed.
+pub fn is_there(ifindex: u32) -> Result<bool, Error> {
+    netlink()?.has_clsact(ifindex).map_err(failed)
+}
+
+impl Site {
+    /// Whether the load brings the qdisc.
+    pub fn brings_qdisc(&self) -> bool {
+        matches!(self.tc, Tc::Clsact { brings_qdisc: true })
+    }
+}
+
+fn failed(error: Refusal) -> Error {
+    Error::io("ask", "rtnetlink about filters")(io::Error::other(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(priority: u16, kind: &str) -> Filter {
+        Filter {
+            priority,
+            handle: 1.into(),
+            program: 7,
+            kind: kind.to_owned(),
+        }
+    }
+
+    #[test]
+    fn ours_comes_first() {
+        for (filters, priority) in [
+            (vec![], Some(32_767)),
+            (vec![filter(49_152, "flower")], Some(49_151)),
+            (vec![filter(2, "flower"), filter(3, "bpf")], Some(1)),
+            (vec![filter(1, "bpf"), filter(2, "bpf")], Some(1)),
+            (vec![filter(1, "flower")], None),
+        ] {
+            assert_eq!(first_priority(&filters), priority, "{filters:?}");
+        }
+    }
+}

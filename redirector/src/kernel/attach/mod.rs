@@ -1,0 +1,216 @@
+//! Attach points: which program goes where, and whether it is still there.
+//!
+//! TCX and XDP are links, which live as long as their pins. Below Linux 6.6 there is clsact instead,
+//! whose filters live until somebody removes them: they are known by the ids of the pinned programs.
+
+mod clsact;
+mod link;
+mod site;
+mod tcx;
+mod xdp;
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
+
+use nix::net::if_::if_nameindex;
+use redirector_common::{
+    Direction,
+    abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC, InterfaceRecord},
+};
+
+pub use self::site::{Site, Tc, choose, has_tcx};
+use super::{Error, Maps, fault::Steps, maps::Plain, netlink::Netlink};
+use crate::plan::IngressHook;
+
+/// In the order in which they come; they go in the reverse one. Egress alone redirects nothing,
+/// ingress alone would leave clients without an answer.
+const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
+
+/// The program of XDP; the traffic-control ones depend on the interface.
+pub const XDP_PROGRAM: &str = "ingress_xdp";
+
+/// The programs that these interfaces need.
+pub fn programs(sites: &[Site]) -> BTreeSet<&'static str> {
+    let mut needed = BTreeSet::new();
+    for site in sites {
+        needed.extend(DIRECTIONS.map(|direction| site.program(direction)));
+        if site.xdp.is_some() {
+            needed.insert(XDP_PROGRAM);
+        }
+    }
+    needed
+}
+
+/// What is attached, and not pinned yet.
+#[derive(Default)]
+pub struct Attached {
+    /// They go with this process until they are pinned.
+    links: Vec<(PathBuf, OwnedFd)>,
+    /// What the operator should hear.
+    pub notices: Vec<String>,
+}
+
+/// Attaches to each interface what is not attached, before whatever is there already. A death before
+/// the pins detaches the links; filters stay, and [`remove`] or [`discard`] finds them.
+pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Attached, Error> {
+    let mut attached = Attached::default();
+    for site in sites {
+        for direction in DIRECTIONS {
+            match site.tc {
+                Tc::Tcx => {
+                    let pin = pin(directory, site.interface.index, name(direction));
+                    if link::is_attached(&pin, site.interface.index)? {
+                        continue;
+                    }
+                    // The link of an interface that is gone.
+                    remove_file(&pin)?;
+                    steps.next()?;
+                    let link = tcx::attach(directory, site, direction)?;
+                    attached.links.push((pin, link));
+                }
+                Tc::Clsact { .. } => {
+                    let known = clsact::programs(directory)?;
+                    if clsact::is_attached(site.interface.index, direction, &known)? {
+                        continue;
+                    }
+                    steps.next()?;
+                    clsact::attach(directory, site, direction)?;
+                }
+            }
+        }
+        let pin = pin(directory, site.interface.index, XDP);
+        match site.xdp {
+            Some(mode) if !xdp::fits(&pin, site.interface.index, mode)? => {
+                remove_file(&pin)?;
+                steps.next()?;
+                let (link, notice) = xdp::attach(directory, &site.interface, mode)?;
+                attached.links.push((pin, link));
+                attached.notices.extend(notice);
+            }
+            Some(_) => {}
+            None => remove_file(&pin)?,
+        }
+    }
+    Ok(attached)
+}
+
+/// Makes the links outlive this process.
+pub fn pin_all(attached: Attached, steps: &mut Steps) -> Result<Vec<String>, Error> {
+    for (path, link) in attached.links {
+        steps.next()?;
+        super::sys::object_pin(&link, &path).map_err(Error::io("pin", path))?;
+    }
+    Ok(attached.notices)
+}
+
+/// Detaches from one interface.
+pub fn remove(directory: &Path, ifindex: u32, record: &InterfaceRecord) -> Result<(), Error> {
+    remove_file(&pin(directory, ifindex, XDP))?;
+    for direction in DIRECTIONS.into_iter().rev() {
+        remove_file(&pin(directory, ifindex, name(direction)))?;
+    }
+    if record.attach & ATTACH_CLSACT != 0 {
+        let known = clsact::programs(directory)?;
+        clsact::remove(ifindex, &known, record.attach & ATTACH_OWN_QDISC != 0)?;
+    }
+    Ok(())
+}
+
+/// Detaches everything of an instance, also of one that was only half made. Its links go with their
+/// pins, which is left to the caller.
+pub fn discard(directory: &Path) -> Result<(), Error> {
+    let known = clsact::programs(directory)?;
+    if known.is_empty() {
+        return Ok(());
+    }
+    match records(directory) {
+        Ok(records) => {
+            for (ifindex, record) in records {
+                if record.attach & ATTACH_CLSACT != 0 {
+                    clsact::remove(ifindex, &known, record.attach & ATTACH_OWN_QDISC != 0)?;
+                }
+            }
+        }
+        // Of another version: wherever they are.
+        Err(_) if !has_tcx() => {
+            for ifindex in interfaces()? {
+                clsact::remove(ifindex, &known, false)?;
+            }
+        }
+        Err(_) => {}
+    }
+    Ok(())
+}
+
+/// Whether everything that an interface has of an instance still holds to it, and where its ingress
+/// half is.
+pub fn state(
+    directory: &Path,
+    ifindex: u32,
+    record: &InterfaceRecord,
+) -> Result<(bool, IngressHook), Error> {
+    let mut attached = true;
+    let mut hook = IngressHook::Tcx;
+    if record.attach & ATTACH_CLSACT != 0 {
+        hook = IngressHook::Clsact;
+        let known = clsact::programs(directory)?;
+        for direction in DIRECTIONS {
+            attached &= clsact::is_attached(ifindex, direction, &known)?;
+        }
+    } else {
+        for direction in DIRECTIONS {
+            attached &= link::is_attached(&pin(directory, ifindex, name(direction)), ifindex)?;
+        }
+    }
+    let xdp = pin(directory, ifindex, XDP);
+    if xdp.exists() {
+        attached &= link::is_attached(&xdp, ifindex)?;
+        hook = xdp::hook(ifindex)?;
+    }
+    Ok((attached, hook))
+}
+
+fn records(directory: &Path) -> Result<Vec<(u32, InterfaceRecord)>, Error> {
+    let map = Maps::new(directory.join("maps")).interfaces()?;
+    map.iter()
+        .map(|entry| entry.map(|(Plain(index), Plain(record))| (index, record)))
+        .collect::<Result<_, _>>()
+        .map_err(Error::map("INTERFACES"))
+}
+
+fn interfaces() -> Result<Vec<u32>, Error> {
+    let interfaces =
+        if_nameindex().map_err(|errno| Error::io("list", "interfaces")(errno.into()))?;
+    Ok(interfaces.iter().map(|each| each.index()).collect())
+}
+
+fn netlink() -> Result<Netlink, Error> {
+    Netlink::open().map_err(Error::io("open", "a netlink socket"))
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// By index, because bpffs allows no dots as in `eth0.10`.
+fn pin(directory: &Path, ifindex: u32, what: &str) -> PathBuf {
+    directory.join("links").join(format!("{ifindex}-{what}"))
+}
+
+const XDP: &str = "xdp";
+
+fn name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "ingress",
+        Direction::Egress => "egress",
+    }
+}

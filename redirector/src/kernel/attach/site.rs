@@ -1,0 +1,144 @@
+//! The one place that decides which hook an interface gets.
+
+use std::{fmt, sync::OnceLock};
+
+use aya::programs::{SchedClassifier, TcAttachType};
+use libc::{
+    ARPHRD_ETHER, ARPHRD_LOOPBACK, ARPHRD_NONE, ARPHRD_PPP, ARPHRD_SIT, ARPHRD_TUNNEL,
+    ARPHRD_TUNNEL6,
+};
+use redirector_common::{
+    Direction,
+    abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC},
+};
+
+use super::clsact;
+use crate::{
+    config::{self, Config, Hook, Interface},
+    kernel::{Error, fault, sys},
+};
+
+/// An interface, and what is attached there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    pub interface: Interface,
+    /// Whether packets begin with an Ethernet header; tun and WireGuard have none.
+    pub has_link_layer: bool,
+    pub tc: Tc,
+    /// Before traffic control, which stays for what XDP leaves to it.
+    pub xdp: Option<config::XdpMode>,
+    pub reason: Reason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tc {
+    Tcx,
+    Clsact {
+        /// There is no such qdisc yet.
+        brings_qdisc: bool,
+    },
+}
+
+/// Why an interface gets its hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Asked,
+    /// Nothing was asked for.
+    Default,
+    Loopback,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Asked => "as asked",
+            Self::Default => "for bulk traffic GRO has merged packets before it",
+            Self::Loopback => "XDP on loopback would linearise packets and stall TCP",
+        })
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tc = match self.tc {
+            Tc::Tcx => "tcx",
+            Tc::Clsact { .. } => "clsact",
+        };
+        let xdp = if self.xdp.is_some() { "xdp and " } else { "" };
+        write!(f, "{}: {xdp}{tc}, {}", self.interface.name, self.reason)
+    }
+}
+
+impl Site {
+    pub fn program(&self, direction: Direction) -> &'static str {
+        match (self.has_link_layer, direction) {
+            (true, Direction::Ingress) => "ingress",
+            (true, Direction::Egress) => "egress",
+            (false, Direction::Ingress) => "ingress_l3",
+            (false, Direction::Egress) => "egress_l3",
+        }
+    }
+
+    /// As [`redirector_common::abi::InterfaceRecord`] has it.
+    pub fn flags(&self) -> u32 {
+        match self.tc {
+            Tc::Tcx => 0,
+            Tc::Clsact { .. } if self.brings_qdisc() => ATTACH_CLSACT | ATTACH_OWN_QDISC,
+            Tc::Clsact { .. } => ATTACH_CLSACT,
+        }
+    }
+}
+
+/// What each interface of a configuration gets. Asks, and changes nothing.
+pub fn choose(config: &Config, interfaces: &[Interface]) -> Result<Vec<Site>, Error> {
+    interfaces.iter().map(|each| site(config, each)).collect()
+}
+
+fn site(config: &Config, interface: &Interface) -> Result<Site, Error> {
+    let hardware =
+        sys::hardware_type(&interface.name).map_err(Error::io("look at", &interface.name))?;
+    let has_link_layer = match hardware {
+        ARPHRD_ETHER | ARPHRD_LOOPBACK => true,
+        ARPHRD_NONE | ARPHRD_PPP | ARPHRD_TUNNEL | ARPHRD_TUNNEL6 | ARPHRD_SIT => false,
+        hardware => {
+            return Err(Error::LinkLayer {
+                interface: interface.name.clone(),
+                hardware,
+            });
+        }
+    };
+    let tc = if has_tcx() {
+        Tc::Tcx
+    } else {
+        Tc::Clsact {
+            brings_qdisc: !clsact::is_there(interface.index)?,
+        }
+    };
+    let (xdp, reason) = match config.hook {
+        Hook::Auto => (None, Reason::Default),
+        Hook::Tc => (None, Reason::Asked),
+        Hook::Xdp if hardware == ARPHRD_LOOPBACK => (None, Reason::Loopback),
+        Hook::Xdp if !has_link_layer => {
+            return Err(Error::XdpNeedsEthernet {
+                interface: interface.name.clone(),
+            });
+        }
+        Hook::Xdp => (Some(config.xdp_mode), Reason::Asked),
+    };
+    Ok(Site {
+        interface: interface.clone(),
+        has_link_layer,
+        tc,
+        xdp,
+        reason,
+    })
+}
+
+/// Whether this kernel has TCX: it is asked for loopback's programs, which every kernel that has it
+/// can list.
+pub fn has_tcx() -> bool {
+    static HAS_TCX: OnceLock<bool> = OnceLock::new();
+    *HAS_TCX.get_or_init(|| {
+        !fault::pretends_no_tcx() && SchedClassifier::query_tcx("lo", TcAttachType::Ingress).is_ok()
+    })
+}

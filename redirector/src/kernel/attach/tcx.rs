@@ -1,0 +1,30 @@
+//! TCX, Linux 6.6 and newer.
+
+use std::{io, os::fd::OwnedFd, path::Path};
+
+use redirector_common::Direction;
+
+use super::{Site, name};
+use crate::kernel::{Error, sys};
+
+/// `include/uapi/linux/bpf.h`.
+const BPF_TCX_INGRESS: u32 = 46;
+const BPF_TCX_EGRESS: u32 = 47;
+/// Before no one in particular: first.
+const BPF_F_BEFORE: u32 = 1 << 3;
+
+pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<OwnedFd, Error> {
+    let path = directory.join("programs").join(site.program(direction));
+    let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
+    let hook = match direction {
+        Direction::Ingress => BPF_TCX_INGRESS,
+        Direction::Egress => BPF_TCX_EGRESS,
+    };
+    sys::link_create(&program, site.interface.index, hook, BPF_F_BEFORE).map_err(
+        |source: io::Error| Error::Attach {
+            interface: site.interface.name.clone(),
+            direction: name(direction),
+            reason: source.to_string(),
+        },
+    )
+}
