@@ -118,7 +118,7 @@ pub struct FlowKey {
     pub remote: Address,
     pub local: Address,
     pub remote_port: Port,
-    /// After the rewrite: the target port.
+    /// After the rewrite: the target port; under [`KEY_MOVED`] the wire port.
     pub local_port: Port,
     /// The interface of a link-local peer, else 0.
     pub scope: u32,
@@ -137,13 +137,15 @@ pub const KEY_MOVED: u32 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct Flow {
-    /// `CLOCK_MONOTONIC_COARSE`, nanoseconds.
-    pub created: u64,
+    /// The SYN's sequence number, in host byte order.
+    pub opening: u32,
+    /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it, in host byte
+    /// order.
+    pub expected: u32,
     /// The rule's number.
     pub rule: u32,
-    /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it; before it
-    /// the SYN's sequence number. Host byte order.
-    pub expected: u32,
+    /// When it was noted, in [`TICK`]s of `CLOCK_MONOTONIC_COARSE`; it wraps after two years.
+    pub created: u32,
     /// `FLOW_*` flags.
     pub flags: u16,
     /// The port on the wire: the target itself for a direct connection, [`NO_PORT`] for a flow that this
@@ -155,6 +157,16 @@ pub struct Flow {
     pub reserved: u16,
 }
 
+/// Nanoseconds, as a power of two: 16.8 ms.
+pub const TICK: u32 = 24;
+
+/// About a second, in [`TICK`]s.
+pub const SECOND: u32 = 1_000_000_000 >> TICK;
+
+/// How far acknowledgment numbers of one connection can be from its SYN's, or its SYN-ACK's, before
+/// they have proven anything.
+const NEAR: u32 = 1 << 25;
+
 impl Flow {
     /// Whether these are its ports on the wire; [`NO_PORT`] for a client's port that was not moved.
     #[inline(always)]
@@ -162,14 +174,59 @@ impl Flow {
         self.from == from && self.client == client
     }
 
+    /// Noted by a SYN, or by UDP's first datagram.
+    #[inline(always)]
+    pub fn is_opened(&self) -> bool {
+        self.flags & FLOW_OPENED != 0
+    }
+
+    /// Whether it takes no more than a SYN, which anybody can send, to note it.
+    #[inline(always)]
+    pub fn is_answered(&self) -> bool {
+        self.flags & (FLOW_OPENED | FLOW_SYN_ACK) != FLOW_OPENED
+    }
+
+    #[inline(always)]
+    pub fn is_socketless(&self) -> bool {
+        self.flags & FLOW_SOCKETLESS != 0
+    }
+
+    /// Noted within the last second; `now` in nanoseconds.
+    #[inline(always)]
+    pub fn is_fresh(&self, now: u64) -> bool {
+        self.age(now) <= SECOND
+    }
+
+    /// In [`TICK`]s; `now` in nanoseconds.
+    #[inline(always)]
+    pub fn age(&self, now: u64) -> u32 {
+        ((now >> TICK) as u32).wrapping_sub(self.created)
+    }
+
+    /// Bytes, the SYN included, that an acknowledgment of the application acknowledges; 0 if it is about
+    /// another SYN.
+    #[inline(always)]
+    pub fn acknowledged(&self, acknowledgment: u32) -> u32 {
+        let distance = acknowledgment.wrapping_sub(self.opening);
+        if distance <= NEAR { distance } else { 0 }
+    }
+
+    /// Whether the client can send this acknowledgment: 0 where it acknowledges nothing.
+    #[inline(always)]
+    pub fn fits(&self, acknowledgment: u32) -> bool {
+        acknowledgment == 0
+            || self.flags & FLOW_SYN_ACK != 0 && acknowledgment.wrapping_sub(self.expected) <= NEAR
+    }
+
     /// Seen in the middle of a connection.
     pub const fn resumed(from: Port, rule: u32) -> Self {
         Self {
-            created: 0,
-            rule,
-            from,
-            flags: 0,
+            opening: 0,
             expected: 0,
+            rule,
+            created: 0,
+            flags: 0,
+            from,
             client: NO_PORT,
             reserved: 0,
         }
@@ -183,19 +240,10 @@ impl Flow {
         }
     }
 
-    /// Alive already at a SYN with this sequence number.
-    pub const fn repeated_by_syn(from: Port, rule: u32, sequence: u32) -> Self {
-        Self {
-            flags: FLOW_REPEATED,
-            expected: sequence,
-            ..Self::resumed(from, rule)
-        }
-    }
-
     /// Seen from its SYN with this sequence number.
     pub const fn opened_by_syn(from: Port, rule: u32, sequence: u32) -> Self {
         Self {
-            expected: sequence,
+            opening: sequence,
             ..Self::opened(from, rule)
         }
     }
@@ -205,12 +253,9 @@ impl Flow {
 pub const FLOW_OPENED: u16 = 1;
 /// The application's SYN-ACK was seen.
 pub const FLOW_SYN_ACK: u16 = 1 << 1;
-/// A SYN within a live connection was seen, with the number in `expected`.
-pub const FLOW_REPEATED: u16 = 1 << 2;
-
-/// No socket of this host sent the application's first packet: it was forwarded from a container, or is
-/// a SYN cookie.
-pub const FLOW_SOCKETLESS: u16 = 1 << 3;
+/// No lookup finds a socket of its tuple: it is a container's, or under SYN cookies, or its socket is
+/// bound to another device.
+pub const FLOW_SOCKETLESS: u16 = 1 << 2;
 
 /// Value of the `SOCKETS` map: where a socket's connection came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
@@ -269,10 +314,12 @@ pub struct Settings {
     pub unused: u32,
     /// What the programs log: 0 nothing, 1 errors, 2 warnings, 3 information, 4 debugging.
     pub log_level: u32,
-    /// Whether netfilter redirected the same ports at the load, and may have connections that go on; 0
-    /// or 1.
+    /// Whether netfilter redirected the same ports at the load or at a reload, and may have connections
+    /// that go on; 0 or 1.
     pub netfilter: u32,
-    pub reserved: u32,
+    /// What a packet that was rewritten carries as `tc_index`, so that no other interface of this network
+    /// namespace rewrites it again; 0 for nothing.
+    pub mark: u32,
 }
 
 /// The only value of the `MOVES` map: whether client ports were moved, and how often that was logged.

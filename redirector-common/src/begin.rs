@@ -3,9 +3,13 @@
 
 use crate::{
     Peer, Skip, State, Table,
-    abi::{Flow, FlowKey, NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, Port, Protocol},
+    abi::{
+        Flow, FlowKey, NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Port, Protocol,
+    },
     decision::Decision,
-    earlier, moved, resume,
+    earlier, moved,
+    owner::{self, Owner},
+    resume,
     track::{self, Translation},
 };
 
@@ -30,18 +34,28 @@ pub struct Arrival {
     pub reserved: u32,
 }
 
+impl Arrival {
+    /// Straight to a target that no rule leads on from.
+    #[inline(always)]
+    fn is_direct(&self) -> bool {
+        self.target == NO_PORT && self.port & PORT_TARGET != 0
+    }
+}
+
 /// What to do with it.
 #[inline(always)]
-pub fn decide<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
-    if arrival.key.protocol == Protocol::UDP {
-        return datagram(state, arrival);
+pub fn decide<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
+    // Before Linux 6.2 a map's key may be on a function's own stack, but not on its caller's.
+    let key = &mut { arrival.key };
+    if key.protocol == Protocol::UDP {
+        return datagram(state, key, arrival);
     }
     if arrival.is_opening != 0 {
-        return syn(state, arrival);
+        return syn(state, key, arrival);
     }
     let (sequence, acknowledgment) = (arrival.sequence, arrival.acknowledgment);
     if state.has_moved() {
-        let decision = moved::translate(state, &mut arrival.key, sequence, acknowledgment);
+        let decision = moved::translate(state, key, sequence, acknowledgment);
         if decision != Decision::PASS {
             return decision;
         }
@@ -50,31 +64,21 @@ pub fn decide<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
         return Decision::PASS;
     }
     if arrival.port & PORT_CHANGED != 0 {
-        let decision = earlier_target(state, &mut arrival.key, sequence, acknowledgment);
+        let decision = earlier_target(state, key, sequence, acknowledgment);
         if decision != Decision::PASS {
             return decision;
         }
     }
-    resume::resume(state, arrival)
+    resume::resume(state, key, arrival)
 }
 
 #[inline(always)]
-fn syn<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
-    let Arrival { rule, sequence, .. } = *arrival;
-    let key = &mut arrival.key;
+fn syn<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> Decision {
     if state.has_moved() {
-        let decision = moved::repeat(state, key, sequence);
+        let decision = moved::repeat(state, key);
         if decision != Decision::PASS {
             return decision;
         }
-    }
-    if arrival.port & PORT_SOURCE == 0 {
-        let decision = direct(state, key, sequence);
-        if !decision.is(Skip::Collision) {
-            return decision;
-        }
-        let target = key.local_port;
-        return moved::open(state, key, target, NO_RULE, sequence);
     }
     if arrival.port & PORT_CHANGED != 0 {
         let decision = open_earlier(state, key);
@@ -82,36 +86,23 @@ fn syn<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
             return decision;
         }
     }
-    let decision = open(state, key, arrival.target, rule, sequence);
+    let (target, rule) = if arrival.is_direct() {
+        (key.local_port, NO_RULE)
+    } else {
+        (arrival.target, arrival.rule)
+    };
+    if target == NO_PORT {
+        return Decision::PASS;
+    }
+    let decision = open(state, key, target, rule, arrival.sequence);
     if !decision.is(Skip::Collision) {
         return decision;
     }
-    moved::open(state, key, arrival.target, rule, sequence)
+    moved(state, key, target, rule, arrival.sequence)
 }
 
-/// A new connection straight to a target port: what went through a wire port with the same client port
-/// is over. [`Skip::Collision`] where it is not over.
-#[inline(never)]
-fn direct<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Decision {
-    if track::was_begun_by(state, key, sequence) || !state.is_local(key) {
-        // Another host's, or the interface below this one has rewritten it.
-        return Decision::PASS;
-    }
-    let target = key.local_port;
-    if moved::is_taken(state, key, target, NO_PORT) {
-        return Decision::skip(Skip::Collision);
-    }
-    moved::forget(state, key);
-    if !is_connected(state, key) {
-        track::forget(state, Table::Answered, key);
-        let flow = Flow::opened_by_syn(target, NO_RULE, sequence);
-        track::begin(state, key, flow);
-    }
-    Decision::PASS
-}
-
-/// A SYN: a new connection under the rules in force, or a repetition within a live one.
-/// [`Skip::Collision`] where another connection has the tuple.
+/// A SYN: a new connection under the rules in force, or a repetition within a live one; or a direct one,
+/// whose target is the port it came to. [`Skip::Collision`] where another connection has the tuple.
 #[inline(never)]
 fn open<S: State>(
     state: &mut S,
@@ -120,71 +111,63 @@ fn open<S: State>(
     rule: u32,
     sequence: u32,
 ) -> Decision {
-    if target == NO_PORT {
-        return Decision::PASS;
-    }
-    if track::was_begun_by(state, key, sequence) {
-        // Its target is another rule's source, and the interface below this one has rewritten it.
-        return Decision::PASS;
-    }
+    let from = key.local_port;
+    let is_direct = target == from;
     if !state.is_local(key) {
-        return Decision::skip(Skip::NotLocal);
+        return if is_direct {
+            Decision::PASS
+        } else {
+            Decision::skip(Skip::NotLocal)
+        };
     }
-    if is_established(state, key) {
+    if !is_direct && owner::is_established(state, key) {
         return Decision::skip(Skip::Established);
     }
-    let from = key.local_port;
     key.local_port = target;
-    let is_taken = moved::is_taken(state, key, from, NO_PORT);
-    key.local_port = from;
-    if is_taken {
+    if owner::is_taken(state, key, from, NO_PORT) {
+        key.local_port = from;
         return Decision::skip(Skip::Collision);
     }
-    moved::forget(state, key);
-    key.local_port = target;
-    let flow = if is_connected(state, key) {
-        Flow::repeated_by_syn(from, rule, sequence)
-    } else {
-        track::forget(state, Table::Answered, key);
-        Flow::opened_by_syn(from, rule, sequence)
-    };
-    track::begin(state, key, flow);
+    track::claim(state, key, &Flow::opened_by_syn(from, rule, sequence));
+    if is_direct {
+        return Decision::PASS;
+    }
     Decision::redirect(Translation::to(target, rule))
 }
 
+/// A SYN that would meet another connection. The operator hears of it once.
 #[inline(always)]
-fn is_connected<S: State>(state: &S, key: &FlowKey) -> bool {
-    matches!(state.peer(key), Peer::Connected { .. })
-}
-
-/// Whether the wire port itself has the connection: one that was redirected to it, by a rule whose
-/// target is this one's wire port, is none of its own.
-#[inline(always)]
-fn is_established<S: State>(state: &S, key: &FlowKey) -> bool {
-    match state.peer(key) {
-        Peer::Connected { origin } => origin.is_none() && track::flow(state, key).is_none(),
-        _ => false,
+fn moved<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    target: Port,
+    rule: u32,
+    sequence: u32,
+) -> Decision {
+    let client = key.remote_port;
+    let before = moved::marker(state, key).port();
+    let decision = moved::open(state, key, target, rule, sequence);
+    let moved_to = match decision.into_result() {
+        Ok(Some(to)) => to.remote,
+        _ => NO_PORT,
+    };
+    if moved_to == NO_PORT || before != moved_to {
+        key.remote_port = client;
+        key.local_port = target;
+        state.note_moved(key, moved_to);
     }
+    decision
 }
 
 /// A SYN to a port whose rules were changed: a repetition within a connection to an earlier target
-/// goes there, and what else is known of the tuple there is over.
+/// goes there.
 #[inline(never)]
 fn open_earlier<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
     let from = key.local_port;
     let decision = earlier::find(state, key, |state, key, to| {
-        if let Peer::Connected { origin } = state.peer(key)
-            && track::is_ours(state, key, origin, from, NO_PORT)
-        {
-            return Some(Decision::redirect(to));
-        }
-        for table in [Table::Answered, Table::Pending] {
-            // Another wire port may lead there too.
-            if state.flow(table, key).is_some_and(|flow| flow.from == from) {
-                state.remove_flow(table, key);
-            }
-        }
-        None
+        let is_its = matches!(state.peer(key), Peer::Connected { .. })
+            && owner::owner(state, key) == Owner::of(from, NO_PORT);
+        is_its.then_some(Decision::redirect(to))
     });
     decision.unwrap_or(Decision::PASS)
 }
@@ -200,13 +183,15 @@ fn earlier_target<S: State>(
 ) -> Decision {
     let from = key.local_port;
     let decision = earlier::find(state, key, |state, key, to| {
-        if let Some(known) = track::known(state, acknowledgment, key, from, NO_PORT) {
-            return Some(Decision::redirect(known));
+        let known = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
+        if known != Decision::PASS {
+            return Some(known);
         }
         if key.protocol == Protocol::TCP
-            && resume::is_its_connection(state, key, from, sequence, acknowledgment)
+            && matches!(state.peer(key), Peer::Connected { .. })
+            && resume::is_free(state, key, from, sequence, acknowledgment) == Decision::PASS
         {
-            track::begin(state, key, Flow::resumed(from, to.rule));
+            track::resume(state, key, from, NO_PORT, to.rule);
             return Some(Decision::redirect(to));
         }
         None
@@ -214,11 +199,10 @@ fn earlier_target<S: State>(
     decision.unwrap_or(Decision::PASS)
 }
 
-#[inline(never)]
-fn datagram<S: State>(state: &mut S, arrival: &mut Arrival) -> Decision {
-    let key = &mut arrival.key;
-    if arrival.port & PORT_SOURCE == 0 {
-        // Straight to the target, and so the replies leave from there.
+#[inline(always)]
+fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> Decision {
+    if arrival.is_direct() {
+        // The replies leave from there.
         track::forget(state, Table::Answered, key);
         track::forget(state, Table::Pending, key);
         return Decision::PASS;

@@ -16,6 +16,7 @@ use crate::{
     ip::Datagram,
     moved,
     parse::Ends,
+    redirect::is_done,
     rewrite, rules,
     track::{self, Translation},
 };
@@ -94,6 +95,9 @@ fn change<P: Packet, S: State>(
     if !concerns(state, entry, direction) {
         return Ok(None);
     }
+    if is_done(packet, state) {
+        return Ok(None);
+    }
     if packet.is_other_host() {
         return Err(Skip::OtherHost);
     }
@@ -118,6 +122,7 @@ fn change<P: Packet, S: State>(
             zero_is_none: false,
         }
     };
+    packet.set_mark(state.mark());
     rewrite::ports(packet, &ends, quote.transport(), checksum, crossed, to)?;
     Ok(Some(to))
 }
@@ -146,8 +151,9 @@ fn application<S: State>(
         return Some(Translation::to(target, flow.rule));
     }
     key.local_port = from;
-    if let Some(marker) = moved::look_up(state, key) {
-        return Some(Translation::of(&marker));
+    let marker = moved::marker(state, key);
+    if marker.is_found() {
+        return Some(marker.to());
     }
     if entry.flags & PORT_CHANGED == 0 {
         return None;

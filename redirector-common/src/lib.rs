@@ -21,6 +21,7 @@ mod ip;
 mod moved;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
+mod owner;
 mod packet;
 mod parse;
 mod redirect;

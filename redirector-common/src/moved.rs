@@ -6,8 +6,9 @@
 
 use crate::{
     Peer, Skip, State, Table,
-    abi::{FLOW_SOCKETLESS, Flow, FlowKey, KEY_FLOW, KEY_MOVED, NO_PORT, Port},
+    abi::{FLOW_SOCKETLESS, Flow, FlowKey, KEY_FLOW, KEY_MOVED, NO_PORT, Port, TICK},
     decision::Decision,
+    owner::{Owner, is_taken, owner},
     track::{self, Translation},
 };
 
@@ -17,26 +18,85 @@ const CANDIDATES: u32 = 3;
 /// Between candidates; a prime, so that neighbouring client ports do not run into each other.
 const STEP: u32 = 7919;
 
-/// Whether a SYN to wire port `from` would meet another connection; the key's local port is the
-/// target. `client` is the client's port on the wire where the key has another, else [`NO_PORT`].
-///
-/// Who has a tuple that no table knows? A SYN that goes straight to the target belongs to whoever it is,
-/// and one to a wire port to a handshake only: that is its own, of which a flood has displaced the flow.
-#[inline(always)]
-pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) -> bool {
-    let owner = track::flow(state, key);
-    let is_anothers = owner.is_some_and(|owner| !owner.is_of(from, client));
-    let is_nobodys = owner.is_none() && from != key.local_port;
-    match state.peer(key) {
-        Peer::Connected {
-            origin: Some(origin),
-        } => origin.from != from || origin.client != client,
-        // A TIME_WAIT of another port knows other sequence numbers and timestamps.
-        Peer::Connected { origin: None } | Peer::TimeWait => is_anothers || is_nobodys,
-        Peer::Handshake => is_anothers,
-        // Behind a container's DNAT, or under SYN cookies, no socket here tells.
-        Peer::None => is_anothers && owner.is_some_and(|owner| owner.flags & FLOW_SOCKETLESS != 0),
+/// Where a connection was moved to, in one register, as a BPF function returns it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Marker(u64);
+
+/// The lowest 8 bits. Above them are the target, the port it was moved to, and the rule's number.
+const FOUND: u64 = 1;
+const PROVEN: u64 = 1 << 1;
+const SOCKETLESS: u64 = 1 << 2;
+
+impl Marker {
+    const NONE: Self = Self(0);
+
+    #[inline(always)]
+    fn of(flow: &Flow, proven: u64) -> Self {
+        let socketless = if flow.is_socketless() { SOCKETLESS } else { 0 };
+        Self(
+            FOUND
+                | proven
+                | socketless
+                | u64::from(flow.from.to_be()) << 8
+                | u64::from(flow.client.to_be()) << 24
+                | u64::from(flow.rule) << 40,
+        )
     }
+
+    #[inline(always)]
+    pub const fn is_found(self) -> bool {
+        self.0 & FOUND != 0
+    }
+
+    /// Whether the connection was answered.
+    #[inline(always)]
+    const fn is_proven(self) -> bool {
+        self.0 & PROVEN != 0
+    }
+
+    #[inline(always)]
+    const fn is_socketless(self) -> bool {
+        self.0 & SOCKETLESS != 0
+    }
+
+    #[inline(always)]
+    const fn target(self) -> Port {
+        Port::from_be((self.0 >> 8) as u16)
+    }
+
+    /// Instead of the client's; [`NO_PORT`] where nothing was found.
+    #[inline(always)]
+    pub const fn port(self) -> Port {
+        Port::from_be((self.0 >> 24) as u16)
+    }
+
+    #[inline(always)]
+    pub const fn to(self) -> Translation {
+        Translation {
+            local: self.target(),
+            remote: self.port(),
+            rule: (self.0 >> 40) as u32,
+        }
+    }
+}
+
+/// What the connection of a tuple on the wire was moved to. Without consequences.
+#[inline(never)]
+pub fn marker<S: State>(state: &S, key: &mut FlowKey) -> Marker {
+    if !state.has_moved() {
+        return Marker::NONE;
+    }
+    key.kind = KEY_MOVED;
+    let proven = state.flow(Table::Moved, key);
+    let marker = match proven {
+        Some(flow) => Marker::of(&flow, PROVEN),
+        None => state
+            .flow(Table::Pending, key)
+            .map_or(Marker::NONE, |flow| Marker::of(&flow, 0)),
+    };
+    key.kind = KEY_FLOW;
+    marker
 }
 
 /// A SYN whose tuple at the target is taken, or a repetition of it before it is answered.
@@ -48,32 +108,31 @@ pub fn open<S: State>(
     rule: u32,
     sequence: u32,
 ) -> Decision {
-    let from = key.local_port;
-    let client = key.remote_port;
-    let again = look_up(state, key).filter(|marker| marker.from == target);
-    key.local_port = target;
+    let (from, client) = (key.local_port, key.remote_port);
+    let again = marker(state, key);
     let mut port = NO_PORT;
-    if let Some(marker) = again {
-        key.remote_port = marker.client;
+    if again.is_found() && again.target() == target {
+        enter(key, target, again.port());
         if !is_taken(state, key, from, client) {
-            port = marker.client;
+            port = again.port();
         }
+        enter(key, from, client);
     }
     if port == NO_PORT {
+        // What it was moved to before is another's by now.
+        forget(state, key);
+        enter(key, target, client);
         port = free_port(state, key, client);
-        key.remote_port = client;
-        state.note_moved(key, port);
         if port == NO_PORT {
             return Decision::skip(Skip::Collision);
         }
     }
-    key.remote_port = port;
-    track::forget(state, Table::Answered, key);
+    enter(key, target, port);
     let flow = Flow {
         client,
         ..Flow::opened_by_syn(from, rule, sequence)
     };
-    track::begin(state, key, flow);
+    track::claim(state, key, &flow);
     mark(state, Table::Pending, key, &flow);
     Decision::redirect(Translation {
         local: target,
@@ -84,89 +143,83 @@ pub fn open<S: State>(
 
 /// A SYN within a live connection that was moved stays with it. [`Decision::PASS`] where there is none.
 #[inline(never)]
-pub fn repeat<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) -> Decision {
-    let Some(marker) = look_up(state, key) else {
+pub fn repeat<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
+    let marker = marker(state, key);
+    if !marker.is_found() {
         return Decision::PASS;
-    };
-    let from = key.local_port;
-    let client = key.remote_port;
-    key.local_port = marker.from;
-    key.remote_port = marker.client;
-    let is_live = match state.peer(key) {
-        Peer::Connected { origin } => track::is_ours(state, key, origin, from, client),
-        _ => false,
-    };
-    if is_live {
-        let flow = Flow {
-            client,
-            ..Flow::repeated_by_syn(from, marker.rule, sequence)
-        };
-        track::begin(state, key, flow);
     }
-    key.local_port = from;
-    key.remote_port = client;
+    let (from, client) = (key.local_port, key.remote_port);
+    enter(key, marker.target(), marker.port());
+    let is_live = matches!(state.peer(key), Peer::Connected { .. })
+        && owner(state, key) == Owner::of(from, client);
+    enter(key, from, client);
     if !is_live {
         return Decision::PASS;
     }
-    Decision::redirect(Translation::of(&marker))
+    Decision::redirect(marker.to())
 }
 
-/// Past the SYN. [`Decision::PASS`] where the connection was not moved.
-#[inline(never)]
+/// Past the SYN. [`Decision::PASS`] where the connection was not moved, or is over. In line, so that
+/// what it calls has the stack.
+#[inline(always)]
 pub fn translate<S: State>(
     state: &mut S,
     key: &mut FlowKey,
     sequence: u32,
     acknowledgment: u32,
 ) -> Decision {
-    let Some(marker) = look_up(state, key) else {
+    let mut moved = marker(state, key);
+    if !moved.is_found() {
         return Decision::PASS;
-    };
-    let from = key.local_port;
-    let client = key.remote_port;
-    key.local_port = marker.from;
-    key.remote_port = marker.client;
-    let is_known = track::known(state, acknowledgment, key, from, client).is_some();
-    key.local_port = from;
-    key.remote_port = client;
-    if !is_proven(state, key) {
-        key.local_port = marker.from;
+    }
+    let (from, client) = (key.local_port, key.remote_port);
+    let (target, port) = (moved.target(), moved.port());
+    enter(key, target, port);
+    let known = track::known_seldom(state, acknowledgment, key, from, client);
+    enter(key, from, client);
+    if !moved.is_proven() {
+        // It may be by now.
+        moved = marker(state, key);
+    }
+    if !moved.is_proven() {
+        enter(key, target, client);
         let is_anothers = matches!(state.peer(key), Peer::Connected { .. })
             && state.accepts(key, sequence, acknowledgment);
-        key.local_port = from;
+        enter(key, from, client);
         if is_anothers {
             // A SYN alone, which anybody can send, leads no connection away.
             return Decision::PASS;
         }
     }
-    if !is_known {
-        let flow = Flow {
-            client,
-            ..Flow::resumed(from, marker.rule)
-        };
-        key.local_port = marker.from;
-        key.remote_port = marker.client;
-        track::begin(state, key, flow);
-        key.local_port = from;
-        key.remote_port = client;
+    enter(key, target, port);
+    let owner = owner(state, key);
+    let is_its = owner == Owner::of(from, client)
+        // Its flow was displaced.
+        || moved.is_proven() && owner == Owner::NOBODY && moved.is_socketless()
+        || moved.is_proven()
+            && owner == Owner::UNKNOWN
+            && state.accepts(key, sequence, acknowledgment);
+    if is_its && known == Decision::PASS {
+        track::resume(state, key, from, client, moved.to().rule);
     }
-    Decision::redirect(Translation::of(&marker))
+    enter(key, from, client);
+    if !is_its {
+        return Decision::PASS;
+    }
+    Decision::redirect(moved.to())
 }
 
 /// The application answers a connection that was moved: what its client sends must find it, also if
 /// only the socket has not forgotten.
 #[inline(never)]
 pub fn keep<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port, rule: u32) {
-    let target = key.local_port;
-    let port = key.remote_port;
-    key.local_port = from;
-    key.remote_port = client;
-    let is_known = is_proven(state, key);
-    key.local_port = target;
-    key.remote_port = port;
+    let (target, port) = (key.local_port, key.remote_port);
+    enter(key, from, client);
+    let is_known = marker(state, key).is_proven();
+    enter(key, target, port);
     if !is_known {
         let flow = Flow {
-            created: state.now(),
+            created: (state.now() >> TICK) as u32,
             client,
             ..Flow::resumed(from, rule)
         };
@@ -175,27 +228,10 @@ pub fn keep<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port
     }
 }
 
-/// Whether the connection that was moved was answered.
 #[inline(always)]
-fn is_proven<S: State>(state: &S, key: &mut FlowKey) -> bool {
-    key.kind = KEY_MOVED;
-    let is_proven = state.flow(Table::Moved, key).is_some();
-    key.kind = KEY_FLOW;
-    is_proven
-}
-
-/// What a connection was moved to. Without consequences.
-#[inline(always)]
-pub fn look_up<S: State>(state: &S, key: &mut FlowKey) -> Option<Flow> {
-    if !state.has_moved() {
-        return None;
-    }
-    key.kind = KEY_MOVED;
-    let marker = state
-        .flow(Table::Moved, key)
-        .or_else(|| state.flow(Table::Pending, key));
-    key.kind = KEY_FLOW;
-    marker
+fn enter(key: &mut FlowKey, local: Port, remote: Port) {
+    key.local_port = local;
+    key.remote_port = remote;
 }
 
 /// The client begins anew, and its port is its own.
@@ -214,15 +250,14 @@ pub fn forget<S: State>(state: &mut S, key: &mut FlowKey) {
 pub fn mark<S: State>(state: &mut S, table: Table, key: &mut FlowKey, flow: &Flow) {
     let marker = Flow {
         client: key.remote_port,
+        flags: flow.flags & FLOW_SOCKETLESS,
         ..Flow::resumed(key.local_port, flow.rule)
     };
-    key.local_port = flow.from;
-    key.remote_port = flow.client;
+    enter(key, flow.from, flow.client);
     key.kind = KEY_MOVED;
     state.insert_flow(table, key, &marker);
-    key.local_port = marker.from;
-    key.remote_port = marker.client;
     key.kind = KEY_FLOW;
+    enter(key, marker.from, marker.client);
 }
 
 /// Another port for the client whose tuple at the key's target is free; a privileged one for a

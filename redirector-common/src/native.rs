@@ -24,6 +24,7 @@ pub struct Frame {
     pub bytes: Vec<u8>,
     pub link_layer: LinkLayer,
     pub other_host: bool,
+    pub mark: u32,
 }
 
 impl Frame {
@@ -32,6 +33,7 @@ impl Frame {
             bytes,
             link_layer: LinkLayer::Ethernet,
             other_host: false,
+            mark: 0,
         }
     }
 
@@ -47,6 +49,16 @@ impl Packet for Frame {
 
     fn is_other_host(&self) -> bool {
         self.other_host
+    }
+
+    fn mark(&self) -> u32 {
+        self.mark
+    }
+
+    fn set_mark(&mut self, mark: u32) {
+        if self.mark == 0 {
+            self.mark = mark;
+        }
     }
 
     fn length(&self) -> usize {
@@ -86,6 +98,7 @@ pub type Tuple = (Address, Port, Address, Port);
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pub slot: u32,
+    pub mark: u32,
     pub ifindex: u32,
     pub now: u64,
     pub ports: HashMap<u32, PortEntry>,
@@ -98,8 +111,6 @@ pub struct Memory {
     pub skipped: HashMap<u32, u64>,
     /// What the sending socket remembers; `None` where it is not a connected one.
     pub socket: Option<Option<SocketFlow>>,
-    /// No socket of this host sends: a container's packet, or a SYN cookie.
-    pub socketless: bool,
     /// TCP sockets that are not listeners.
     pub peers: HashMap<Tuple, Peer>,
     /// Of connected sockets that do not accept everything.
@@ -139,6 +150,10 @@ impl State for Memory {
         self.earlier.get(&EarlierKey { port, age }).copied()
     }
 
+    fn mark(&self) -> u32 {
+        self.mark
+    }
+
     fn ifindex(&self) -> u32 {
         self.ifindex
     }
@@ -161,10 +176,6 @@ impl State for Memory {
 
     fn socket_flow(&self) -> Option<SocketFlow> {
         self.socket.flatten()
-    }
-
-    fn has_socket(&self) -> bool {
-        !self.socketless
     }
 
     fn remember_on_socket(&mut self, _key: &FlowKey, flow: SocketFlow) {

@@ -26,6 +26,12 @@ pub trait Packet {
     /// Whether the link layer addressed another host (`PACKET_OTHERHOST`).
     fn is_other_host(&self) -> bool;
 
+    /// What another interface's program has left on the packet ([`Settings::mark`](crate::abi::Settings)).
+    fn mark(&self) -> u32;
+
+    /// Leaves it, unless something else is there.
+    fn set_mark(&mut self, mark: u32);
+
     /// Bytes from the start of the packet to its end, paged data included.
     fn length(&self) -> usize;
 

@@ -21,6 +21,11 @@ impl TcpFlags {
     }
 
     #[inline(always)]
+    pub fn acknowledges(self) -> bool {
+        self.0 & Self::ACK != 0
+    }
+
+    #[inline(always)]
     pub fn is_reset(self) -> bool {
         self.0 & Self::RST != 0
     }

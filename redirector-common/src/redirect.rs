@@ -45,9 +45,16 @@ pub fn redirect<P: Packet, S: State>(
     let Some(to) = translation else {
         return Ok(Verdict::Unrelated);
     };
+    packet.set_mark(state.mark());
     rewrite::segment(packet, &segment, direction, to)?;
     state.count(to.rule, direction, segment.bytes);
     Ok(Verdict::Redirected { rule: to.rule })
+}
+
+/// A packet crosses several interfaces where one is above the other, as a bridge above its ports.
+#[inline(always)]
+pub fn is_done<P: Packet, S: State>(packet: &P, state: &S) -> bool {
+    state.mark() != 0 && packet.mark() == state.mark()
 }
 
 #[inline(always)]
@@ -60,6 +67,9 @@ fn ingress<P: Packet, S: State>(
     let Some(entry) = state.port(ends.protocol, ends.destination_port) else {
         return Ok(None);
     };
+    if is_done(packet, state) {
+        return Ok(None);
+    }
     let is_source = entry.flags & PORT_SOURCE != 0;
     let is_udp = ends.protocol == Protocol::UDP;
     let is_opening = segment.flags.is_opening();
@@ -98,7 +108,7 @@ fn ingress<P: Packet, S: State>(
         arrival.target = to.local;
         arrival.rule = to.rule;
     }
-    state.decide(&mut arrival).into_result()
+    state.decide(&arrival).into_result()
 }
 
 #[inline(always)]
@@ -111,6 +121,9 @@ fn egress<P: Packet, S: State>(
     let Some(entry) = state.port(ends.protocol, ends.source_port) else {
         return Ok(None);
     };
+    if is_done(packet, state) {
+        return Ok(None);
+    }
     let is_target = entry.flags & PORT_TARGET != 0;
     let is_source = entry.flags & PORT_SOURCE != 0;
     let may_be_outgoing = is_source && ends.protocol == Protocol::UDP;
@@ -119,13 +132,10 @@ fn egress<P: Packet, S: State>(
     }
     let mut key = track::key(packet, state, ends, Direction::Egress)?;
     if is_target && let Some(to) = track::answer(state, segment, &mut key) {
-        // The interface above this one may have rewritten it already.
-        let is_done = to.local == ends.source_port
-            && (to.remote == NO_PORT || to.remote == ends.destination_port);
-        if is_done && to.rule == NO_RULE {
+        if to == Translation::to(ends.source_port, NO_RULE) {
             return Err(Skip::Direct);
         }
-        return Ok((!is_done).then_some(to));
+        return Ok(Some(to));
     }
     if may_be_outgoing {
         track::note_outgoing(state, &key);

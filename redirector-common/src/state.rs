@@ -42,6 +42,9 @@ pub trait State {
     /// An earlier target of a source port, of the slot in force; 0 is the newest.
     fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget>;
 
+    /// What rewritten packets carry; 0 for nothing.
+    fn mark(&self) -> u32;
+
     /// The interface's index.
     fn ifindex(&self) -> u32;
 
@@ -51,9 +54,6 @@ pub trait State {
 
     /// What the socket that sends this packet remembers.
     fn socket_flow(&self) -> Option<SocketFlow>;
-
-    /// Whether a socket of this host sends this packet, also one that is no connection's.
-    fn has_socket(&self) -> bool;
 
     /// Makes the connected socket that sends this packet remember `flow` for as long as it lives.
     fn remember_on_socket(&mut self, key: &FlowKey, flow: SocketFlow);
@@ -81,7 +81,7 @@ pub trait State {
     fn may_be_netfilters(&self) -> bool;
 
     /// What [`begin::decide`] says, which the kernel runs as a function that is verified on its own.
-    fn decide(&mut self, arrival: &mut Arrival) -> Decision
+    fn decide(&mut self, arrival: &Arrival) -> Decision
     where
         Self: Sized,
     {

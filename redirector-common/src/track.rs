@@ -1,19 +1,20 @@
 //! Who remembers that a connection was redirected: its socket where it has one, else a flow table.
 
 use crate::{
-    Direction, Packet, Segment, Skip, State, Table,
+    Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        FLOW_OPENED, FLOW_REPEATED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW,
-        NO_PORT, NO_RULE, Port, Protocol, SocketFlow,
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, Port, Protocol,
+        SECOND, SocketFlow, TICK,
     },
+    decision::Decision,
     ip::addresses,
     moved,
     parse::Ends,
 };
 
-/// Nanoseconds after which a connection's origin moves from the flow table into its socket, where
-/// nothing evicts it. Shorter connections never pay for the allocation.
-const SOCKET_AFTER: u64 = 1_000_000_000;
+/// After which a connection's origin moves from the flow table into its socket, where nothing evicts it,
+/// in [`TICK`]s. Shorter connections never pay for the allocation.
+const SOCKET_AFTER: u32 = SECOND;
 
 /// What a packet is rewritten to, and for which rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,17 +92,33 @@ pub fn known<S: State>(
         Some(flow) => flow,
         None => {
             let flow = state.flow(Table::Pending, key)?;
+            if flow.is_opened() && !flow.fits(acknowledgment) {
+                // Of another connection than the SYN's.
+                return None;
+            }
             if flow.flags & FLOW_SYN_ACK != 0
                 && flow.expected == acknowledgment
                 && flow.is_of(from, client)
             {
-                settle(state, key, 0);
+                settle(state, key);
             }
             flow
         }
     };
     flow.is_of(from, client)
         .then_some(Translation::to(key.local_port, flow.rule))
+}
+
+/// [`known`] where it is seldom asked, in a register.
+#[inline(never)]
+pub fn known_seldom<S: State>(
+    state: &mut S,
+    acknowledgment: u32,
+    key: &mut FlowKey,
+    from: Port,
+    client: Port,
+) -> Decision {
+    Decision::from_result(Ok(known(state, acknowledgment, key, from, client)))
 }
 
 /// What either table knows of a tuple, without consequences.
@@ -115,19 +132,40 @@ pub fn flow<S: State>(state: &S, key: &FlowKey) -> Option<Flow> {
 /// Records a flow seen from the client. It becomes proof of a connection when it is answered.
 #[inline(always)]
 pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
-    flow.created = state.now();
+    flow.created = (state.now() >> TICK) as u32;
     state.insert_flow(Table::Pending, key, &flow);
 }
 
-/// Whether the flow's last packet was the SYN with this sequence number.
-#[inline(always)]
-pub fn was_begun_by<S: State>(state: &S, key: &FlowKey, sequence: u32) -> bool {
-    matches!(
-        state.flow(Table::Pending, key),
-        Some(flow) if flow.flags & (FLOW_OPENED | FLOW_REPEATED) != 0
-            && flow.flags & FLOW_SYN_ACK == 0
-            && flow.expected == sequence
-    )
+/// Records a connection of which a later packet is all that is known.
+#[inline(never)]
+pub fn resume<S: State>(state: &mut S, key: &FlowKey, from: Port, client: Port, rule: u32) {
+    let socketless = if state.peer(key) == Peer::None {
+        FLOW_SOCKETLESS
+    } else {
+        0
+    };
+    let flow = Flow {
+        client,
+        flags: socketless,
+        ..Flow::resumed(from, rule)
+    };
+    begin(state, key, flow);
+}
+
+/// Records a flow of which there is a SYN alone. It displaces nothing that is proven, nor what is known
+/// of a handshake under way.
+#[inline(never)]
+pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
+    if let Some(before) = state.flow(Table::Pending, key)
+        && before.is_of(flow.from, flow.client)
+        && before.is_opened()
+    {
+        let is_repeated = before.opening == flow.opening && before.is_fresh(state.now());
+        if is_repeated || before.is_answered() && state.peer(key) == Peer::Handshake {
+            return;
+        }
+    }
+    begin(state, key, *flow);
 }
 
 /// A client's packet says that what `table` knows of its tuple is over.
@@ -143,7 +181,7 @@ pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
 pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
     if !is_outgoing(state, key) {
         let flow = Flow {
-            created: state.now(),
+            created: (state.now() >> TICK) as u32,
             ..Flow::default()
         };
         state.insert_flow(Table::Answered, key, &flow);
@@ -174,29 +212,20 @@ pub fn answer<S: State>(
             rule: flow.rule,
         });
     }
-    let flow = match state.flow(Table::Answered, key) {
-        Some(flow) => flow,
-        None => {
-            let flow = state.flow(Table::Pending, key)?;
-            let socketless = if state.has_socket() {
-                0
-            } else {
-                FLOW_SOCKETLESS
-            };
-            if segment.flags.is_syn_ack() {
-                expect_ack(state, key, segment.sequence, socketless);
-            } else if !segment.flags.is_reset()
-                && (flow.flags & FLOW_SYN_ACK == 0 || segment.has_payload())
-            {
-                settle(state, key, socketless);
-            }
-            flow
-        }
+    // What answers a SYN is about that, whatever was known of the tuple before.
+    let about = Answer::of(segment);
+    if about.is(Answer::SYN_ACK | Answer::REFUSAL)
+        && let Ok(Some(to)) = claimed(state, key, segment, about)
+    {
+        return Some(to);
+    }
+    let Some(flow) = state.flow(Table::Answered, key) else {
+        return claimed(state, key, segment, about).unwrap_or_default();
     };
     if flow.from == NO_PORT {
         return None;
     }
-    if is_tcp && state.now().saturating_sub(flow.created) > SOCKET_AFTER {
+    if is_tcp && flow.age(state.now()) > SOCKET_AFTER {
         let origin = SocketFlow {
             rule: flow.rule,
             from: flow.from,
@@ -207,44 +236,116 @@ pub fn answer<S: State>(
     Some(Translation::of(&flow))
 }
 
-/// A SYN-ACK proves nothing, since a spoofed SYN causes one, nor does an ACK or RST of a handshake
-/// under way. The client's ACK that quotes its number does, and so does data.
+/// What a packet of the application tells of its flow.
+#[derive(Clone, Copy)]
+struct Answer(u32);
+
+impl Answer {
+    const SYN_ACK: u32 = 1;
+    /// An RST that acknowledges something.
+    const REFUSAL: u32 = 1 << 1;
+    const RESET: u32 = 1 << 2;
+    const ACKNOWLEDGES: u32 = 1 << 3;
+    const PAYLOAD: u32 = 1 << 4;
+
+    #[inline(always)]
+    fn of(segment: &Segment) -> Self {
+        let flags = segment.flags;
+        let bit = |is_set: bool, bit| if is_set { bit } else { 0 };
+        Self(
+            bit(flags.is_syn_ack(), Self::SYN_ACK)
+                | bit(flags.is_reset() && flags.acknowledges(), Self::REFUSAL)
+                | bit(flags.is_reset(), Self::RESET)
+                | bit(flags.acknowledges(), Self::ACKNOWLEDGES)
+                | bit(segment.has_payload(), Self::PAYLOAD),
+        )
+    }
+
+    #[inline(always)]
+    const fn is(self, any: u32) -> bool {
+        self.0 & any != 0
+    }
+}
+
+#[inline(always)]
+fn claimed<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    segment: &Segment,
+    about: Answer,
+) -> Result<Option<Translation>, Skip> {
+    pending(state, key, about, segment.sequence, segment.acknowledgment).into_result()
+}
+
+/// A flow that is not proven. A SYN-ACK proves nothing, since a spoofed SYN causes one, nor does an ACK
+/// or RST of a handshake under way. The client's ACK that quotes its number does, and so does what the
+/// application acknowledges or says beyond it. What is not about the SYN that the flow is known by is
+/// another connection's.
 #[inline(never)]
-fn expect_ack<S: State>(state: &mut S, key: &FlowKey, sequence: u32, socketless: u16) {
-    if let Some(mut flow) = state.flow(Table::Pending, key) {
-        flow.flags |= FLOW_SYN_ACK | socketless;
-        flow.expected = sequence.wrapping_add(1);
-        state.insert_flow(Table::Pending, key, &flow);
+fn pending<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    about: Answer,
+    sequence: u32,
+    acknowledgment: u32,
+) -> Decision {
+    let Some(flow) = state.flow(Table::Pending, key) else {
+        return Decision::PASS;
+    };
+    if flow.is_opened() && about.is(Answer::ACKNOWLEDGES) {
+        let acknowledged = flow.acknowledged(acknowledgment);
+        if acknowledged == 0 {
+            return Decision::PASS;
+        }
+        if about.is(Answer::SYN_ACK) {
+            accept(state, key, sequence);
+        } else if about.is(Answer::RESET) {
+            if acknowledged == 1 {
+                // Refused.
+                state.remove_flow(Table::Pending, key);
+            }
+        } else if about.is(Answer::PAYLOAD) || acknowledged > 1 {
+            settle(state, key);
+        }
+    } else if !about.is(Answer::RESET | Answer::SYN_ACK) {
+        settle(state, key);
+    }
+    Decision::redirect(Translation::of(&flow))
+}
+
+/// The application takes a SYN: whatever had its tuple, here or on the wire, is over.
+#[inline(always)]
+fn accept<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) {
+    let Some(mut flow) = state.flow(Table::Pending, key) else {
+        return;
+    };
+    flow.flags |= FLOW_SYN_ACK;
+    if state.peer(key) == Peer::None {
+        flow.flags |= FLOW_SOCKETLESS;
+    }
+    flow.expected = sequence.wrapping_add(1);
+    state.insert_flow(Table::Pending, key, &flow);
+    forget(state, Table::Answered, key);
+    if flow.client == NO_PORT {
+        let target = key.local_port;
+        key.local_port = flow.from;
+        moved::forget(state, key);
+        key.local_port = target;
     }
 }
 
 /// Both sides were seen: the flow is real, whatever floods the other table. Once a connection.
 #[inline(never)]
-fn settle<S: State>(state: &mut S, key: &mut FlowKey, socketless: u16) {
-    let Some(mut flow) = state.flow(Table::Pending, key) else {
+fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
+    let Some(flow) = state.flow(Table::Pending, key) else {
         return;
     };
-    flow.flags |= socketless;
     state.insert_flow(Table::Answered, key, &flow);
+    state.remove_flow(Table::Pending, key);
     if flow.client != NO_PORT {
         moved::mark(state, Table::Moved, key, &flow);
     }
-    if flow.flags & FLOW_OPENED != 0 && flow.rule != NO_RULE {
+    if flow.is_opened() && flow.rule != NO_RULE {
         state.count_connection(flow.rule);
-    }
-}
-
-/// Whether a connected socket is the one that the flow of `key` leads to from `from`.
-#[inline(always)]
-pub fn is_ours<S: State>(
-    state: &S,
-    key: &FlowKey,
-    origin: Option<SocketFlow>,
-    from: Port,
-    client: Port,
-) -> bool {
-    match origin {
-        Some(origin) => origin.from == from && origin.client == client,
-        None => flow(state, key).is_some_and(|flow| flow.is_of(from, client)),
     }
 }

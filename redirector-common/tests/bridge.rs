@@ -1,75 +1,81 @@
-//! Packets that cross two interfaces, as a bridge and its port, that are both loaded.
+//! Packets that cross two interfaces, as a bridge and its port, that are both loaded: the first one
+//! rewrites them and leaves a mark.
 
 mod common;
 
-use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, each_family};
-use redirector_common::{
-    Skip,
-    abi::{NO_PORT, Port, SocketFlow},
-};
+use common::{DATA, FINAL_ACK, Host, OPENING, SYN_ACK, UDP, each_family};
+use redirector_common::{Direction, Verdict, native::craft::Craft, redirect};
 
-/// The second interface sees a SYN straight to the target, and must not take it for a direct one.
+const MARK: u32 = 7;
+
+/// Crosses both interfaces; the verdicts of both.
+fn cross(host: &mut Host, packet: &Craft, direction: Direction) -> [Option<u32>; 2] {
+    let mut frame = packet.frame();
+    [(); 2].map(
+        |()| match redirect(&mut frame, &mut host.memory, direction) {
+            Ok(Verdict::Redirected { rule }) => Some(rule),
+            _ => None,
+        },
+    )
+}
+
+fn stacked(rules: &[(u16, u16)]) -> Host {
+    let mut host = Host::with(rules);
+    host.memory.mark = MARK;
+    host
+}
+
 #[test]
-fn a_rewritten_syn_is_no_direct_connection() {
+fn a_rewritten_packet_is_not_rewritten_again() {
+    // Where the target is another rule's source, and the wire port another one's target, too.
+    for rules in [&[(80, 8000)][..], &[(80, 8000), (8000, 9000), (443, 80)]] {
+        each_family(|talk| {
+            let mut host = stacked(rules);
+            for (transport, is_request) in [
+                (OPENING, true),
+                (SYN_ACK, false),
+                (FINAL_ACK, true),
+                (DATA, true),
+                (DATA, false),
+            ] {
+                let verdicts = if is_request {
+                    cross(&mut host, &talk.to(80, transport), Direction::Ingress)
+                } else {
+                    cross(&mut host, &talk.from(8000, transport), Direction::Egress)
+                };
+                assert_eq!(verdicts, [Some(0), None], "{transport:?}");
+            }
+            assert_eq!(host.connections(), 1);
+        });
+    }
+}
+
+/// The second interface does not take it for one straight to the target.
+#[test]
+fn a_rewritten_datagram_is_answered_from_the_wire_port() {
     each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000)]);
-        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
-        assert_eq!(host.send(&talk.from(80, SYN_ACK)), Ok(None));
-        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
-        assert_eq!(host.receive(&talk.to(8000, FINAL_ACK)), Ok(None));
-        assert_eq!((host.flows(), host.connections()), ([1, 1], 1));
+        let mut host = stacked(&[(53, 5353)]);
+        for _ in 0..2 {
+            let request = talk.to(53, UDP);
+            assert_eq!(
+                cross(&mut host, &request, Direction::Ingress),
+                [Some(0), None]
+            );
+            let reply = talk.from(5353, UDP);
+            assert_eq!(cross(&mut host, &reply, Direction::Egress), [Some(0), None]);
+        }
     });
 }
 
-/// A SYN within a live connection, as a network doubles it or a stranger forges it.
+/// Somebody else's mark stays, and stops nothing.
 #[test]
-fn a_syn_in_a_live_connection_is_no_direct_connection() {
+fn anothers_mark_is_left_alone() {
     each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000)]);
-        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
-        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
-        host.has_socket(&talk, 8000, CONNECTED);
-        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
-        assert_eq!(host.receive(&talk.to(8000, DATA)), Ok(None));
-        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
-        assert_eq!(host.connections(), 1);
-    });
-}
-
-/// Nor does it meet the rule whose source the target is.
-#[test]
-fn a_rewritten_syn_is_not_rewritten_again() {
-    each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000), (8000, 9000)]);
-        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
-        host.has_socket(&talk, 8000, CONNECTED);
-        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
-        assert_eq!(
-            host.receive(&talk.to(8000, FINAL_ACK)),
-            Err(Skip::Established)
-        );
-    });
-}
-
-/// A reply that has left the wire port is done, also where that port is another rule's target.
-#[test]
-fn a_rewritten_reply_is_not_rewritten_again() {
-    each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000), (443, 80)]);
-        host.memory.socket = Some(Some(SocketFlow {
-            rule: 0,
-            from: Port::new(80),
-            client: NO_PORT,
-        }));
-        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
-        assert_eq!(host.send(&talk.from(80, DATA)), Ok(None));
-        assert_eq!(host.counters(0).out_packets, 1);
+        let mut host = stacked(&[(80, 8000)]);
+        let mut frame = talk.to(80, OPENING).frame();
+        frame.mark = MARK + 1;
+        let verdict = redirect(&mut frame, &mut host.memory, Direction::Ingress);
+        assert_eq!(verdict, Ok(Verdict::Redirected { rule: 0 }));
+        assert_eq!(frame.mark, MARK + 1);
     });
 }

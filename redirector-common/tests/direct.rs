@@ -5,7 +5,7 @@ mod common;
 mod moving;
 
 use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
-use moving::{CLIENT, ORDERS, OTHER_OPENING, origin};
+use moving::{CLIENT, ORDERS, OTHER_OPENING, OTHER_SYN_ACK, origin};
 use redirector_common::{
     Peer, Skip,
     native::craft::{ACK, SYN},
@@ -17,7 +17,7 @@ fn answered(talk: &Talk, first: u16) -> Host {
     let mut host = Host::with(&[(80, 8000), (81, 8000)]);
     let redirected = (first != 8000).then_some(8000);
     assert_eq!(host.receive(&talk.to(first, OPENING)), Ok(redirected));
-    host.memory.socketless = true;
+
     let answer = redirected.map_or(Err(Skip::Direct), |_| Ok(Some(first)));
     assert_eq!(host.send(&talk.from(8000, SYN_ACK)), answer);
     host
@@ -37,7 +37,7 @@ fn both_are_served_without_a_socket() {
                 client: (talk.client.0, host.client_port),
                 ..talk
             };
-            for transport in [SYN_ACK, DATA] {
+            for transport in [OTHER_SYN_ACK, tcp(ACK, 5001, 9001)] {
                 assert_eq!(host.send(&moved.from(8000, transport)), Ok(Some(second)));
                 assert_eq!(host.client_port, CLIENT);
             }
@@ -62,7 +62,7 @@ fn both_are_served_without_a_socket() {
 fn what_resumed_without_a_socket_is_not_joined() {
     each_family(|talk| {
         let mut host = Host::with(&[(80, 8000)]);
-        host.memory.socketless = true;
+
         assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
         assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
         assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
@@ -77,7 +77,7 @@ fn a_refused_client_keeps_its_port() {
         each_family(|talk| {
             let mut host = Host::with(&[(80, 8000), (81, 8000)]);
             assert!(host.receive(&talk.to(first, OPENING)).is_ok());
-            host.memory.socketless = true;
+
             let _ = host.send(&talk.from(8000, tcp(0x14, 0, 101)));
             let redirected = (second != 8000).then_some(8000);
             assert_eq!(
@@ -96,7 +96,7 @@ fn a_direct_connection_is_not_led_away() {
         for has_socket in [true, false] {
             let mut host = Host::with(&[(80, 8000)]);
             assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-            host.memory.socketless = !has_socket;
+
             if has_socket {
                 host.has_socket(&talk, 8000, Peer::Handshake);
             }
@@ -151,14 +151,16 @@ fn a_forgotten_handshake_is_its_syns() {
     }
 }
 
-/// A SYN of nobody knows which connection leaves it as it is, and is noted nowhere.
+/// A SYN in a connection that nobody knows is another one, of whichever port it is.
 #[test]
-fn a_syn_within_a_direct_connection_is_not_noted() {
+fn a_connection_that_nobody_knows_is_not_joined() {
     each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000)]);
-        host.has_socket(&talk, 8000, CONNECTED);
-        assert_eq!(host.receive(&talk.to(8000, tcp(SYN, 9, 0))), Ok(None));
-        assert_eq!(host.flows(), [0, 0]);
+        for port in [80, 8000] {
+            let mut host = Host::with(&[(80, 8000)]);
+            host.has_socket(&talk, 8000, CONNECTED);
+            assert_eq!(host.receive(&talk.to(port, tcp(SYN, 9, 0))), Ok(Some(8000)));
+            assert_ne!(host.client_port, CLIENT);
+        }
     });
 }
 
@@ -182,7 +184,9 @@ fn netfilter_keeps_what_it_may_have() {
             (false, CONNECTED, Ok(Some(8000))),
             (true, CONNECTED, Err(Skip::Established)),
             (true, remembered, Ok(Some(8000))),
-            (true, Peer::None, Ok(Some(8000))),
+            (true, Peer::Handshake, Err(Skip::Established)),
+            (true, Peer::None, Err(Skip::Established)),
+            (false, Peer::None, Ok(Some(8000))),
         ] {
             let mut host = Host::with(&[(80, 8000)]);
             host.memory.netfilter = netfilter;

@@ -6,7 +6,7 @@ mod common;
 mod moving;
 
 use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
-use moving::{CLIENT, ORDERS, OTHER_OPENING, connected, open_second, origin};
+use moving::{CLIENT, ORDERS, OTHER_OPENING, OTHER_SYN_ACK, connected, open_second, origin};
 use redirector_common::{Peer, Skip, abi::NO_RULE, native::craft::SYN};
 
 /// Both live, each with its own ports on the wire.
@@ -52,6 +52,8 @@ fn a_handshake_is_not_disturbed() {
             let redirected = (first != 8000).then_some(8000);
             assert_eq!(host.receive(&talk.to(first, OPENING)), Ok(redirected));
             host.has_socket(&talk, 8000, Peer::Handshake);
+            let answer = redirected.map_or(Err(Skip::Direct), |_| Ok(Some(first)));
+            assert_eq!(host.send(&talk.from(8000, SYN_ACK)), answer);
             assert_eq!(
                 host.receive(&talk.to(second, OTHER_OPENING)),
                 Ok(Some(8000))
@@ -82,6 +84,12 @@ fn a_repeated_syn_keeps_its_port() {
             };
             for peer in [Peer::None, Peer::Handshake, CONNECTED] {
                 host.has_socket(&moved, 8000, peer);
+                if peer == Peer::Handshake {
+                    assert_eq!(
+                        host.send(&moved.from(8000, OTHER_SYN_ACK)),
+                        Ok(Some(second))
+                    );
+                }
                 assert_eq!(
                     host.receive(&talk.to(second, OTHER_OPENING)),
                     Ok(Some(8000))
@@ -241,6 +249,8 @@ fn a_socket_brings_the_moved_port_back() {
             host.memory.now = u64::MAX;
             host.memory.socket = Some(None);
             assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
+            let origin = host.memory.socket.flatten();
+            host.has_socket(&moved, 8000, Peer::Connected { origin });
             host.lose_all_flows();
             assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
             assert_eq!(host.receive(&talk.to(second, DATA)), Ok(Some(8000)));

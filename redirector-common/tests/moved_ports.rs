@@ -6,7 +6,11 @@ mod moving;
 
 use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
 use moving::{CLIENT, ORDERS, OTHER_OPENING, connected, open_second, origin};
-use redirector_common::{Peer, Skip, abi::KEY_MOVED, native::craft::SYN};
+use redirector_common::{
+    Peer, Skip,
+    abi::KEY_MOVED,
+    native::craft::{ACK, SYN},
+};
 
 /// What is settled of the moved connection outlives the flood that takes the new one's beginning.
 #[test]
@@ -142,7 +146,8 @@ fn an_old_flow_does_not_answer() {
             client: (talk.client.0, host.client_port),
             ..talk
         };
-        assert_eq!(host.send(&again.from(8000, SYN_ACK)), Ok(Some(80)));
+        let answer = tcp(SYN | ACK, 500, 70_001);
+        assert_eq!(host.send(&again.from(8000, answer)), Ok(Some(80)));
         assert_eq!(host.client_port, CLIENT);
     });
 }

@@ -26,7 +26,7 @@ fn an_answer_makes_a_connection() {
         }
         for _ in 0..2 {
             assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(443)));
-            assert_eq!((host.flows(), host.connections()), ([1, 1], 1));
+            assert_eq!((host.flows(), host.connections()), ([0, 1], 1));
         }
         host.lose_pending();
         assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));

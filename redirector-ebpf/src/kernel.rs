@@ -69,6 +69,11 @@ impl State for Kernel<'_> {
     }
 
     #[inline(always)]
+    fn mark(&self) -> u32 {
+        SETTINGS.get(0).map_or(0, |settings| settings.mark)
+    }
+
+    #[inline(always)]
     fn ifindex(&self) -> u32 {
         // SAFETY: the kernel's context lives as long as the program runs.
         unsafe { (*self.skb()).ifindex }
@@ -116,11 +121,6 @@ impl State for Kernel<'_> {
             return None;
         }
         socket::storage(socket, None)
-    }
-
-    #[inline(always)]
-    fn has_socket(&self) -> bool {
-        !self.socket().is_null()
     }
 
     #[inline(always)]
@@ -216,7 +216,7 @@ impl State for Kernel<'_> {
     }
 
     #[inline(always)]
-    fn decide(&mut self, arrival: &mut Arrival) -> Decision {
+    fn decide(&mut self, arrival: &Arrival) -> Decision {
         Decision::from_register(decide(self.skb(), arrival, self.slot))
     }
 
@@ -252,9 +252,9 @@ impl State for Kernel<'_> {
 /// leads to it. Its arguments are all it knows.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn decide(skb: *mut __sk_buff, arrival: *mut Arrival, slot: u32) -> u64 {
+extern "C" fn decide(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
     // SAFETY: the verifier checks every call for memory of this size.
-    let Some(arrival) = (unsafe { arrival.as_mut() }) else {
+    let Some(arrival) = (unsafe { arrival.as_ref() }) else {
         return Decision::PASS.to_register();
     };
     let ctx = TcContext::new(skb);

@@ -85,6 +85,20 @@ impl Packet for SkbPacket<'_> {
     }
 
     #[inline(always)]
+    fn mark(&self) -> u32 {
+        // SAFETY: the kernel's context lives as long as the program runs.
+        unsafe { (*self.skb()).tc_index }
+    }
+
+    #[inline(always)]
+    fn set_mark(&mut self, mark: u32) {
+        if self.mark() == 0 {
+            // SAFETY: as above, and the field may be written (`tc_cls_act_is_valid_access()`).
+            unsafe { (*self.skb()).tc_index = mark };
+        }
+    }
+
+    #[inline(always)]
     fn length(&self) -> usize {
         self.ctx.len() as usize
     }

@@ -50,6 +50,7 @@ pub fn find_in(bytes: &[u8]) {
             bytes: bytes.to_vec(),
             link_layer,
             other_host: false,
+            mark: 0,
         });
     }
 }

@@ -2,11 +2,12 @@
 #![allow(dead_code, reason = "every test is a crate of its own and uses a part")]
 
 use redirector_common::{
+    Peer, Skip,
     abi::{Port, SocketFlow},
     native::craft::{ACK, SYN, Transport},
 };
 
-use crate::common::{CONNECTED, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, tcp};
+use crate::common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, tcp};
 
 pub const CLIENT: u16 = 40_000;
 
@@ -28,9 +29,13 @@ pub fn connected(talk: &Talk, port: u16) -> Host {
     let mut host = Host::with(&[(80, 8000), (81, 8000)]);
     let redirected = (port != 8000).then_some(8000);
     assert_eq!(host.receive(&talk.to(port, OPENING)), Ok(redirected));
-    if port != 8000 {
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(port)));
-        assert_eq!(host.receive(&talk.to(port, FINAL_ACK)), Ok(Some(8000)));
+    host.has_socket(talk, 8000, Peer::Handshake);
+    let answer = redirected.map_or(Err(Skip::Direct), |_| Ok(Some(port)));
+    assert_eq!(host.send(&talk.from(8000, SYN_ACK)), answer);
+    assert_eq!(host.receive(&talk.to(port, FINAL_ACK)), Ok(redirected));
+    if port == 8000 {
+        host.has_socket(talk, 8000, CONNECTED);
+        assert_eq!(host.send(&talk.from(8000, DATA)), answer);
     }
     host.has_socket(talk, 8000, CONNECTED);
     host
@@ -44,6 +49,7 @@ pub fn open_second(host: &mut Host, talk: &Talk, port: u16) -> Talk {
         ..*talk
     };
     assert_ne!(moved.client.1, CLIENT);
+    host.has_socket(&moved, 8000, Peer::Handshake);
     assert_eq!(host.send(&moved.from(8000, OTHER_SYN_ACK)), Ok(Some(port)));
     assert_eq!(host.client_port, CLIENT);
     assert_eq!(

@@ -160,13 +160,16 @@ fn build(
 }
 
 fn settings(log_level: log::LevelFilter) -> Result<Settings, Error> {
+    let netns = instance::network_namespace()?;
     Ok(Settings {
         abi: ABI_VERSION,
         slot: SLOT_OFF,
         since: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
-        netns: instance::network_namespace()?,
+        netns,
+        // The kernel's field has 16 bits; another namespace's is another one, most probably.
+        mark: u32::from(netns as u16) | 1,
         log_level: log_level as u32,
         ..Settings::default()
     })
@@ -184,7 +187,8 @@ pub fn switch(maps: &Maps, slot: u32, table: &Table, netfilter: bool) -> Result<
     change_settings(maps, |settings| Settings {
         slot,
         unused,
-        netfilter: u32::from(netfilter),
+        // Its connections may outlive its rules.
+        netfilter: settings.netfilter | u32::from(netfilter),
         ..settings
     })
 }

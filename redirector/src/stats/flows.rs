@@ -10,7 +10,7 @@ use aya::maps::MapError;
 use nix::time::{ClockId, clock_gettime};
 use redirector_common::{
     Table,
-    abi::{self, Flow, FlowKey, KEY_FLOW, NO_PORT},
+    abi::{self, Flow, FlowKey, KEY_FLOW, NO_PORT, TICK},
 };
 
 use crate::{
@@ -69,7 +69,7 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
             from: flow.from.get(),
             to: key.local_port.get(),
             answered: table == Table::Answered,
-            age: now.saturating_sub(Duration::from_nanos(flow.created)),
+            age: Duration::from_nanos(u64::from(flow.age(now)) << TICK),
         })
         .collect();
     flows.sort_by(|a, b| b.age.cmp(&a.age).then_with(|| a.client.cmp(&b.client)));
@@ -89,7 +89,8 @@ fn address(address: abi::Address) -> IpAddr {
     Ipv6Addr::from(address.octets()).to_canonical()
 }
 
-/// The clock that the BPF programs read.
-fn monotonic() -> Duration {
-    clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::ZERO, Duration::from)
+/// The clock that the BPF programs read, in nanoseconds.
+fn monotonic() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).map_or(Duration::ZERO, Duration::from);
+    now.as_nanos() as u64
 }

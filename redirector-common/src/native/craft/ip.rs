@@ -51,6 +51,7 @@ impl Envelope {
             bytes,
             link_layer: self.link_layer,
             other_host: false,
+            mark: 0,
         }
     }
 

@@ -239,6 +239,7 @@ impl Noise {
             bytes: self.bytes.clone(),
             link_layer: link_layer(self.has_ethernet),
             other_host: false,
+            mark: 0,
         };
         let _ = origins.cross(&mut frame, &mut host.memory, direction(self.is_outgoing));
     }

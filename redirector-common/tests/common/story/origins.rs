@@ -42,8 +42,6 @@ impl Origins {
             Some(Peer::Connected { origin }) => Some(*origin),
             _ => None,
         };
-        // As a container's packets, or SYN cookies.
-        memory.socketless = sender.is_some_and(|(_, tuple)| !memory.peers.contains_key(&tuple));
         let begins = direction == Direction::Ingress
             && matches!(parse(frame), Ok(Some(segment)) if segment.flags.is_opening());
         let at_its_begin = begins.then(|| memory.clone());

@@ -106,7 +106,10 @@ impl Packet {
             source_port: got.destination_port,
             destination_port: got.source_port,
             transport: match self.described.transport {
-                Segment::Opening(_) => common::SYN_ACK,
+                Segment::Opening(sequence) => {
+                    let answered = sequence.of(&NUMBERS).wrapping_add(1);
+                    common::tcp(craft::SYN | craft::ACK, 500, answered)
+                }
                 Segment::Tcp { .. } => common::DATA,
                 Segment::Udp { .. } => common::UDP,
             },
