@@ -45,21 +45,34 @@ impl Arrival {
 /// What to do with it.
 #[inline(always)]
 pub fn decide<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
+    if arrival.is_opening != 0 {
+        return syn(state, arrival);
+    }
+    if state.has_moved() && arrival.key.protocol == Protocol::TCP {
+        let decision = moved(state, arrival);
+        if decision != Decision::PASS {
+            return decision;
+        }
+    }
+    later(state, arrival)
+}
+
+/// No SYN, of a connection whose client's port may have been moved. [`Decision::PASS`] if it was not.
+#[inline(always)]
+pub fn moved<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
+    let key = &mut { arrival.key };
+    moved::translate(state, key, arrival.sequence, arrival.acknowledgment)
+}
+
+/// No SYN.
+#[inline(always)]
+pub fn later<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
     // Before Linux 6.2 a map's key may be on a function's own stack, but not on its caller's.
     let key = &mut { arrival.key };
     if key.protocol == Protocol::UDP {
         return datagram(state, key, arrival);
     }
-    if arrival.is_opening != 0 {
-        return syn(state, key, arrival);
-    }
     let (sequence, acknowledgment) = (arrival.sequence, arrival.acknowledgment);
-    if state.has_moved() {
-        let decision = moved::translate(state, key, sequence, acknowledgment);
-        if decision != Decision::PASS {
-            return decision;
-        }
-    }
     if arrival.port & PORT_SOURCE == 0 {
         return Decision::PASS;
     }
@@ -72,8 +85,10 @@ pub fn decide<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
     resume::resume(state, key, arrival)
 }
 
+/// A connection that begins.
 #[inline(always)]
-fn syn<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> Decision {
+pub fn syn<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
+    let key = &mut { arrival.key };
     if state.has_moved() {
         let decision = moved::repeat(state, key);
         if decision != Decision::PASS {
@@ -98,7 +113,7 @@ fn syn<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> Decisio
     if !decision.is(Skip::Collision) {
         return decision;
     }
-    moved(state, key, target, rule, arrival.sequence)
+    open_moved(state, key, target, rule, arrival.sequence)
 }
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one; or a direct one,
@@ -137,7 +152,7 @@ fn open<S: State>(
 
 /// A SYN that would meet another connection. The operator hears of it once.
 #[inline(always)]
-fn moved<S: State>(
+fn open_moved<S: State>(
     state: &mut S,
     key: &mut FlowKey,
     target: Port,

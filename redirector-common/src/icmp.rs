@@ -6,14 +6,13 @@ mod quote;
 
 use self::quote::Quote;
 use crate::{
-    Checksum, Direction, Packet, Peer, Skip, State,
+    Checksum, Direction, Packet, Peer, Segment, Skip, State,
     abi::{
         Flow, FlowKey, NO_PORT, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol,
     },
     decision::Decision,
     earlier,
     headers::{Icmp, Udp},
-    ip::Datagram,
     moved,
     parse::Ends,
     redirect::is_done,
@@ -27,12 +26,15 @@ use crate::{
 pub fn translate<P: Packet, S: State>(
     packet: &mut P,
     state: &mut S,
-    error: &Datagram,
+    error: &Segment,
     direction: Direction,
 ) -> Result<Option<Translation>, Skip> {
-    let end = error.end(packet)?;
-    let (header, is_ipv6) = (error.transport, error.is_ipv6);
-    let quote = quote::find(packet, error.network, header, end, is_ipv6);
+    let Ends {
+        network, is_ipv6, ..
+    } = error.ends;
+    let header = error.transport;
+    let end = network + error.bytes as usize;
+    let quote = quote::find(packet, network, header, end, is_ipv6);
     if !quote.is_found()? {
         return Ok(None);
     }

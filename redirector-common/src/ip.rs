@@ -89,25 +89,42 @@ pub fn datagram_at<P: Packet>(
     }))
 }
 
-/// Source and destination; apart from [`datagram`] because most packets never need them.
-#[inline(always)]
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(8))]
+pub struct Addresses {
+    pub source: Address,
+    pub destination: Address,
+}
+
+/// Source and destination; apart from [`datagram`] because most packets never need them. Not 0 if the
+/// packet ends before. A function of its own, like [`locate`](crate::parse::locate).
+#[inline(never)]
 pub fn addresses<P: Packet>(
     packet: &P,
     is_ipv6: bool,
     network: usize,
-) -> Result<(Address, Address), Skip> {
+    found: &mut Addresses,
+) -> u32 {
     if is_ipv6 {
-        let ip = packet.header::<Ipv6>(network)?;
-        Ok((ip.source, ip.destination))
+        let Ok(ip) = packet.header::<Ipv6>(network) else {
+            return 1;
+        };
+        *found = Addresses {
+            source: ip.source,
+            destination: ip.destination,
+        };
     } else {
-        let ip = packet.header::<Ipv4>(network)?;
+        let Ok(ip) = packet.header::<Ipv4>(network) else {
+            return 1;
+        };
         // For the verifier like an IPv6 address from here on.
         let zero = packet.opaque(0);
-        Ok((
-            Address::ipv4_with(zero, ip.source),
-            Address::ipv4_with(zero, ip.destination),
-        ))
+        *found = Addresses {
+            source: Address::ipv4_with(zero, ip.source),
+            destination: Address::ipv4_with(zero, ip.destination),
+        };
     }
+    0
 }
 
 /// Whether it is IPv6, and the offset of its header. `None`: not IP.

@@ -96,7 +96,7 @@ pub fn marker<S: State>(state: &S, key: &mut FlowKey) -> Marker {
             .map_or(Marker::NONE, |flow| Marker::of(&flow, 0)),
     };
     key.kind = KEY_FLOW;
-    marker
+    Marker(state.opaque(marker.0))
 }
 
 /// A SYN whose tuple at the target is taken, or a repetition of it before it is answered.
@@ -274,7 +274,7 @@ fn free_port<S: State>(state: &S, key: &mut FlowKey, client: Port) -> Port {
     for candidate in 0..CANDIDATES {
         let port = first + (start + (candidate + 1) * STEP) % count;
         key.remote_port = Port::new(port as u16);
-        if state.peer(key) == Peer::None && track::flow(state, key).is_none() {
+        if owner(state, key) == Owner::NOBODY {
             return key.remote_port;
         }
     }

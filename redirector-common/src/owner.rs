@@ -33,6 +33,41 @@ impl Owner {
     }
 }
 
+/// A flow in one register, so that the verifier never meets half of one. The lowest bits are its
+/// [`Owner`].
+#[derive(Clone, Copy)]
+struct Summary(u64);
+
+impl Summary {
+    const NONE: Self = Self(0);
+    const FOUND: u64 = 1 << 40;
+    const ANSWERED: u64 = 1 << 41;
+    const SOCKETLESS: u64 = 1 << 42;
+    const FRESH: u64 = 1 << 43;
+
+    #[inline(always)]
+    fn of(flow: &Flow, now: u64) -> Self {
+        let bit = |is_set: bool, bit| if is_set { bit } else { 0 };
+        Self(
+            Owner::of(flow.from, flow.client).0
+                | Self::FOUND
+                | bit(flow.is_answered(), Self::ANSWERED)
+                | bit(flow.is_socketless(), Self::SOCKETLESS)
+                | bit(flow.is_fresh(now), Self::FRESH),
+        )
+    }
+
+    #[inline(always)]
+    const fn is(self, bit: u64) -> bool {
+        self.0 & bit != 0
+    }
+
+    #[inline(always)]
+    const fn owner(self) -> Owner {
+        Owner(self.0 & (Self::FOUND - 1))
+    }
+}
+
 /// What can be said of a tuple.
 ///
 /// A socket that remembers its origin is right, and a flow that was answered is, where there is a
@@ -41,6 +76,11 @@ impl Owner {
 /// it; before that for a second, where nothing tells more.
 #[inline(never)]
 pub fn owner<S: State>(state: &S, key: &FlowKey) -> Owner {
+    Owner(state.opaque(look_up(state, key).0))
+}
+
+#[inline(always)]
+fn look_up<S: State>(state: &S, key: &FlowKey) -> Owner {
     let peer = state.peer(key);
     if let Peer::Connected {
         origin: Some(origin),
@@ -49,18 +89,21 @@ pub fn owner<S: State>(state: &S, key: &FlowKey) -> Owner {
         return Owner::of(origin.from, origin.client);
     }
     let has_socket = peer != Peer::None;
-    let is_its = |flow: &Flow| has_socket || flow.is_socketless();
-    let pending = state.flow(Table::Pending, key);
-    let answered = pending.filter(|flow| flow.is_answered() && is_its(flow));
-    if let Some(flow) = answered.or_else(|| state.flow(Table::Answered, key).filter(is_its)) {
-        return Owner::of(flow.from, flow.client);
+    let now = state.now();
+    let pending = state
+        .flow(Table::Pending, key)
+        .map_or(Summary::NONE, |flow| Summary::of(&flow, now));
+    if pending.is(Summary::ANSWERED) && (has_socket || pending.is(Summary::SOCKETLESS)) {
+        return pending.owner();
     }
-    if !has_socket
-        && let Some(flow) = pending
-        && !flow.is_answered()
-        && flow.is_fresh(state.now())
-    {
-        return Owner::of(flow.from, flow.client);
+    let answered = state
+        .flow(Table::Answered, key)
+        .map_or(Summary::NONE, |flow| Summary::of(&flow, now));
+    if answered.is(Summary::FOUND) && (has_socket || answered.is(Summary::SOCKETLESS)) {
+        return answered.owner();
+    }
+    if !has_socket && !pending.is(Summary::ANSWERED) && pending.is(Summary::FRESH) {
+        return pending.owner();
     }
     match peer {
         Peer::Connected { .. } => Owner::UNKNOWN,

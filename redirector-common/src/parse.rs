@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// RFC 9293 section 3.1; no flag is set for UDP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TcpFlags(u32);
 
 impl TcpFlags {
@@ -38,7 +38,7 @@ impl TcpFlags {
 }
 
 /// Whose packet it is: the ports, and where the addresses are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
     pub protocol: Protocol,
     pub is_ipv6: bool,
@@ -49,7 +49,7 @@ pub struct Ends {
 }
 
 /// A TCP segment or UDP datagram, or the first fragment of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Segment {
     pub ends: Ends,
     /// Bytes from the start of the packet to the transport header.
@@ -79,9 +79,51 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
     }
 }
 
+/// What [`locate`] found; a [`Skip`] is [`SKIP`] plus its discriminant.
+pub const NOTHING: u32 = 0;
+pub const SEGMENT: u32 = 1;
+/// An ICMP message: of the segment `ends.is_ipv6`, `ends.network`, `transport` and `bytes` hold.
+pub const MESSAGE: u32 = 2;
+pub const SKIP: u32 = 3;
+
+/// From the start of a packet to its ports. A function of its own, so that the headers on its stack are
+/// gone when flows are looked for.
+#[inline(never)]
+pub fn locate<P: Packet>(packet: &P, found: &mut Segment) -> u32 {
+    let (kind, segment) = match located(packet) {
+        Ok(located) => located,
+        Err(skip) => return SKIP + skip as u32,
+    };
+    if kind != NOTHING {
+        *found = segment;
+    }
+    kind
+}
+
+#[inline(always)]
+fn located<P: Packet>(packet: &P) -> Result<(u32, Segment), Skip> {
+    let Some(datagram) = datagram(packet)? else {
+        return Ok((NOTHING, Segment::default()));
+    };
+    if !datagram.is_icmp() {
+        return Ok((SEGMENT, segment(packet, &datagram)?));
+    }
+    let message = Segment {
+        ends: Ends {
+            is_ipv6: datagram.is_ipv6,
+            network: datagram.network,
+            ..Ends::default()
+        },
+        transport: datagram.transport,
+        bytes: (datagram.end(packet)? - datagram.network) as u32,
+        ..Segment::default()
+    };
+    Ok((MESSAGE, message))
+}
+
 /// The same once the IP headers are known to carry TCP or UDP.
 #[inline(always)]
-pub fn segment<P: Packet>(packet: &P, datagram: &Datagram) -> Result<Segment, Skip> {
+fn segment<P: Packet>(packet: &P, datagram: &Datagram) -> Result<Segment, Skip> {
     let protocol = Protocol::from_number(datagram.protocol);
     let transport = datagram.transport;
     let end = datagram.end(packet)?;

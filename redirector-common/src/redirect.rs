@@ -2,10 +2,7 @@ use crate::{
     Direction, Packet, Segment, Skip, State,
     abi::{NO_PORT, NO_RULE, PORT_SOURCE, PORT_TARGET, Protocol},
     begin::Arrival,
-    icmp,
-    ip::datagram,
-    parse::segment,
-    rewrite, rules,
+    icmp, parse, rewrite, rules,
     track::{self, Translation},
 };
 
@@ -27,17 +24,19 @@ pub fn redirect<P: Packet, S: State>(
     state: &mut S,
     direction: Direction,
 ) -> Result<Verdict, Skip> {
-    let Some(datagram) = datagram(packet)? else {
-        return Ok(Verdict::Unrelated);
-    };
-    if datagram.is_icmp() {
-        let Some(to) = icmp::translate(packet, state, &datagram, direction)? else {
-            return Ok(Verdict::Unrelated);
-        };
-        state.count_error(to.rule, direction);
-        return Ok(Verdict::Redirected { rule: to.rule });
+    let mut segment = Segment::default();
+    match parse::locate(packet, &mut segment) {
+        parse::NOTHING => return Ok(Verdict::Unrelated),
+        parse::SEGMENT => {}
+        parse::MESSAGE => {
+            let Some(to) = icmp::translate(packet, state, &segment, direction)? else {
+                return Ok(Verdict::Unrelated);
+            };
+            state.count_error(to.rule, direction);
+            return Ok(Verdict::Redirected { rule: to.rule });
+        }
+        skip => return Err(Skip::from_discriminant(skip - parse::SKIP)),
     }
-    let segment = segment(packet, &datagram)?;
     let translation = match direction {
         Direction::Ingress => ingress(packet, state, &segment)?,
         Direction::Egress => egress(packet, state, &segment)?,

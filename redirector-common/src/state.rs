@@ -42,6 +42,11 @@ pub trait State {
     /// An earlier target of a source port, of the slot in force; 0 is the newest.
     fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget>;
 
+    /// As [`Packet::opaque`](crate::Packet::opaque), for what functions return.
+    fn opaque(&self, value: u64) -> u64 {
+        value
+    }
+
     /// What rewritten packets carry; 0 for nothing.
     fn mark(&self) -> u32;
 

@@ -7,7 +7,7 @@ use crate::{
         SECOND, SocketFlow, TICK,
     },
     decision::Decision,
-    ip::addresses,
+    ip::{Addresses, addresses},
     moved,
     parse::Ends,
 };
@@ -57,7 +57,14 @@ pub fn key<P: Packet, S: State>(
     ends: &Ends,
     direction: Direction,
 ) -> Result<FlowKey, Skip> {
-    let (source, destination) = addresses(packet, ends.is_ipv6, ends.network)?;
+    let mut found = Addresses::default();
+    if addresses(packet, ends.is_ipv6, ends.network, &mut found) != 0 {
+        return Err(Skip::Malformed);
+    }
+    let Addresses {
+        source,
+        destination,
+    } = found;
     let (remote, remote_port, local, local_port) = match direction {
         Direction::Ingress => (source, ends.source_port, destination, ends.destination_port),
         Direction::Egress => (destination, ends.destination_port, source, ends.source_port),
@@ -118,7 +125,9 @@ pub fn known_seldom<S: State>(
     from: Port,
     client: Port,
 ) -> Decision {
-    Decision::from_result(Ok(known(state, acknowledgment, key, from, client)))
+    let known = known(state, acknowledgment, key, from, client);
+    let register = Decision::from_result(Ok(known)).to_register();
+    Decision::from_register(state.opaque(register))
 }
 
 /// What either table knows of a tuple, without consequences.

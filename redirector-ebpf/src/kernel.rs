@@ -9,7 +9,7 @@ use redirector_common::{
     Direction, Peer, Skip, State, Table,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, MOVES_LOGGED, NO_PORT, Port, PortEntry, Protocol,
-        Rule, RuleKey, SocketFlow, port_index,
+        Rule, RuleKey, SLOT_OFF, SocketFlow, port_index,
     },
     begin::{self, Arrival},
     decision::Decision,
@@ -18,6 +18,7 @@ use redirector_common::{
 use crate::{
     log,
     maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
+    opaque::opaque,
     route, socket,
 };
 
@@ -66,6 +67,11 @@ impl State for Kernel<'_> {
         let port = port_index(self.slot, protocol, port);
         // SAFETY: copied at once; user space writes the idle slot only.
         unsafe { EARLIER.get(EarlierKey { port, age }) }.copied()
+    }
+
+    #[inline(always)]
+    fn opaque(&self, value: u64) -> u64 {
+        opaque(self.ctx, value)
     }
 
     #[inline(always)]
@@ -217,7 +223,18 @@ impl State for Kernel<'_> {
 
     #[inline(always)]
     fn decide(&mut self, arrival: &Arrival) -> Decision {
-        Decision::from_register(decide(self.skb(), arrival, self.slot))
+        // As `begin::decide`, with functions that each have a stack of their own.
+        let decision = if arrival.is_opening != 0 {
+            return Decision::from_register(decide_syn(self.skb(), arrival, self.slot));
+        } else if self.has_moved() && arrival.key.protocol == Protocol::TCP {
+            Decision::from_register(decide_moved(self.skb(), arrival))
+        } else {
+            Decision::PASS
+        };
+        if decision != Decision::PASS {
+            return decision;
+        }
+        Decision::from_register(decide_later(self.skb(), arrival, self.slot))
     }
 
     #[inline(always)]
@@ -248,16 +265,46 @@ impl State for Kernel<'_> {
     }
 }
 
-/// [`begin::decide`] as a function that the verifier walks once by itself, not once for every way that
-/// leads to it. Its arguments are all it knows.
+/// [`begin::syn`] as a function that the verifier walks once by itself, not once for every way that leads
+/// to it. Its arguments are all it knows.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn decide(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
+extern "C" fn decide_syn(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
+    decide(skb, arrival, slot, |kernel, arrival| {
+        begin::syn(kernel, arrival)
+    })
+}
+
+/// [`begin::moved`] likewise; it asks for no rules.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn decide_moved(skb: *mut __sk_buff, arrival: *const Arrival) -> u64 {
+    decide(skb, arrival, SLOT_OFF, |kernel, arrival| {
+        begin::moved(kernel, arrival)
+    })
+}
+
+/// [`begin::later`] likewise.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn decide_later(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
+    decide(skb, arrival, slot, |kernel, arrival| {
+        begin::later(kernel, arrival)
+    })
+}
+
+#[inline(always)]
+fn decide(
+    skb: *mut __sk_buff,
+    arrival: *const Arrival,
+    slot: u32,
+    decide: impl FnOnce(&mut Kernel<'_>, &Arrival) -> Decision,
+) -> u64 {
     // SAFETY: the verifier checks every call for memory of this size.
     let Some(arrival) = (unsafe { arrival.as_ref() }) else {
         return Decision::PASS.to_register();
     };
     let ctx = TcContext::new(skb);
     let mut kernel = Kernel { ctx: &ctx, slot };
-    begin::decide(&mut kernel, arrival).to_register()
+    decide(&mut kernel, arrival).to_register()
 }

@@ -15,34 +15,34 @@ mod skb;
 mod socket;
 
 use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
-use redirector_common::{Direction, LinkLayer, State, redirect};
+use redirector_common::{Direction, State, redirect};
 
 use crate::{kernel::Kernel, skb::SkbPacket};
 
 #[classifier]
 pub fn ingress(ctx: TcContext) -> i32 {
-    run(&ctx, LinkLayer::Ethernet, Direction::Ingress)
+    run::<true>(&ctx, Direction::Ingress)
 }
 
 #[classifier]
 pub fn egress(ctx: TcContext) -> i32 {
-    run(&ctx, LinkLayer::Ethernet, Direction::Egress)
+    run::<true>(&ctx, Direction::Egress)
 }
 
 #[classifier]
 pub fn ingress_l3(ctx: TcContext) -> i32 {
-    run(&ctx, LinkLayer::None, Direction::Ingress)
+    run::<false>(&ctx, Direction::Ingress)
 }
 
 #[classifier]
 pub fn egress_l3(ctx: TcContext) -> i32 {
-    run(&ctx, LinkLayer::None, Direction::Egress)
+    run::<false>(&ctx, Direction::Egress)
 }
 
 /// Runs the packet path and passes the packet on to the next program, whatever it says.
 #[inline(always)]
-fn run(ctx: &TcContext, link_layer: LinkLayer, direction: Direction) -> i32 {
-    let mut packet = SkbPacket::new(ctx, link_layer);
+fn run<const ETHERNET: bool>(ctx: &TcContext, direction: Direction) -> i32 {
+    let mut packet = SkbPacket::<ETHERNET>::new(ctx);
     let mut state = Kernel::new(ctx);
     if let Err(skip) = redirect(&mut packet, &mut state, direction) {
         state.count_skip(skip);

@@ -1,13 +1,14 @@
 use aya_ebpf::programs::TcContext;
 
+/// Repeats a word in either half.
+#[cfg(target_arch = "bpf")]
+const EVERYWHERE: u64 = 0x1_0000_0001;
+
 /// `value`, of which the verifier then knows nothing.
 #[inline(always)]
-pub fn opaque(ctx: &TcContext, value: u32) -> u32 {
-    #[cfg_attr(
-        not(target_arch = "bpf"),
-        expect(unused_mut, reason = "lints on the host")
-    )]
-    let mut value = u64::from(value);
+pub fn opaque(ctx: &TcContext, value: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    let mut value = value;
     #[cfg(target_arch = "bpf")]
     // SAFETY: registers only. To the verifier a length is any 32 bits, and so is what they were
     // mixed into twice. Adding and subtracting would leave a range that tells the value.
@@ -16,10 +17,10 @@ pub fn opaque(ctx: &TcContext, value: u32) -> u32 {
             "{value} ^= {any}",
             "{value} ^= {any}",
             value = inout(reg) value,
-            any = in(reg) u64::from(ctx.len()),
+            any = in(reg) u64::from(ctx.len()) * EVERYWHERE,
         );
     }
     #[cfg(not(target_arch = "bpf"))]
     let _ = ctx;
-    value as u32
+    value
 }

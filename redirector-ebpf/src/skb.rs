@@ -19,15 +19,16 @@ const PACKET_OTHERHOST: u32 = 3;
 /// Room for the longest header, IPv6's, in words because the verifier wants the stack aligned.
 type Buffer = [u64; 5];
 
-pub struct SkbPacket<'a> {
+/// The type says whether there is an Ethernet header, so that offsets are constants in functions that
+/// are not in line, too.
+pub struct SkbPacket<'a, const ETHERNET: bool> {
     ctx: &'a TcContext,
-    link_layer: LinkLayer,
 }
 
-impl<'a> SkbPacket<'a> {
+impl<'a, const ETHERNET: bool> SkbPacket<'a, ETHERNET> {
     #[inline(always)]
-    pub fn new(ctx: &'a TcContext, link_layer: LinkLayer) -> Self {
-        Self { ctx, link_layer }
+    pub fn new(ctx: &'a TcContext) -> Self {
+        Self { ctx }
     }
 
     /// Reads where headers usually are. The offset is a constant in every copy of this function:
@@ -72,10 +73,14 @@ impl<'a> SkbPacket<'a> {
     }
 }
 
-impl Packet for SkbPacket<'_> {
+impl<const ETHERNET: bool> Packet for SkbPacket<'_, ETHERNET> {
     #[inline(always)]
     fn link_layer(&self) -> LinkLayer {
-        self.link_layer
+        if ETHERNET {
+            LinkLayer::Ethernet
+        } else {
+            LinkLayer::None
+        }
     }
 
     #[inline(always)]
@@ -105,10 +110,7 @@ impl Packet for SkbPacket<'_> {
 
     #[inline(always)]
     fn header<T: Header>(&self, offset: usize) -> Result<T, Skip> {
-        let network = match self.link_layer {
-            LinkLayer::Ethernet => size_of::<Ethernet>(),
-            LinkLayer::None => 0,
-        };
+        let network = if ETHERNET { size_of::<Ethernet>() } else { 0 };
         let usual = match T::LAYER {
             Layer::Link => [0, 0],
             Layer::Network => [network, network],
@@ -131,7 +133,7 @@ impl Packet for SkbPacket<'_> {
 
     #[inline(always)]
     fn opaque(&self, value: u32) -> u32 {
-        opaque(self.ctx, value)
+        opaque(self.ctx, u64::from(value)) as u32
     }
 
     #[inline(always)]
