@@ -164,8 +164,8 @@ pub const TICK: u32 = 24;
 pub const SECOND: u32 = 1_000_000_000 >> TICK;
 
 /// How far acknowledgment numbers of one connection can be from its SYN's, or its SYN-ACK's, before
-/// they have proven anything.
-const NEAR: u32 = 1 << 25;
+/// they have proven anything: more than either end sends unasked.
+const NEAR: u32 = 1 << 20;
 
 impl Flow {
     /// Whether these are its ports on the wire; [`NO_PORT`] for a client's port that was not moved.

@@ -89,3 +89,54 @@ fn checksum(source: Ipv4Addr, destination: Ipv4Addr, tcp: &[u8]) -> u16 {
     let folded = (total & 0xffff) + (total >> 16);
     !(((folded & 0xffff) + (folded >> 16)) as u16)
 }
+
+/// Adversary: three packets a source, by which a stranger enters the table of answered flows.
+pub fn triple_flood(from: &Namespace, target: SocketAddrV4, count: u64) {
+    let raw = raw_socket(from);
+    let mut random = Random::from_printed_seed();
+    for _ in 0..count {
+        let [port_high, port_low] = random.bytes();
+        let port = u16::from_be_bytes([port_high | 0x04, port_low]);
+        let source = SocketAddrV4::new(routable(&mut random), port);
+        let first = u32::from_be_bytes(random.bytes());
+        for (flags, sequence) in [
+            (2u8, first),
+            (2, first.wrapping_add(1 << 30)),
+            (4, first.wrapping_add(1)),
+        ] {
+            let mut packet = syn(source, target, sequence.to_be_bytes());
+            let tcp = &mut packet[IPV4_HEADER..];
+            tcp[13] = flags;
+            tcp[16..18].fill(0);
+            let sum = checksum(*source.ip(), *target.ip(), tcp);
+            tcp[16..18].copy_from_slice(&sum.to_be_bytes());
+            send(&raw, &packet, target);
+        }
+    }
+}
+
+/// Adversary: one datagram a source, without a checksum.
+pub fn datagram_flood(from: &Namespace, target: SocketAddrV4, is_enough: impl Fn() -> bool) {
+    let raw = raw_socket(from);
+    let mut random = Random::from_printed_seed();
+    let mut sent = 0u32;
+    while sent % 256 != 0 || !is_enough() {
+        let [port_high, port_low] = random.bytes();
+        let mut packet = [0u8; 29];
+        packet[0] = 0x45;
+        packet[3] = 29;
+        packet[8] = 64;
+        packet[9] = 17;
+        packet[12..16].copy_from_slice(&routable(&mut random).octets());
+        packet[16..20].copy_from_slice(&target.ip().octets());
+        packet[20] = port_high | 4;
+        packet[21] = port_low;
+        packet[22..24].copy_from_slice(&target.port().to_be_bytes());
+        packet[25] = 9;
+        let destination = SocketAddr::V4(target).into();
+        raw.send_to(&packet, &destination)
+            .expect("a datagram leaves");
+        sent += 1;
+    }
+    println!("{sent} datagrams");
+}

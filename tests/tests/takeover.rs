@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use integration::counters::rule;
-use integration::datapath::Datapath;
+use integration::datapath::{Datapath, nft};
 use integration::redirector::Instance;
 use integration::server::{Connection, Listener};
 use integration::topology::{Lan, SERVER};
@@ -13,6 +13,8 @@ use integration::topology::{Lan, SERVER};
 #[test]
 fn connections_of_netfilter_go_on() {
     let lan = Lan::new();
+    // Without any rule that asks it, conntrack would end with the redirection.
+    Datapath::Nft.watch(&lan.server);
     let netfilter = Datapath::Nft.redirect(&lan.server, &["80:8000"]);
     let listener = Listener::bind(&lan.server, 8000);
     let open = || {
@@ -45,10 +47,19 @@ fn connections_of_netfilter_go_on() {
     }
     assert_eq!(connections(&instance), 2);
 
-    drop(netfilter);
+    for chain in ["prerouting", "output"] {
+        nft(&lan.server, &format!("flush chain inet oracle {chain}"));
+    }
     everyone("without netfilter's rules");
+    instance
+        .run("reload", "-i eth0 -i lo 80:8000 82:8200")
+        .success("reload");
+    everyone("after a reload");
+
+    // With its last chain of that type netfilter ends its connections, and ours go on.
+    drop(netfilter);
     for connection in &mut new {
-        connection.exchange("still");
+        connection.exchange("without netfilter");
     }
 }
 

@@ -61,8 +61,21 @@ pub fn examine_kernel() -> Vec<Finding> {
 pub struct Examination {
     /// Everything worth saying.
     pub findings: Vec<Finding>,
-    /// Whether netfilter redirects one of the ports too, as far as its rules could be read.
-    pub netfilter_redirects: bool,
+    /// As far as its rules could be read.
+    pub netfilter: Netfilter,
+}
+
+/// What netfilter may do with connections to our ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Netfilter {
+    /// It translates no addresses or ports, not even of connections that it did before: those chains of
+    /// it that could are gone.
+    #[default]
+    Nothing,
+    /// It goes on with connections of rules that it had before.
+    Continues,
+    /// It redirects one of the ports, too.
+    Redirects,
 }
 
 /// Changes nothing.
@@ -80,11 +93,17 @@ pub fn examine(config: &Config) -> Result<Examination, Error> {
     let text = firewall::texts();
     findings.extend(firewall::findings(config, &firewall, &links, &text));
     let redirects = existing_redirect::findings(config, &firewall.tables, &text);
-    let netfilter_redirects = !redirects.is_empty();
+    let netfilter = if !redirects.is_empty() {
+        Netfilter::Redirects
+    } else if firewall.translates() {
+        Netfilter::Continues
+    } else {
+        Netfilter::Nothing
+    };
     findings.extend(redirects);
     Ok(Examination {
         findings,
-        netfilter_redirects,
+        netfilter,
     })
 }
 

@@ -4,7 +4,7 @@ use std::{sync::OnceLock, thread};
 
 use super::{args::Source, print};
 use crate::{
-    check::{self, Finding, Level},
+    check::{self, Finding, Level, Netfilter},
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
@@ -22,14 +22,14 @@ pub struct Words {
 }
 
 /// Makes a change while the host is examined, since the questions take as long as the change; it is
-/// handed a way to wait for whether netfilter redirects too. What keeps traffic from the application is
+/// handed a way to wait for what netfilter does. What keeps traffic from the application is
 /// told if the change was made.
 pub fn make(
     name: &Name,
     source: &Source,
     is_dry_run: bool,
     words: &Words,
-    change: impl FnOnce(&Config, &dyn Fn() -> bool) -> Result<Outcome, Error>,
+    change: impl FnOnce(&Config, &dyn Fn() -> Netfilter) -> Result<Outcome, Error>,
 ) -> anyhow::Result<Exit> {
     let wanted = resolve(source)?;
     let config = &wanted.config;
@@ -41,9 +41,8 @@ pub fn make(
     let outcome = thread::scope(|scope| {
         scope.spawn(examine);
         change(config, &|| {
-            examine()
-                .as_ref()
-                .is_ok_and(|host| host.netfilter_redirects)
+            let host = examine().as_ref();
+            host.map_or_else(|_| Netfilter::default(), |host| host.netfilter)
         })
     })?;
     match outcome {

@@ -17,6 +17,7 @@ use super::{
     object, table,
 };
 use crate::{
+    check::Netfilter,
     config::{Config, Name},
     plan::Plan,
 };
@@ -48,7 +49,7 @@ pub fn load(
     name: &Name,
     config: &Config,
     log_level: log::LevelFilter,
-    netfilter: &dyn Fn() -> bool,
+    netfilter: &dyn Fn() -> Netfilter,
 ) -> Result<Outcome, Error> {
     capability::require()?;
     let mut steps = Steps::new();
@@ -66,7 +67,7 @@ fn load_locked(
     name: &Name,
     config: &Config,
     log_level: log::LevelFilter,
-    netfilter: &dyn Fn() -> bool,
+    netfilter: &dyn Fn() -> Netfilter,
     steps: &mut Steps,
 ) -> Result<Outcome, Error> {
     if let Some(instance) = Instance::find(name)? {
@@ -182,13 +183,16 @@ fn write_settings(maps: &Maps, settings: &Settings) -> Result<(), Error> {
 }
 
 /// Puts a slot in force: the one write that every packet after it sees.
-pub fn switch(maps: &Maps, slot: u32, table: &Table, netfilter: bool) -> Result<(), Error> {
+pub fn switch(maps: &Maps, slot: u32, table: &Table, netfilter: Netfilter) -> Result<(), Error> {
     let unused = table.unused();
     change_settings(maps, |settings| Settings {
         slot,
         unused,
-        // Its connections may outlive its rules.
-        netfilter: settings.netfilter | u32::from(netfilter),
+        netfilter: match netfilter {
+            Netfilter::Nothing => 0,
+            Netfilter::Continues => settings.netfilter,
+            Netfilter::Redirects => 1,
+        },
         ..settings
     })
 }

@@ -13,6 +13,7 @@ use super::{
     object,
 };
 use crate::{
+    check::Netfilter,
     config::{Config, Interface, Name},
     plan::Plan,
 };
@@ -22,7 +23,7 @@ use crate::{
 pub fn reload(
     name: &Name,
     config: &Config,
-    netfilter: &dyn Fn() -> bool,
+    netfilter: &dyn Fn() -> Netfilter,
 ) -> Result<Outcome, Error> {
     capability::require()?;
     let mut steps = Steps::new();
@@ -32,6 +33,8 @@ pub fn reload(
     let loaded = instance.loaded()?;
     let plan = Plan::new(Some(&loaded), config);
     if plan.is_empty() {
+        let slot = instance.settings.slot;
+        switch(&instance.maps, slot, &instance.table(slot)?, netfilter())?;
         return Ok(Outcome::Unchanged);
     }
     conflict::refuse(name, config)?;

@@ -2,6 +2,7 @@
 //! one is told in `integration::scenario`.
 
 mod addresses;
+mod adversary;
 mod beside;
 mod collision;
 mod containers;
@@ -30,6 +31,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("addresses", addresses::SCENARIOS),
+    ("adversary", adversary::SCENARIOS),
     ("beside", beside::SCENARIOS),
     ("collision", collision::SCENARIOS),
     ("containers", containers::SCENARIOS),

@@ -35,6 +35,16 @@ pub struct Firewall {
     pub unread: Vec<String>,
 }
 
+impl Firewall {
+    /// Whether a chain of type nat is there, with or without rules.
+    pub fn translates(&self) -> bool {
+        let chains = self.tables.iter().flat_map(|table| table.chains.values());
+        chains
+            .filter_map(|chain| chain.base.as_ref())
+            .any(|base| base.nat)
+    }
+}
+
 pub fn findings(
     config: &Config,
     firewall: &Firewall,
