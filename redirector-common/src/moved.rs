@@ -246,7 +246,7 @@ pub fn forget<S: State>(state: &mut S, key: &mut FlowKey) {
 }
 
 /// Makes a flow findable from the ports on the wire. The key is the flow's own.
-#[inline(always)]
+#[inline(never)]
 pub fn mark<S: State>(state: &mut S, table: Table, key: &mut FlowKey, flow: &Flow) {
     let marker = Flow {
         client: key.remote_port,

@@ -2,7 +2,7 @@
 
 use crate::{
     Peer, State, Table,
-    abi::{Flow, FlowKey, NO_PORT, Port},
+    abi::{FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Port},
 };
 
 /// In one register, as a BPF function returns it. Above the kind are the port of this host's end and
@@ -33,38 +33,39 @@ impl Owner {
     }
 }
 
-/// A flow in one register, so that the verifier never meets half of one. The lowest bits are its
-/// [`Owner`].
+/// A flow in one register: its [`Owner`] and flags. Nothing is asked of it before it is there, or the
+/// verifier would walk every answer.
 #[derive(Clone, Copy)]
 struct Summary(u64);
 
 impl Summary {
     const NONE: Self = Self(0);
-    const FOUND: u64 = 1 << 40;
-    const ANSWERED: u64 = 1 << 41;
-    const SOCKETLESS: u64 = 1 << 42;
-    const FRESH: u64 = 1 << 43;
+    const FLAGS: u32 = 40;
 
     #[inline(always)]
-    fn of(flow: &Flow, now: u64) -> Self {
-        let bit = |is_set: bool, bit| if is_set { bit } else { 0 };
-        Self(
-            Owner::of(flow.from, flow.client).0
-                | Self::FOUND
-                | bit(flow.is_answered(), Self::ANSWERED)
-                | bit(flow.is_socketless(), Self::SOCKETLESS)
-                | bit(flow.is_fresh(now), Self::FRESH),
-        )
+    fn of(flow: &Flow) -> Self {
+        Self(Owner::of(flow.from, flow.client).0 | u64::from(flow.flags) << Self::FLAGS)
     }
 
     #[inline(always)]
-    const fn is(self, bit: u64) -> bool {
-        self.0 & bit != 0
+    const fn is_found(self) -> bool {
+        self.0 != 0
+    }
+
+    #[inline(always)]
+    const fn has(self, flag: u16) -> bool {
+        self.0 & (flag as u64) << Self::FLAGS != 0
+    }
+
+    /// [`Flow::is_answered`]
+    #[inline(always)]
+    const fn is_answered(self) -> bool {
+        self.is_found() && (self.has(FLOW_SYN_ACK) || !self.has(FLOW_OPENED))
     }
 
     #[inline(always)]
     const fn owner(self) -> Owner {
-        Owner(self.0 & (Self::FOUND - 1))
+        Owner(self.0 & ((1 << Self::FLAGS) - 1))
     }
 }
 
@@ -89,21 +90,25 @@ fn look_up<S: State>(state: &S, key: &FlowKey) -> Owner {
         return Owner::of(origin.from, origin.client);
     }
     let has_socket = peer != Peer::None;
-    let now = state.now();
-    let pending = state
-        .flow(Table::Pending, key)
-        .map_or(Summary::NONE, |flow| Summary::of(&flow, now));
-    if pending.is(Summary::ANSWERED) && (has_socket || pending.is(Summary::SOCKETLESS)) {
+    let summary = |table| {
+        let flow = state.flow(table, key);
+        let summary = flow.map_or(Summary::NONE, |flow| Summary::of(&flow));
+        Summary(state.opaque(summary.0))
+    };
+    let pending = summary(Table::Pending);
+    if pending.is_answered() && (has_socket || pending.has(FLOW_SOCKETLESS)) {
         return pending.owner();
     }
-    let answered = state
-        .flow(Table::Answered, key)
-        .map_or(Summary::NONE, |flow| Summary::of(&flow, now));
-    if answered.is(Summary::FOUND) && (has_socket || answered.is(Summary::SOCKETLESS)) {
+    let answered = summary(Table::Answered);
+    if answered.is_found() && (has_socket || answered.has(FLOW_SOCKETLESS)) {
         return answered.owner();
     }
-    if !has_socket && !pending.is(Summary::ANSWERED) && pending.is(Summary::FRESH) {
-        return pending.owner();
+    if !has_socket
+        && let Some(flow) = state.flow(Table::Pending, key)
+        && !flow.is_answered()
+        && flow.is_fresh(state.now())
+    {
+        return Owner::of(flow.from, flow.client);
     }
     match peer {
         Peer::Connected { .. } => Owner::UNKNOWN,
