@@ -3,10 +3,11 @@
 use crate::{
     Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
-        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, Port, Protocol,
-        SECOND, SocketFlow, TICK,
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, PORT_CHANGED,
+        Port, Protocol, SECOND, SocketFlow, TICK,
     },
     decision::Decision,
+    earlier,
     ip::{Addresses, addresses},
     moved,
     parse::Ends,
@@ -335,12 +336,34 @@ fn accept<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) {
     flow.expected = sequence.wrapping_add(1);
     state.insert_flow(Table::Pending, key, &flow);
     forget(state, Table::Answered, key);
+    let (target, port) = (key.local_port, key.remote_port);
+    key.local_port = flow.from;
     if flow.client == NO_PORT {
-        let target = key.local_port;
-        key.local_port = flow.from;
         moved::forget(state, key);
-        key.local_port = target;
+    } else {
+        key.remote_port = flow.client;
     }
+    let entry = state.port(key.protocol, flow.from);
+    if entry.is_some_and(|entry| entry.flags & PORT_CHANGED != 0) {
+        forget_earlier(state, key, target);
+    }
+    key.local_port = target;
+    key.remote_port = port;
+}
+
+/// What the key's tuple on the wire led to before its port's rules were changed is over.
+#[inline(never)]
+fn forget_earlier<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
+    let from = key.local_port;
+    earlier::find(state, key, |state, key, to| {
+        if to.local != target
+            && let Some(flow) = state.flow(Table::Answered, key)
+            && flow.is_of(from, NO_PORT)
+        {
+            state.remove_flow(Table::Answered, key);
+        }
+        None::<()>
+    });
 }
 
 /// Both sides were seen: the flow is real, whatever floods the other table. Once a connection.
