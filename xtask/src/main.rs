@@ -1,5 +1,6 @@
-//! Set-up, build, run, test, fuzzing and mutations of redirector: `cargo xtask <verb>`.
+//! Set-up, build, run, test, fuzzing, mutations and benchmarks of redirector: `cargo xtask <verb>`.
 
+mod bench;
 mod build;
 mod fuzz;
 mod mutate;
@@ -29,6 +30,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Break one thing after another and see whether the tests notice
     Mutate(mutate::Options),
+    /// Set up, build, then compare with what else redirects a port
+    Bench(bench::Options),
     /// Set up, build, then run the tests for virtual machines in one
     Vm(vm::Options),
     /// Run one program of this host in a virtual machine
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Verb::Test(options) => test::verb(&options),
         Verb::Fuzz(options) => fuzz::verb(&options),
         Verb::Mutate(options) => mutate::verb(&options),
+        Verb::Bench(options) => bench::verb(&options),
         Verb::Vm(options) => vm::verb(&options),
         Verb::VmRun(options) => vm::run::verb(&options),
     };

@@ -5,7 +5,7 @@ mod compiler;
 mod fuzzer;
 mod linker;
 mod toolchain;
-mod tools;
+pub mod tools;
 
 use anyhow::{Result, bail};
 
@@ -22,6 +22,7 @@ pub struct Options {
 pub enum Scope {
     Build,
     Tests,
+    Bench,
 }
 
 pub fn verb(options: &Options) -> Result<()> {
@@ -45,8 +46,10 @@ pub fn ensure(scope: Scope) -> Result<bool> {
     if found.is_none() {
         missing.extend(toolchain::missing());
     }
-    if scope == Scope::Tests {
-        missing.extend(tools::missing());
+    match scope {
+        Scope::Build => {}
+        Scope::Tests => missing.extend(tools::missing(&tools::TESTS)),
+        Scope::Bench => missing.extend(tools::missing(&tools::BENCH)),
     }
     match apt::install(&missing) {
         Err(error) if found.is_none() => bail!("{error:#}\n{}", toolchain::OTHER_ROUTE),

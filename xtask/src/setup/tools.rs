@@ -1,27 +1,25 @@
-//! What the tests run besides our own programs.
+//! What tests and benchmarks run besides our own programs.
+
+use std::path::Path;
 
 use super::apt::Package;
 use crate::sys;
 
-struct Tool {
-    program: &'static str,
+pub struct Tool {
+    /// A program, or the path of a file that is none.
+    file: &'static str,
     package: Package,
 }
 
-const TOOLS: [Tool; 13] = [
+/// nginx itself does not know TCP: Debian has that as a module.
+pub const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+pub const TESTS: [Tool; 13] = [
     tool("ip", "iproute2", "namespaces and veth pairs, tc"),
     tool("nft", "nftables", "the oracle, and firewalls in the way"),
     tool("iptables", "iptables", "the rules of the guide"),
     tool("curl", "curl", "a client nobody here wrote"),
-    Tool {
-        program: "nginx",
-        package: Package {
-            name: "nginx-light",
-            why: "a server nobody here wrote",
-            service: Some("nginx"),
-            sibling: None,
-        },
-    },
+    NGINX,
     tool(
         "tcpdump",
         "tcpdump",
@@ -35,7 +33,7 @@ const TOOLS: [Tool; 13] = [
         "schedulers and devices built as modules",
     ),
     Tool {
-        program: "qemu-system-x86_64",
+        file: "qemu-system-x86_64",
         package: Package {
             name: "qemu-system-x86",
             why: "kernels that this one is not",
@@ -48,19 +46,56 @@ const TOOLS: [Tool; 13] = [
     tool("wg", "wireguard-tools", "tunnels between them"),
 ];
 
-const fn tool(program: &'static str, name: &'static str, why: &'static str) -> Tool {
+pub const BENCH: [Tool; 9] = [
+    tool("ip", "iproute2", "namespaces and veth pairs"),
+    tool("nft", "nftables", "a contender"),
+    tool("iptables", "iptables", "a contender"),
+    NGINX,
+    // Like nginx-light it only asks for the same nginx, so that the two go together.
+    tool(
+        STREAM_MODULE,
+        "libnginx-mod-stream",
+        "a contender, of nginx",
+    ),
+    service("haproxy", "haproxy", "a contender"),
+    service("rinetd", "rinetd", "a contender"),
+    // Its service starts only where one asks for that.
+    tool("iperf3", "iperf3", "bulk and small packets"),
+    tool("wrk", "wrk", "requests and connections"),
+];
+
+const NGINX: Tool = service("nginx", "nginx-light", "a server nobody here wrote");
+
+/// A program that its package would also start, under the program's name.
+const fn service(program: &'static str, name: &'static str, why: &'static str) -> Tool {
+    let mut tool = tool(program, name, why);
+    tool.package.service = Some(program);
+    tool
+}
+
+const fn tool(file: &'static str, name: &'static str, why: &'static str) -> Tool {
     let package = Package {
         name,
         why,
         service: None,
         sibling: None,
     };
-    Tool { program, package }
+    Tool { file, package }
 }
 
-pub fn missing() -> impl Iterator<Item = Package> {
-    TOOLS
+impl Tool {
+    fn is_there(&self) -> bool {
+        if self.file.starts_with('/') {
+            Path::new(self.file).is_file()
+        } else {
+            sys::which(self.file).is_some()
+        }
+    }
+}
+
+pub fn missing(tools: &[Tool]) -> impl Iterator<Item = Package> {
+    tools
         .iter()
-        .filter(|tool| sys::which(tool.program).is_none())
+        .filter(|tool| !tool.is_there())
         .map(|tool| tool.package)
 }

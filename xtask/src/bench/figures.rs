@@ -1,0 +1,171 @@
+//! What is measured, and what figures that gives.
+
+use clap::ValueEnum;
+
+/// One kind of sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Measurement {
+    /// Requests a second, with keep-alive
+    Requests,
+    /// Connections a second, one request each
+    Connections,
+    /// Bytes to the server
+    Upload,
+    /// Bytes from the server
+    Download,
+    /// Latency and CPU time at a fixed rate
+    Latency,
+    /// Small datagrams a second
+    Packets,
+    /// Time a run of the programs under load
+    Program,
+    /// Time of single packets by test runs of the programs
+    TestRun,
+}
+
+/// A number of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    Requests,
+    Connections,
+    Upload,
+    Download,
+    Median,
+    Tail,
+    Cpu,
+    Packets,
+    Ingress,
+    Egress,
+    Unrelated,
+    Known,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    Higher,
+    Lower,
+}
+
+/// How a figure is shown and explained.
+pub struct Facts {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub unit: &'static str,
+    pub better: Better,
+    pub how: &'static str,
+}
+
+/// In the order of the table.
+pub const ALL: [Figure; 12] = [
+    Figure::Requests,
+    Figure::Connections,
+    Figure::Upload,
+    Figure::Download,
+    Figure::Median,
+    Figure::Tail,
+    Figure::Cpu,
+    Figure::Packets,
+    Figure::Ingress,
+    Figure::Egress,
+    Figure::Unrelated,
+    Figure::Known,
+];
+
+impl Figure {
+    pub const fn facts(self) -> Facts {
+        use Better::{Higher, Lower};
+        let (name, title, unit, better, how) = match self {
+            Self::Requests => (
+                "requests",
+                "requests, keep-alive",
+                "1/s",
+                Higher,
+                "wrk with 2 threads and 32 connections; nginx answers with 3 bytes",
+            ),
+            Self::Connections => (
+                "connections",
+                "connections",
+                "1/s",
+                Higher,
+                "wrk with 2 threads and 32 connections, each closed after one request",
+            ),
+            Self::Upload => (
+                "upload",
+                "bulk, upload",
+                "Gbit/s",
+                Higher,
+                "iperf3, one connection, to the server",
+            ),
+            Self::Download => (
+                "download",
+                "bulk, download",
+                "Gbit/s",
+                Higher,
+                "iperf3, one connection, from the server",
+            ),
+            Self::Median => (
+                "latency-p50",
+                "latency, p50",
+                "us",
+                Lower,
+                "2000 requests a second over 8 connections, from when each was due",
+            ),
+            Self::Tail => (
+                "latency-p99",
+                "latency, p99",
+                "us",
+                Lower,
+                "the same requests",
+            ),
+            Self::Cpu => (
+                "cpu",
+                "CPU time per request",
+                "us",
+                Lower,
+                "the same requests: run time of client, server and proxy, interrupts of theirs included",
+            ),
+            Self::Packets => (
+                "packets",
+                "small packets",
+                "1/s",
+                Higher,
+                "iperf3, datagrams of 64 bytes as fast as they go, those that arrive",
+            ),
+            Self::Ingress => (
+                "program-ingress",
+                "ingress program, under load",
+                "ns",
+                Lower,
+                "the kernel's run time by run count during keep-alive requests, in a pass of its own",
+            ),
+            Self::Egress => (
+                "program-egress",
+                "egress program, under load",
+                "ns",
+                Lower,
+                "the same pass",
+            ),
+            Self::Unrelated => (
+                "unrelated-packet",
+                "unrelated packet, in and out",
+                "ns",
+                Lower,
+                "BPF_PROG_TEST_RUN of TCP to and from port 9999: median of 25 interleaved repetitions",
+            ),
+            Self::Known => (
+                "known-packet",
+                "packet of a known flow, in and out",
+                "ns",
+                Lower,
+                "the same of a flow in FLOWS, by rules that lead there and back: every run rewrites",
+            ),
+        };
+        Facts {
+            name,
+            title,
+            unit,
+            better,
+            how,
+        }
+    }
+}
