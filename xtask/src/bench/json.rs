@@ -132,6 +132,17 @@ impl ContenderDocument {
             ratio_spread: spread(&ratios),
         })
     }
+
+    /// The ratio and its spread.
+    pub fn ratios(&self) -> Option<(f64, [f64; 2])> {
+        self.ratio.zip(self.ratio_spread)
+    }
+}
+
+impl FigureDocument {
+    pub fn of(&self, contender: &str) -> Option<&ContenderDocument> {
+        self.contenders.iter().find(|each| each.name == contender)
+    }
 }
 
 impl Serialize for Better {

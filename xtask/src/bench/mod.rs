@@ -4,6 +4,7 @@
 //! after the other, so that whatever else the machine does meets them alike. Each sample has network
 //! namespaces of its own: connections in TIME_WAIT slow down the next ones.
 
+mod chart;
 mod contenders;
 mod facts;
 mod figures;
@@ -245,7 +246,8 @@ fn write(options: &Options, document: &Document) -> Result<()> {
         give_back(&file)
     };
     put("results.json", document.text()?)?;
-    eprintln!("{directory}/results.json is written");
+    put("chart.svg", chart::render(document)?)?;
+    eprintln!("{directory}/results.json and {directory}/chart.svg are written");
     Ok(())
 }
 
