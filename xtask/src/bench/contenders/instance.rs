@@ -10,9 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use aya::maps::{HashMap, Map, MapData};
-use redirector_common::abi::{
-    Address, FLOW_OPENED, Flow, FlowKey, KEY_FLOW, NO_PORT, Port, Protocol,
-};
+use redirector_common::abi::{Address, FLOW_OPENED, Flow, FlowKey, KEY_FLOW, Port, Protocol};
 
 use super::{FRONT, TARGET};
 use crate::bench::{
@@ -136,14 +134,10 @@ fn key(remote: u32, remote_port: u16, local_port: u16) -> [u8; KEY] {
 
 fn flow(from: u16) -> [u8; VALUE] {
     bytemuck::cast(Flow {
-        // Always young: there is no socket that could remember it.
-        created: u64::MAX,
-        rule: 0,
-        expected: 0,
+        // Old, and there is no socket that could remember it.
+        created: 0,
         flags: FLOW_OPENED,
-        from: Port::new(from),
-        client: NO_PORT,
-        reserved: 0,
+        ..Flow::resumed(Port::new(from), 0)
     })
 }
 
