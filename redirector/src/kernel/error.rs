@@ -31,7 +31,7 @@ pub enum Error {
     )]
     Full { needed: usize, capacity: usize },
     #[error(
-        "this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF); Linux 6.6 or newer is needed"
+        "this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF), which redirector needs"
     )]
     NoBtf,
     #[error(
