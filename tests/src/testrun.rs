@@ -22,6 +22,7 @@ pub struct Programs {
     earlier: Keyed<EarlierKey, EarlierTarget>,
     pending: Keyed<FlowKey, Flow>,
     answered: Keyed<FlowKey, Flow>,
+    moved: Keyed<FlowKey, Flow>,
     counters: PerCpuArray<MapData, Plain<RuleCounters>>,
     skipped: PerCpuArray<MapData, Plain<u64>>,
 }
@@ -41,6 +42,7 @@ impl Programs {
             earlier: map(&mut object, "EARLIER"),
             pending: map(&mut object, "PENDING"),
             answered: map(&mut object, "FLOWS"),
+            moved: map(&mut object, "MOVED"),
             counters: map(&mut object, "COUNTERS"),
             skipped: map(&mut object, "SKIPPED"),
             object,
@@ -112,8 +114,8 @@ impl Programs {
     }
 
     /// What was seen from clients only, and what was answered; then forgets both.
-    pub fn take_flows(&mut self) -> [HashMap<FlowKey, Flow>; 2] {
-        [&mut self.pending, &mut self.answered].map(|map| {
+    pub fn take_flows(&mut self) -> [HashMap<FlowKey, Flow>; 3] {
+        [&mut self.pending, &mut self.answered, &mut self.moved].map(|map| {
             let flows: HashMap<_, _> = map
                 .iter()
                 .map(|entry| entry.expect("a flow"))

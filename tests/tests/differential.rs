@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use integration::generate::World;
 use integration::netns::Namespace;
 use integration::ordinary_or_long;
 use integration::random::Random;
 use integration::testrun::Programs;
+use nix::time::{ClockId, clock_gettime};
 use redirector::config::{Interface, Port, Protocol, Rule};
 use redirector::kernel::Table;
 use redirector_common::abi::{Flow, FlowKey, SLOT_OFF};
@@ -170,9 +172,19 @@ impl Pair {
             })?;
         }
         self.counters()?;
-        let native = [&mut self.native.pending, &mut self.native.answered].map(std::mem::take);
-        let kernel = self.kernel.take_flows().map(without_clock);
-        equal("flows", &kernel, &native)
+        let Memory {
+            pending,
+            answered,
+            moved,
+            ..
+        } = &mut self.native;
+        let native = [pending, answered, moved].map(std::mem::take);
+        let kernel = self.kernel.take_flows();
+        equal(
+            "flows",
+            &kernel.map(without_clock),
+            &native.map(without_clock),
+        )
     }
 
     fn switch(&mut self, slot: u32) {
@@ -181,6 +193,7 @@ impl Pair {
     }
 
     fn packet(&mut self, packet: &Frame, direction: Direction) -> Result<(), String> {
+        self.native.now = the_kernels_clock();
         let kernel = self.kernel.run(packet, direction);
         let mut native = packet.clone();
         let verdict = redirect(&mut native, &mut self.native, direction);
@@ -228,6 +241,20 @@ impl Pair {
             assert!(count.is_some(), "{skip:?} was never seen");
         }
         assert!(redirected > sequences && connections > sequences / 40);
+    }
+}
+
+/// What the programs will read, in nanoseconds: not just before its seconds (of 2^30 ns) pass, which
+/// choose the port that a connection is moved to.
+fn the_kernels_clock() -> u64 {
+    const SOON: u64 = 50_000_000;
+    loop {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).expect("the clock");
+        let now = Duration::from(now).as_nanos() as u64;
+        if (now + SOON) >> 30 == now >> 30 {
+            return now;
+        }
+        std::thread::yield_now();
     }
 }
 

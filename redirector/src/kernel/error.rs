@@ -30,9 +30,7 @@ pub enum Error {
         "{needed} rules, present and removed, do not fit into the {capacity} places that the load made; `redirector unload` and `redirector load` make more"
     )]
     Full { needed: usize, capacity: usize },
-    #[error(
-        "this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF), which redirector needs"
-    )]
+    #[error("this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF), which redirector needs")]
     NoBtf,
     #[error(
         "bpffs is not mounted at {path}, and a mount made in this mount namespace would vanish with it; \
