@@ -9,8 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use aya::maps::{HashMap, Map, MapData};
-use redirector_common::abi::{Address, FLOW_OPENED, Flow, FlowKey, KEY_FLOW, Port, Protocol};
+use aya::maps::{Array, HashMap, Map, MapData};
+use redirector_common::abi::{
+    Address, FLOW_OPENED, Flow, FlowKey, KEY_FLOW, Port, Protocol, Settings,
+};
 
 use super::{FRONT, TARGET};
 use crate::bench::{
@@ -20,6 +22,7 @@ use crate::bench::{
 
 const KEY: usize = size_of::<FlowKey>();
 const VALUE: usize = size_of::<Flow>();
+const SETTINGS: usize = size_of::<Settings>();
 
 /// The client's port of the flow that test runs belong to.
 pub const KNOWN: u16 = 40_000;
@@ -89,8 +92,15 @@ impl Instance {
         Ok(())
     }
 
-    /// Adds the flows of the test runs, there and back.
+    /// Adds the flows of the test runs, there and back. Packets are not marked, since the same one runs
+    /// again and again.
     pub fn know(&self) -> Result<()> {
+        let mut settings: Array<MapData, [u8; SETTINGS]> = self.map("SETTINGS")?.try_into()?;
+        let unmarked = Settings {
+            mark: 0,
+            ..bytemuck::pod_read_unaligned(&settings.get(&0, 0)?)
+        };
+        settings.set(0, bytemuck::cast::<_, [u8; SETTINGS]>(unmarked), 0)?;
         let mut table = self.flows()?;
         for (from, to) in [(FRONT, TARGET), (TARGET, FRONT)] {
             table.insert(key(CLIENT.into(), KNOWN, to), flow(from), 0)?;
@@ -99,11 +109,14 @@ impl Instance {
     }
 
     fn flows(&self) -> Result<HashMap<MapData, [u8; KEY], [u8; VALUE]>> {
-        let pin = self.pins("maps").join("FLOWS");
-        let map = MapData::from_pin(&pin)
+        Ok(HashMap::try_from(self.map("FLOWS")?)?)
+    }
+
+    fn map(&self, name: &str) -> Result<Map> {
+        let pin = self.pins("maps").join(name);
+        MapData::from_pin(&pin)
             .and_then(Map::from_map_data)
-            .with_context(|| pin.display().to_string())?;
-        Ok(HashMap::try_from(map)?)
+            .with_context(|| pin.display().to_string())
     }
 }
 
