@@ -92,6 +92,12 @@ impl Ipv4 {
         self.version_ihl >> 4
     }
 
+    /// Without options, and with ports behind it where its protocol has them.
+    #[inline(always)]
+    pub fn is_plain(&self) -> bool {
+        self.version_ihl == 0x45 && !self.is_later_fragment()
+    }
+
     /// Whether ports cannot follow: the fragment offset is not 0.
     #[inline(always)]
     pub fn is_later_fragment(&self) -> bool {

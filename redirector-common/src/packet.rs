@@ -41,6 +41,11 @@ pub trait Packet {
         self.rare_header(offset)
     }
 
+    /// The same where it costs next to nothing, else `None`. The offset must be a constant.
+    fn glance<T: Header>(&self, offset: usize) -> Option<T> {
+        self.rare_header(offset).ok()
+    }
+
     /// The same for headers that few packets have.
     fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip>;
 

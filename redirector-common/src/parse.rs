@@ -1,7 +1,7 @@
 use crate::{
-    Packet, Skip,
+    Direction, LinkLayer, Packet, Skip,
     abi::{Port, Protocol},
-    headers::{Tcp, Udp},
+    headers::{ETH_P_IPV4, ETH_P_IPV6, Ethernet, Ipv4, Ipv6, Tcp, Udp, ipproto},
     ip::{Datagram, datagram},
 };
 
@@ -77,6 +77,47 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
         Some(datagram) if !datagram.is_icmp() => segment(packet, &datagram).map(Some),
         _ => Ok(None),
     }
+}
+
+/// The port of this host's end where headers are as they usually are. Most packets of a host are none of
+/// ours, and this is all they pay for.
+#[inline(always)]
+pub fn glance<P: Packet>(packet: &P, direction: Direction) -> Option<(Protocol, Port)> {
+    let network = match packet.link_layer() {
+        LinkLayer::Ethernet => size_of::<Ethernet>(),
+        LinkLayer::None => 0,
+    };
+    let is_ip = |ethertype| {
+        packet.link_layer() == LinkLayer::None
+            || packet
+                .glance::<Ethernet>(0)
+                .is_some_and(|ethernet| ethernet.ethertype == ethertype)
+    };
+    // Without options; a later fragment has no ports.
+    let ip = packet.glance::<Ipv4>(network)?;
+    let (number, udp) = if ip.is_plain() && is_ip(ETH_P_IPV4) {
+        (
+            ip.protocol,
+            packet.glance::<Udp>(network + size_of::<Ipv4>())?,
+        )
+    } else if ip.version() == 6 && is_ip(ETH_P_IPV6) {
+        let next_header = packet.glance::<Ipv6>(network)?.next_header;
+        (
+            next_header,
+            packet.glance::<Udp>(network + size_of::<Ipv6>())?,
+        )
+    } else {
+        return None;
+    };
+    if !matches!(number, ipproto::TCP | ipproto::UDP) {
+        return None;
+    }
+    // Both begin with the ports.
+    let port = match direction {
+        Direction::Ingress => udp.destination_port,
+        Direction::Egress => udp.source_port,
+    };
+    Some((Protocol::from_number(u32::from(number)), port))
 }
 
 /// What [`locate`] found; a [`Skip`] is [`SKIP`] plus its discriminant.

@@ -24,6 +24,13 @@ pub fn redirect<P: Packet, S: State>(
     state: &mut S,
     direction: Direction,
 ) -> Result<Verdict, Skip> {
+    if let Some((protocol, port)) = parse::glance(packet, direction)
+        && state
+            .port(protocol, port)
+            .is_none_or(|entry| entry.flags == 0)
+    {
+        return Ok(Verdict::Unrelated);
+    }
     let mut segment = Segment::default();
     match parse::locate(packet, &mut segment) {
         parse::NOTHING => return Ok(Verdict::Unrelated),

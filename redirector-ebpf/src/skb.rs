@@ -127,6 +127,11 @@ impl<const ETHERNET: bool> Packet for SkbPacket<'_, ETHERNET> {
     }
 
     #[inline(always)]
+    fn glance<T: Header>(&self, offset: usize) -> Option<T> {
+        self.header_in_place(offset)
+    }
+
+    #[inline(always)]
     fn rare_header<T: Pod>(&self, offset: usize) -> Result<T, Skip> {
         self.header_by_helper(offset)
     }
