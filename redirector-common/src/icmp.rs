@@ -6,7 +6,7 @@ mod quote;
 
 use self::quote::Quote;
 use crate::{
-    Checksum, Direction, Packet, Peer, Segment, Skip, State,
+    Checksum, Direction, Packet, Peer, Segment, Skip, State, Table,
     abi::{
         Flow, FlowKey, NO_PORT, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol,
     },
@@ -138,7 +138,8 @@ fn concerns<S: State>(state: &S, entry: PortEntry, direction: Direction) -> bool
     }
 }
 
-/// The application's end of a flow that the client knows by the key's ports.
+/// The application's end of a flow that the client knows by the key's ports. The application has sent
+/// what is quoted, so a flow that it has not answered is not meant.
 #[inline(always)]
 fn application<S: State>(
     state: &mut S,
@@ -147,9 +148,13 @@ fn application<S: State>(
     target: Port,
 ) -> Option<Translation> {
     let from = key.local_port;
-    let is_its = |flow: &Flow| flow.is_of(from, NO_PORT);
+    let known = |state: &mut S, key: &FlowKey| {
+        proven(state, key)
+            .or_else(|| state.flow(Table::Pending, key).filter(Flow::is_answered))
+            .filter(|flow| flow.is_of(from, NO_PORT))
+    };
     key.local_port = target;
-    if let Some(flow) = known(state, key).filter(is_its) {
+    if let Some(flow) = known(state, key) {
         return Some(Translation::to(target, flow.rule));
     }
     key.local_port = from;
@@ -161,7 +166,7 @@ fn application<S: State>(
         return None;
     }
     earlier::find(state, key, |state, key, to| {
-        let flow = known(state, key).filter(is_its)?;
+        let flow = known(state, key)?;
         Some(Translation::to(to.local, flow.rule))
     })
 }
@@ -169,17 +174,15 @@ fn application<S: State>(
 /// The client's end of a flow that the application knows by the key's ports.
 #[inline(always)]
 fn client<S: State>(state: &S, key: &FlowKey) -> Option<Translation> {
-    known(state, key)
-        .filter(|flow| !flow.is_of(key.local_port, NO_PORT))
+    proven(state, key)
+        .or_else(|| state.flow(Table::Pending, key))
+        .filter(|flow| flow.from != NO_PORT && !flow.is_of(key.local_port, NO_PORT))
         .map(|flow| Translation::of(&flow))
 }
 
-/// A redirected flow, from whoever remembers it. An error proves nothing, so nothing is noted.
+/// A flow that was answered, from whoever remembers it. An error proves nothing, so nothing is noted.
 #[inline(always)]
-fn known<S: State>(state: &S, key: &FlowKey) -> Option<Flow> {
-    if let Some(flow) = track::flow(state, key) {
-        return (flow.from != NO_PORT).then_some(flow);
-    }
+fn proven<S: State>(state: &S, key: &FlowKey) -> Option<Flow> {
     if key.protocol == Protocol::TCP
         && let Peer::Connected {
             origin: Some(origin),
@@ -190,5 +193,5 @@ fn known<S: State>(state: &S, key: &FlowKey) -> Option<Flow> {
             ..Flow::resumed(origin.from, origin.rule)
         });
     }
-    None
+    state.flow(Table::Answered, key)
 }

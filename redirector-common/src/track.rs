@@ -163,15 +163,16 @@ pub fn resume<S: State>(state: &mut S, key: &FlowKey, from: Port, client: Port, 
 }
 
 /// Records a flow of which there is a SYN alone. It displaces nothing that is proven, nor what is known
-/// of a handshake under way.
+/// of a connection or handshake that a socket has.
 #[inline(never)]
 pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
     if let Some(before) = state.flow(Table::Pending, key)
         && before.is_of(flow.from, flow.client)
-        && before.is_opened()
     {
-        let is_repeated = before.opening == flow.opening && before.is_fresh(state.now());
-        if is_repeated || before.is_answered() && state.peer(key) == Peer::Handshake {
+        let is_repeated =
+            before.is_opened() && before.opening == flow.opening && before.is_fresh(state.now());
+        let lives = |peer| matches!(peer, Peer::Handshake | Peer::Connected { .. });
+        if is_repeated || before.is_answered() && lives(state.peer(key)) {
             return;
         }
     }

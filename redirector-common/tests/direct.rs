@@ -195,3 +195,17 @@ fn netfilter_keeps_what_it_may_have() {
         }
     });
 }
+
+/// What its client's packet has brought back outlives a stranger's SYN.
+#[test]
+fn a_syn_does_not_displace_what_a_packet_brought_back() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        host.has_socket(&talk, 8000, CONNECTED);
+        host.expects(&talk, 8000, 300);
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        assert_eq!(host.receive(&talk.to(80, tcp(SYN, 9, 0))), Ok(Some(8000)));
+        assert_eq!(host.client_port, CLIENT);
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+    });
+}

@@ -16,7 +16,7 @@ use redirector_common::{
     native::craft::{Craft, Extension, IcmpError, Transport},
 };
 
-/// A host that has received the packet, to port 80, and an error about it or about an answer.
+/// A host that has received the packet, to port 80, and answered it, and an error about it or about an answer.
 fn reported(request: Craft, outer: Outer, direction: Direction) -> (Host, IcmpError) {
     let request = Craft {
         destination_port: 80,
@@ -24,6 +24,7 @@ fn reported(request: Craft, outer: Outer, direction: Direction) -> (Host, IcmpEr
     };
     let mut host = Host::with(&[(80, 8000)]);
     assert_eq!(host.receive(&request), Ok(Some(8000)));
+    host.is_answering();
     let mut quoted = match direction {
         Direction::Egress => request,
         Direction::Ingress => Craft {

@@ -34,6 +34,8 @@ const SYSCTLS: &[(&str, &str)] = &[
     ("ipv4.tcp_max_syn_backlog", "262144"),
     ("ipv4.tcp_synack_retries", "1"),
     ("core.somaxconn", "65536"),
+    ("ipv4.ipfrag_high_thresh", "1073741824"),
+    ("ipv6.ip6frag_high_thresh", "1073741824"),
     ("ipv4.ipfrag_time", "3600"),
     ("ipv6.ip6frag_time", "3600"),
 ];
@@ -44,6 +46,8 @@ const CONNTRACK: &[(&str, &str)] = &[
     ("netfilter.nf_conntrack_tcp_be_liberal", "1"),
     ("netfilter.nf_conntrack_checksum", "0"),
     ("netfilter.nf_conntrack_tcp_ignore_invalid_rst", "1"),
+    ("netfilter.nf_conntrack_frag6_high_thresh", "1073741824"),
+    ("netfilter.nf_conntrack_frag6_timeout", "3600"),
 ];
 
 /// To each packet of a sequence, and to its end.

@@ -78,7 +78,7 @@ pub fn stays_bytes(host: &mut Host, frame: &Frame, direction: Direction) {
 
 pub const UDP_WITHOUT: Transport = Transport::Udp { checksum: false };
 
-/// A host that the talk's client has sent its first packet to, and the errors that may follow.
+/// A host that has answered the talk's client, and the errors that may follow.
 pub fn each_error(check: impl Fn(&mut Host, IcmpError, Direction, u16)) {
     each_family(|talk| {
         for (opening, later) in [(OPENING, DATA), (UDP, UDP), (UDP_WITHOUT, UDP_WITHOUT)] {
@@ -86,6 +86,7 @@ pub fn each_error(check: impl Fn(&mut Host, IcmpError, Direction, u16)) {
                 let mut host = Host::with(&[(80, 8000)]);
                 let opened = host.receive(&talk.to(80, opening));
                 assert_eq!(opened, Ok(Some(8000)));
+                host.is_answering();
                 let [before, after] = ports(direction);
                 check(
                     &mut host,

@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use redirector_common::{
     Direction, Peer, Skip, Verdict, Window,
     abi::{
-        ANY_ADDRESS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED, PORT_SOURCE,
-        PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey, port_index,
-        port_of_index,
+        ANY_ADDRESS, EarlierKey, EarlierTarget, FLOW_SYN_ACK, PORT_CHANGED, PORT_SCOPED,
+        PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey,
+        port_index, port_of_index,
     },
     native::{
         Memory,
@@ -212,6 +212,13 @@ impl Host {
 
     pub fn counters(&self, rule: u32) -> RuleCounters {
         self.memory.counters.get(&rule).copied().unwrap_or_default()
+    }
+
+    /// The application has answered everybody.
+    pub fn is_answering(&mut self) {
+        for flow in self.memory.pending.values_mut() {
+            flow.flags |= FLOW_SYN_ACK;
+        }
     }
 
     /// As a flood of spoofed packets does.
