@@ -131,14 +131,6 @@ pub fn known_seldom<S: State>(
     Decision::from_register(state.opaque(register))
 }
 
-/// What either table knows of a tuple, without consequences.
-#[inline(always)]
-pub fn flow<S: State>(state: &S, key: &FlowKey) -> Option<Flow> {
-    state
-        .flow(Table::Answered, key)
-        .or_else(|| state.flow(Table::Pending, key))
-}
-
 /// Records a flow seen from the client. It becomes proof of a connection when it is answered.
 #[inline(always)]
 pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
