@@ -17,6 +17,10 @@ pub struct Options {
     #[arg(long)]
     long: bool,
 
+    /// Run the tests in virtual machines, and no others
+    #[arg(long)]
+    vm: bool,
+
     /// Run only tests whose name contains one of these
     filter: Vec<String>,
 }
@@ -27,13 +31,16 @@ pub fn verb(options: &Options) -> Result<()> {
     }
     setup::ensure(Scope::Tests)?;
     let redirector = build::release()?;
+    if options.vm {
+        return vm::matrix(&options.filter, &redirector);
+    }
     let outcomes = [
         sys::announce("the native tests", &mut native(options)),
         sys::announce(
             "the integration tests",
             &mut integration(options, &redirector),
         ),
-        vm::tests(&vm::Options::all(&options.filter), &redirector),
+        vm::matrix(&options.filter, &redirector),
     ];
     let failures: Vec<_> = outcomes
         .into_iter()

@@ -10,7 +10,7 @@ pub use apt::Private;
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Error, Result, bail};
 
 use crate::{
     build,
@@ -32,15 +32,31 @@ pub struct Options {
     filter: Vec<String>,
 }
 
-impl Options {
-    /// What is meant for virtual machines, or the part of it that the filter names.
-    pub fn all(filter: &[String]) -> Self {
-        Self {
-            kernel: kernel::Release::default(),
-            tests: Vec::new(),
+/// Kernels of Debian, and the test files that run on each.
+const MATRIX: [(&str, &[&str]); 2] = [
+    // Has the devices that a test machine's own kernel may lack.
+    ("6.12", &["vm"]),
+    // Has no TCX.
+    ("6.1", &["vm", "serve", "lifecycle", "reload"]),
+];
+
+/// Everything that is meant for virtual machines, or the part of it that the filter names.
+pub fn matrix(filter: &[String], redirector: &Path) -> Result<()> {
+    let mut failures = Vec::new();
+    for (kernel, files) in MATRIX {
+        let options = Options {
+            kernel: kernel.parse().map_err(Error::msg)?,
+            tests: files.iter().map(|&file| file.to_owned()).collect(),
             filter: filter.to_owned(),
+        };
+        if let Err(error) = tests(&options, redirector) {
+            failures.push(format!("Linux {kernel}: {error}"));
         }
     }
+    if !failures.is_empty() {
+        bail!("{}", failures.join("; "));
+    }
+    Ok(())
 }
 
 pub fn verb(options: &Options) -> Result<()> {
