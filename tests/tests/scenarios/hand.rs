@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use integration::packet::Packet;
-use integration::scenario::Stage;
+use integration::scenario::{Peer, Stage};
 use integration::topology::GHOST;
 use redirector_common::native::craft::{ACK, Craft, RST, SYN, Transport};
 
@@ -14,11 +14,7 @@ pub fn talk(stage: &Stage, shape: fn(&mut Craft)) {
     hand.send_syn();
     hand.establish();
     let server = listener.accept();
-    hand.send(ACK, b"by hand");
-    server.expect(b"by hand").send(b"answer");
-    hand.expect("the answer", |packet| packet.payload == b"answer");
-    hand.send(RST, b"");
-    server.expect_reset();
+    hand.converse(&server);
 }
 
 /// A connection of the ghost.
@@ -91,6 +87,16 @@ impl<'a> Hand<'a> {
         });
         self.sequence += 1;
         self.acknowledgment = answer.sequence.wrapping_add(1);
+    }
+
+    /// Both speak, and the client aborts.
+    #[track_caller]
+    pub fn converse(&mut self, server: &Peer) {
+        self.send(ACK, b"by hand");
+        server.expect(b"by hand").send(b"answer");
+        self.expect("the answer", |packet| packet.payload == b"answer");
+        self.send(RST, b"");
+        server.expect_reset();
     }
 
     pub fn send(&mut self, flags: u8, payload: &[u8]) {

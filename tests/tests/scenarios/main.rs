@@ -2,12 +2,12 @@
 //! one is told in `integration::scenario`.
 
 mod addresses;
-mod adversary;
 mod beside;
 mod collision;
 mod containers;
 mod devices;
 mod fragments;
+mod half_open_collision;
 mod hand;
 mod handshake;
 mod headers;
@@ -15,6 +15,7 @@ mod icmp;
 mod idle;
 mod lifecycle;
 mod options;
+mod pair;
 mod path;
 mod raw;
 mod rules;
@@ -31,12 +32,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("addresses", addresses::SCENARIOS),
-    ("adversary", adversary::SCENARIOS),
     ("beside", beside::SCENARIOS),
     ("collision", collision::SCENARIOS),
     ("containers", containers::SCENARIOS),
     ("devices", devices::SCENARIOS),
     ("fragments", fragments::SCENARIOS),
+    ("half_open_collision", half_open_collision::SCENARIOS),
     ("handshake", handshake::SCENARIOS),
     ("headers", headers::SCENARIOS),
     ("icmp", icmp::SCENARIOS),
