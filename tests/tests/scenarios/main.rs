@@ -19,6 +19,8 @@ mod pair;
 mod path;
 mod raw;
 mod rules;
+mod stranger;
+mod strangers;
 mod time_wait;
 mod udp;
 mod udp_collision;
@@ -49,6 +51,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
     ("rules", rules::SCENARIOS),
+    ("strangers", strangers::SCENARIOS),
     ("time_wait", time_wait::SCENARIOS),
     ("udp", udp::SCENARIOS),
     ("udp_collision", udp_collision::SCENARIOS),
