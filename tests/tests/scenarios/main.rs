@@ -19,6 +19,7 @@ mod pair;
 mod path;
 mod raw;
 mod rules;
+mod stacked;
 mod stranger;
 mod strangers;
 mod time_wait;
@@ -51,6 +52,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
     ("rules", rules::SCENARIOS),
+    ("stacked", stacked::SCENARIOS),
     ("strangers", strangers::SCENARIOS),
     ("time_wait", time_wait::SCENARIOS),
     ("udp", udp::SCENARIOS),
