@@ -14,6 +14,7 @@ mod headers;
 mod icmp;
 mod idle;
 mod lifecycle;
+mod link_local;
 mod options;
 mod pair;
 mod path;
@@ -48,6 +49,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("icmp", icmp::outbound::SCENARIOS),
     ("idle", idle::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
+    ("link_local", link_local::SCENARIOS),
     ("options", options::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
