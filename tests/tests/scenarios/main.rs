@@ -16,9 +16,11 @@ mod idle;
 mod lifecycle;
 mod link_local;
 mod options;
+mod own;
 mod pair;
 mod path;
 mod raw;
+mod reloads;
 mod rules;
 mod stacked;
 mod stranger;
@@ -53,6 +55,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("options", options::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
+    ("reloads", reloads::SCENARIOS),
     ("rules", rules::SCENARIOS),
     ("stacked", stacked::SCENARIOS),
     ("strangers", strangers::SCENARIOS),
