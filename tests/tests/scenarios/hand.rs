@@ -109,6 +109,12 @@ impl<'a> Hand<'a> {
         self.sequence += u32::try_from(payload.len()).expect("a short payload");
     }
 
+    /// What is sent from now on acknowledges this.
+    pub fn acknowledge(&mut self, packet: &Packet) {
+        let length = u32::try_from(packet.payload.len()).expect("a short payload");
+        self.acknowledgment = packet.sequence.wrapping_add(length);
+    }
+
     pub fn craft(&self, flags: u8, payload: &[u8]) -> Craft {
         let transport = Transport::Tcp {
             flags,

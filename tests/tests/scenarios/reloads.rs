@@ -91,7 +91,8 @@ fn handshake_of_the_wire_port(stage: &Stage) {
     hand.send(ACK, b"");
     let server = listener.accept();
     server.send(b"banner");
-    hand.expect("the banner", |packet| packet.payload == b"banner");
+    let banner = hand.expect("the banner", |packet| packet.payload == b"banner");
+    hand.acknowledge(&banner);
     hand.converse(&server);
 }
 

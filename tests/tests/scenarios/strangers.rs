@@ -109,6 +109,7 @@ fn syn_in_a_forgotten_handshake(stage: &Stage) {
     hand.send(ACK, b"");
     let server = listener.accept();
     server.send(b"banner");
-    hand.expect("the banner", |packet| packet.payload == b"banner");
+    let banner = hand.expect("the banner", |packet| packet.payload == b"banner");
+    hand.acknowledge(&banner);
     hand.converse(&server);
 }
