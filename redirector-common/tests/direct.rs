@@ -5,7 +5,7 @@ mod common;
 mod moving;
 
 use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
-use moving::{CLIENT, ORDERS, OTHER_OPENING, OTHER_SYN_ACK, origin};
+use moving::{CLIENT, ORDERS, OTHER_OPENING, OTHER_SYN_ACK, connected, origin};
 use redirector_common::{
     Peer, Skip,
     native::craft::{ACK, SYN},
@@ -151,6 +151,41 @@ fn a_forgotten_handshake_is_its_syns() {
     }
 }
 
+/// The same, and a stranger's SYN to the wire port.
+#[test]
+fn a_forgotten_direct_handshake_is_not_led_away() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+        host.lose_pending();
+        assert!(host.receive(&talk.to(80, OTHER_OPENING)).is_ok());
+        assert_eq!(host.receive(&talk.to(8000, FINAL_ACK)), Ok(None));
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
+    });
+}
+
+/// Two SYNs of a stranger, one to each port, in a connection to a container.
+#[test]
+fn strangers_do_not_change_what_a_container_answers() {
+    for (port, other) in [(80, 8000), (8000, 80)] {
+        each_family(|talk| {
+            let mut host = answered(&talk, port);
+            let redirected = (port != 8000).then_some(8000);
+            assert_eq!(host.receive(&talk.to(port, FINAL_ACK)), Ok(redirected));
+            let answer = redirected.map_or(Err(Skip::Direct), |_| Ok(Some(port)));
+            assert_eq!(host.send(&talk.from(8000, DATA)), answer);
+            for (to, sequence) in [(port, 7_000_000), (other, 8_000_000)] {
+                let stranger = talk.to(to, tcp(SYN, sequence, 0));
+                assert!(host.receive(&stranger).is_ok(), "{to}");
+                assert_eq!(host.send(&talk.from(8000, DATA)), answer, "{to}");
+            }
+        });
+    }
+}
+
 /// A SYN in a connection that nobody knows is another one, of whichever port it is.
 #[test]
 fn a_connection_that_nobody_knows_is_not_joined() {
@@ -161,6 +196,18 @@ fn a_connection_that_nobody_knows_is_not_joined() {
             assert_eq!(host.receive(&talk.to(port, tcp(SYN, 9, 0))), Ok(Some(8000)));
             assert_ne!(host.client_port, CLIENT);
         }
+    });
+}
+
+/// The tables have forgotten the redirected one, and its socket never knew.
+#[test]
+fn a_forgotten_connection_is_not_joined() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        host.lose_all_flows();
+        host.expects(&talk, 8000, 300);
+        assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+        assert_ne!(host.client_port, CLIENT);
     });
 }
 
@@ -188,10 +235,12 @@ fn netfilter_keeps_what_it_may_have() {
             (true, Peer::None, Err(Skip::Established)),
             (false, Peer::None, Ok(Some(8000))),
         ] {
-            let mut host = Host::with(&[(80, 8000)]);
-            host.memory.netfilter = netfilter;
-            host.has_socket(&talk, 8000, peer);
-            assert_eq!(host.receive(&talk.to(80, DATA)), expected, "{peer:?}");
+            for packet in [DATA, FINAL_ACK] {
+                let mut host = Host::with(&[(80, 8000)]);
+                host.memory.netfilter = netfilter;
+                host.has_socket(&talk, 8000, peer);
+                assert_eq!(host.receive(&talk.to(80, packet)), expected, "{peer:?}");
+            }
         }
     });
 }

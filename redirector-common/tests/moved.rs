@@ -166,48 +166,6 @@ fn the_port_it_was_moved_to_can_be_a_clients() {
     });
 }
 
-/// Ports below 1024 say that the client's program is privileged.
-#[test]
-fn a_privileged_port_stays_privileged() {
-    for port in [1, 511, 512, 1023] {
-        each_family(|talk| {
-            let talk = Talk {
-                client: (talk.client.0, port),
-                ..talk
-            };
-            let mut host = connected(&talk, 80);
-            assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
-            assert!(
-                (512..1024).contains(&host.client_port),
-                "{}",
-                host.client_port
-            );
-            assert_ne!(host.client_port, port);
-        });
-    }
-}
-
-/// Every candidate is taken: the packet is left as it is, and the first connection lives.
-#[test]
-fn without_a_free_port_the_first_is_unharmed() {
-    each_family(|talk| {
-        let mut host = connected(&talk, 80);
-        for port in 1..=u16::MAX {
-            let other = Talk {
-                client: (talk.client.0, port),
-                ..talk
-            };
-            host.has_socket(&other, 8000, CONNECTED);
-        }
-        assert_eq!(
-            host.receive(&talk.to(8000, OTHER_OPENING)),
-            Err(Skip::Collision)
-        );
-        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
-        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
-    });
-}
-
 /// Two wire ports with one target: the socket knows which one it came through.
 #[test]
 fn the_socket_tells_which_wire_port_it_is() {

@@ -95,6 +95,48 @@ fn a_repetition_tries_other_ports() {
     });
 }
 
+/// Every candidate is taken: the packet is left as it is, and the first connection lives.
+#[test]
+fn without_a_free_port_the_first_is_unharmed() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        for port in 1..=u16::MAX {
+            let other = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            host.has_socket(&other, 8000, CONNECTED);
+        }
+        assert_eq!(
+            host.receive(&talk.to(8000, OTHER_OPENING)),
+            Err(Skip::Collision)
+        );
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+    });
+}
+
+/// Ports below 1024 say that the client's program is privileged.
+#[test]
+fn a_privileged_port_stays_privileged() {
+    for port in [1, 511, 512, 1023] {
+        each_family(|talk| {
+            let talk = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            let mut host = connected(&talk, 80);
+            assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+            assert!(
+                (512..1024).contains(&host.client_port),
+                "{}",
+                host.client_port
+            );
+            assert_ne!(host.client_port, port);
+        });
+    }
+}
+
 /// Ports from 1024 on say that the client's program need not be privileged, and stay there.
 #[test]
 fn an_ordinary_port_stays_ordinary() {
@@ -167,4 +209,47 @@ fn a_repeated_syn_is_no_new_connection() {
             assert_eq!(host.connections(), counted);
         });
     }
+}
+
+/// The port that a connection was moved to is another's when its client comes back.
+#[test]
+fn an_old_marker_does_not_lead() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        let moved = open_second(&mut host, &talk, 80);
+        host.has_socket(&moved, 8000, Peer::None);
+        assert_eq!(host.receive(&moved.to(81, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&moved.from(8000, SYN_ACK)), Ok(Some(81)));
+        assert_eq!(host.receive(&moved.to(81, FINAL_ACK)), Ok(Some(8000)));
+        host.has_socket(&moved, 8000, CONNECTED);
+        let opening = tcp(SYN, 70_000, 0);
+        assert_eq!(host.receive(&talk.to(80, opening)), Ok(Some(8000)));
+        let again = Talk {
+            client: (talk.client.0, host.client_port),
+            ..talk
+        };
+        assert_ne!(again.client.1, moved.client.1);
+        host.has_socket(&again, 8000, Peer::Handshake);
+        let answer = tcp(SYN | ACK, 0, 70_001);
+        assert_eq!(host.send(&again.from(8000, answer)), Ok(Some(80)));
+        let ack = tcp(ACK, 70_001, 1);
+        assert_eq!(host.receive(&talk.to(80, ack)), Ok(Some(8000)));
+        assert_eq!(host.client_port, again.client.1);
+    });
+}
+
+/// The wire port is served by itself after its rule.
+#[test]
+fn a_removed_rule_leaves_no_marker() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        let moved = open_second(&mut host, &talk, 80);
+        for ended in [talk, moved] {
+            host.has_socket(&ended, 8000, Peer::None);
+        }
+        host.rule(None, 0, 80, None);
+        assert_eq!(host.receive(&talk.to(80, tcp(SYN, 70_000, 0))), Ok(None));
+        host.has_socket(&talk, 80, CONNECTED);
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(None));
+    });
 }

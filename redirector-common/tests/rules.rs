@@ -5,9 +5,12 @@ mod common;
 use std::net::IpAddr;
 
 use common::{
-    CONNECTED, DATA, FINAL_ACK, Host, INTERFACE, OPENING, SYN_ACK, Talk, UDP, each_family,
+    CONNECTED, DATA, FINAL_ACK, Host, INTERFACE, OPENING, SYN_ACK, Talk, UDP, each_family, tcp,
 };
-use redirector_common::{Peer, Skip, native::craft::Transport};
+use redirector_common::{
+    Peer, Skip,
+    native::craft::{SYN, Transport},
+};
 
 /// What begins a flow, the answer, and what comes later.
 const PROTOCOLS: [[Transport; 3]; 2] = [[OPENING, SYN_ACK, FINAL_ACK], [UDP, UDP, UDP]];
@@ -109,6 +112,42 @@ fn a_syn_in_a_live_connection_keeps_the_first_target() {
 
         host.has_socket(&talk, 8000, Peer::None);
         assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8001)));
+    });
+}
+
+/// The same to a container, whose socket is elsewhere.
+#[test]
+fn a_syn_does_not_end_a_containers_connection_to_the_first_target() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        host.rule(None, 0, 80, Some(9000));
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        let stranger = talk.to(80, tcp(SYN, 9000, 0));
+        assert!(host.receive(&stranger).is_ok());
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+    });
+}
+
+/// A target becomes another rule's source: its live connections are none of that rule.
+#[test]
+fn a_syn_does_not_lead_a_direct_connection_to_a_new_rule() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+        assert_eq!(host.receive(&talk.to(8000, FINAL_ACK)), Ok(None));
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
+        host.rule(None, 0, 8000, Some(9000));
+        assert_eq!(host.receive(&talk.to(8000, DATA)), Err(Skip::Established));
+        let stranger = talk.to(8000, tcp(SYN, 9000, 0));
+        for packet in [stranger, talk.to(8000, DATA)] {
+            assert_eq!(host.receive(&packet), Err(Skip::Established));
+        }
     });
 }
 

@@ -6,7 +6,7 @@ use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_fami
 use redirector_common::{
     Peer, Skip,
     abi::{FLOW_SYN_ACK, NO_PORT, Port, SocketFlow, TICK},
-    native::craft::{ACK, RST, SYN},
+    native::craft::{ACK, Craft, RST, SYN},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -104,6 +104,27 @@ fn a_spoofed_syn_makes_no_connection() {
             );
             assert_eq!((host.flows()[1], host.connections()), (0, 0), "{name}");
         }
+    });
+}
+
+/// A second SYN of a stranger, out of the first one's window: the kernel answers it with an ACK, which
+/// is no word of the application.
+#[test]
+fn two_spoofed_syns_make_no_connection() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        let far = tcp(SYN, 1 << 30, 0);
+        assert_eq!(host.receive(&talk.to(80, far)), Ok(Some(8000)));
+        let challenge = Craft {
+            payload: Vec::new(),
+            ..talk.from(8000, tcp(ACK, 501, 101))
+        };
+        assert_eq!(host.send(&challenge), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, tcp(RST, 101, 0))), Ok(Some(8000)));
+        assert_eq!((host.flows()[1], host.connections()), (0, 0));
     });
 }
 

@@ -3,11 +3,6 @@
 use std::env;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
-
-use aya::maps::{HashMap, Map, MapData};
-use redirector::kernel::Plain;
-use redirector_common::abi::{Flow, FlowKey};
 
 use crate::netns::Namespace;
 use crate::process::{Background, run};
@@ -105,9 +100,7 @@ impl Redirected {
     /// stays. Conntrack keeps what it has.
     pub fn forget_flows(&self) {
         if let Self::Redirector(instance) = self {
-            for name in ["PENDING", "FLOWS"] {
-                empty(&instance.pins().join("maps").join(name));
-            }
+            instance.forget_flows();
         }
     }
 }
@@ -127,17 +120,6 @@ pub fn nft(host: &Namespace, script: &str) {
     let file = directory.path().join("script.nft");
     fs::write(&file, script).expect("a script for nft");
     run(host.command("nft").arg("-f").arg(&file)).success(script);
-}
-
-fn empty(pin: &Path) {
-    let map = MapData::from_pin(pin)
-        .and_then(Map::from_map_data)
-        .unwrap_or_else(|error| panic!("{}: {error}", pin.display()));
-    let mut flows =
-        HashMap::<_, Plain<FlowKey>, Plain<Flow>>::try_from(map).expect("a table of flows");
-    for key in flows.keys().collect::<Vec<_>>() {
-        flows.remove(&key.expect("a flow")).expect("remove a flow");
-    }
 }
 
 /// `output` uses dnat because redirect there moves every destination to 127.0.0.1, where a

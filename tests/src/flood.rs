@@ -1,4 +1,4 @@
-//! SYNs from addresses that do not exist.
+//! Packets from addresses that do not exist.
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
@@ -9,7 +9,10 @@ use crate::random::Random;
 
 const IPV4_HEADER: usize = 20;
 const TCP_HEADER: usize = 20;
-type Syn = [u8; IPV4_HEADER + TCP_HEADER];
+const UDP_HEADER: usize = 8;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+type Segment = [u8; IPV4_HEADER + TCP_HEADER];
 
 /// Sends `count` SYNs to `target`, each from a random address and port. The sending host
 /// drops the answers: they are not for it, and it does not forward.
@@ -17,17 +20,50 @@ pub fn syn_flood(from: &Namespace, target: SocketAddrV4, count: u64) {
     let raw = raw_socket(from);
     let mut random = Random::from_printed_seed();
     for _ in 0..count {
-        let [port_high, port_low] = random.bytes();
-        let port = u16::from_be_bytes([port_high | 0x04, port_low]);
-        let source = SocketAddrV4::new(routable(&mut random), port);
-        send(&raw, &syn(source, target, random.bytes()), target);
+        let source = stranger(&mut random);
+        send(&raw, &segment(source, target, SYN, random.bytes()), target);
+    }
+}
+
+/// Sends what looks like a conversation from `count` random addresses and ports, without an answer
+/// heard: a SYN, one out of the first one's window, which the kernel answers with an ACK, and an RST.
+pub fn handshake_flood(from: &Namespace, target: SocketAddrV4, count: u64) {
+    let raw = raw_socket(from);
+    let mut random = Random::from_printed_seed();
+    for _ in 0..count {
+        let source = stranger(&mut random);
+        let first = u32::from_be_bytes(random.bytes());
+        for (flags, offset) in [(SYN, 0), (SYN, 1 << 30), (RST, 1)] {
+            let sequence = first.wrapping_add(offset).to_be_bytes();
+            send(&raw, &segment(source, target, flags, sequence), target);
+        }
+    }
+}
+
+/// Sends `count` datagrams, each from a random address and port, and after every 64 lets the server
+/// answer them.
+pub fn datagram_flood(
+    from: &Namespace,
+    target: SocketAddrV4,
+    count: u64,
+    mut answer: impl FnMut(),
+) {
+    const AT_ONCE: u64 = 64;
+    let raw = raw_socket(from);
+    let mut random = Random::from_printed_seed();
+    for number in 1..=count {
+        send(&raw, &datagram(stranger(&mut random), target), target);
+        if number % AT_ONCE == 0 {
+            answer();
+        }
     }
 }
 
 /// Sends one SYN that claims to come from `source`, with a sequence number of its own.
 pub fn spoofed_syn(from: &Namespace, source: SocketAddrV4, target: SocketAddrV4) {
     let sequence = Random::from_printed_seed().bytes();
-    send(&raw_socket(from), &syn(source, target, sequence), target);
+    let syn = segment(source, target, SYN, sequence);
+    send(&raw_socket(from), &syn, target);
 }
 
 /// RFC 791 raw sockets take a whole packet and do not look at its source address.
@@ -36,32 +72,59 @@ fn raw_socket(on: &Namespace) -> Socket {
         .expect("a raw socket")
 }
 
-fn send(raw: &Socket, syn: &Syn, target: SocketAddrV4) {
+fn send(raw: &Socket, packet: &[u8], target: SocketAddrV4) {
     let destination = SocketAddr::V4(target).into();
-    let sent = raw.send_to(syn, &destination).expect("a SYN leaves");
-    assert_eq!(sent, syn.len());
+    let sent = raw.send_to(packet, &destination).expect("a packet leaves");
+    assert_eq!(sent, packet.len());
 }
 
-fn syn(source: SocketAddrV4, target: SocketAddrV4, sequence: [u8; 4]) -> Syn {
-    let mut syn: Syn = [0; IPV4_HEADER + TCP_HEADER];
-    let (ip, tcp) = syn.split_at_mut(IPV4_HEADER);
+fn segment(source: SocketAddrV4, target: SocketAddrV4, flags: u8, sequence: [u8; 4]) -> Segment {
+    let mut packet: Segment = [0; IPV4_HEADER + TCP_HEADER];
+    let tcp = write_ip(&mut packet, 6, source, target);
+    tcp[4..8].copy_from_slice(&sequence);
+    tcp[12] = 5 << 4;
+    tcp[13] = flags;
+    tcp[14..16].copy_from_slice(&0xffffu16.to_be_bytes());
+    let checksum = checksum(*source.ip(), *target.ip(), tcp);
+    tcp[16..18].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+/// Without a payload and without a checksum.
+fn datagram(source: SocketAddrV4, target: SocketAddrV4) -> [u8; IPV4_HEADER + UDP_HEADER] {
+    let mut packet = [0; IPV4_HEADER + UDP_HEADER];
+    let udp = write_ip(&mut packet, 17, source, target);
+    udp[5] = UDP_HEADER as u8;
+    packet
+}
+
+/// Everything but what follows the ports, which are the first of what is returned.
+fn write_ip(
+    packet: &mut [u8],
+    protocol: u8,
+    source: SocketAddrV4,
+    target: SocketAddrV4,
+) -> &mut [u8] {
+    let length = packet.len() as u16;
+    let (ip, transport) = packet.split_at_mut(IPV4_HEADER);
     ip[0] = 0x45;
-    ip[2..4].copy_from_slice(&40u16.to_be_bytes());
+    ip[2..4].copy_from_slice(&length.to_be_bytes());
     ip[8] = 64;
-    ip[9] = 6;
+    ip[9] = protocol;
     ip[12..16].copy_from_slice(&source.ip().octets());
     ip[16..20].copy_from_slice(&target.ip().octets());
     // The kernel writes the checksum of the IP header.
 
-    tcp[0..2].copy_from_slice(&source.port().to_be_bytes());
-    tcp[2..4].copy_from_slice(&target.port().to_be_bytes());
-    tcp[4..8].copy_from_slice(&sequence);
-    tcp[12] = 5 << 4;
-    tcp[13] = 0x02;
-    tcp[14..16].copy_from_slice(&0xffffu16.to_be_bytes());
-    let checksum = checksum(*source.ip(), *target.ip(), tcp);
-    tcp[16..18].copy_from_slice(&checksum.to_be_bytes());
-    syn
+    transport[0..2].copy_from_slice(&source.port().to_be_bytes());
+    transport[2..4].copy_from_slice(&target.port().to_be_bytes());
+    transport
+}
+
+/// With a port from 1024 on.
+fn stranger(random: &mut Random) -> SocketAddrV4 {
+    let [high, low] = random.bytes();
+    let port = u16::from_be_bytes([high | 0x04, low]);
+    SocketAddrV4::new(routable(random), port)
 }
 
 /// Any unicast address outside the networks of the tests.
@@ -88,55 +151,4 @@ fn checksum(source: Ipv4Addr, destination: Ipv4Addr, tcp: &[u8]) -> u16 {
         .sum();
     let folded = (total & 0xffff) + (total >> 16);
     !(((folded & 0xffff) + (folded >> 16)) as u16)
-}
-
-/// Adversary: three packets a source, by which a stranger enters the table of answered flows.
-pub fn triple_flood(from: &Namespace, target: SocketAddrV4, count: u64) {
-    let raw = raw_socket(from);
-    let mut random = Random::from_printed_seed();
-    for _ in 0..count {
-        let [port_high, port_low] = random.bytes();
-        let port = u16::from_be_bytes([port_high | 0x04, port_low]);
-        let source = SocketAddrV4::new(routable(&mut random), port);
-        let first = u32::from_be_bytes(random.bytes());
-        for (flags, sequence) in [
-            (2u8, first),
-            (2, first.wrapping_add(1 << 30)),
-            (4, first.wrapping_add(1)),
-        ] {
-            let mut packet = syn(source, target, sequence.to_be_bytes());
-            let tcp = &mut packet[IPV4_HEADER..];
-            tcp[13] = flags;
-            tcp[16..18].fill(0);
-            let sum = checksum(*source.ip(), *target.ip(), tcp);
-            tcp[16..18].copy_from_slice(&sum.to_be_bytes());
-            send(&raw, &packet, target);
-        }
-    }
-}
-
-/// Adversary: one datagram a source, without a checksum.
-pub fn datagram_flood(from: &Namespace, target: SocketAddrV4, is_enough: impl Fn() -> bool) {
-    let raw = raw_socket(from);
-    let mut random = Random::from_printed_seed();
-    let mut sent = 0u32;
-    while sent % 256 != 0 || !is_enough() {
-        let [port_high, port_low] = random.bytes();
-        let mut packet = [0u8; 29];
-        packet[0] = 0x45;
-        packet[3] = 29;
-        packet[8] = 64;
-        packet[9] = 17;
-        packet[12..16].copy_from_slice(&routable(&mut random).octets());
-        packet[16..20].copy_from_slice(&target.ip().octets());
-        packet[20] = port_high | 4;
-        packet[21] = port_low;
-        packet[22..24].copy_from_slice(&target.port().to_be_bytes());
-        packet[25] = 9;
-        let destination = SocketAddr::V4(target).into();
-        raw.send_to(&packet, &destination)
-            .expect("a datagram leaves");
-        sent += 1;
-    }
-    println!("{sent} datagrams");
 }

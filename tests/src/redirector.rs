@@ -1,10 +1,13 @@
 //! The binary under test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, thread};
 
+use aya::maps::{HashMap, Map, MapData};
+use redirector::kernel::Plain;
+use redirector_common::abi::{Flow, FlowKey};
 use serde_json::Value;
 
 use crate::netns::Namespace;
@@ -97,6 +100,13 @@ impl Instance {
         command
     }
 
+    /// As after many newer flows: the flow tables are emptied, what sockets remember stays.
+    pub fn forget_flows(&self) {
+        for name in ["PENDING", "FLOWS"] {
+            empty(&self.pins().join("maps").join(name));
+        }
+    }
+
     #[track_caller]
     pub fn status(&self) -> Value {
         json(&self.run("status", "--json").success("status --json"))
@@ -115,6 +125,17 @@ impl Drop for Instance {
         if output.code != Some(0) && !thread::panicking() {
             panic!("unload: {output:#?}");
         }
+    }
+}
+
+fn empty(pin: &Path) {
+    let map = MapData::from_pin(pin)
+        .and_then(Map::from_map_data)
+        .unwrap_or_else(|error| panic!("{}: {error}", pin.display()));
+    let mut flows =
+        HashMap::<_, Plain<FlowKey>, Plain<Flow>>::try_from(map).expect("a table of flows");
+    for key in flows.keys().collect::<Vec<_>>() {
+        flows.remove(&key.expect("a flow")).expect("remove a flow");
     }
 }
 

@@ -1,19 +1,14 @@
 //! Rules and the addresses and interfaces of the server.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use integration::netns::Namespace;
-use integration::scenario::{
-    Dial, Difference, Family, LINK_LOCAL, Peer, Place, Scenario, Server, Stage, Topology,
-};
+use integration::scenario::{Dial, Difference, Family, Peer, Place, Scenario, Server, Stage};
 use integration::topology::Host;
 
 const ADDRESS_KEPT: Difference = Difference::new(
     "netfilter's redirect leads to the first address of the interface, the redirector changes none",
 )
 .in_server();
-
-const V6: &[Family] = &[Family::V6];
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("second_address", second_address)
@@ -58,21 +53,6 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("address_comes_and_goes", address_comes_and_goes)
         .checks("a new address of the interface is redirected, a removed one is nobody's")
         .differs(ADDRESS_KEPT),
-    Scenario::new("link_local", link_local)
-        .topology(Topology::TwoCables)
-        .interfaces(&["eth0", "eth1", "lo"])
-        .families(V6)
-        .checks("clients of a link-local address are redirected"),
-    Scenario::new("same_link_local_twice", same_link_local_twice)
-        .topology(Topology::TwoCables)
-        .interfaces(&["eth0", "eth1", "lo"])
-        .families(V6)
-        .checks("equal addresses and ports on two cables are two connections"),
-    Scenario::new("link_local_on_one_cable", link_local_on_one_cable)
-        .topology(Topology::TwoCables)
-        .interfaces(&["eth0"])
-        .families(V6)
-        .checks("rules for one cable leave equal addresses on the other alone"),
 ];
 
 fn second_address(stage: &Stage) {
@@ -196,53 +176,6 @@ fn address_comes_and_goes(stage: &Stage) {
     talk(stage.dial(80), &listener);
 }
 
-fn link_local(stage: &Stage) {
-    let listener = stage.listen(8000);
-    for interface in ["eth0", "eth1"] {
-        for port in [80, 8000] {
-            talk(stage.dial_to(on(stage, interface, port)), &listener);
-        }
-    }
-}
-
-fn same_link_local_twice(stage: &Stage) {
-    let listener = stage.listen(8000);
-    let pairs = ["eth0", "eth1"].map(|interface| {
-        let dial = stage.dial_to(on(stage, interface, 80));
-        let client = dial.from(stage.source_port(0)).connect();
-        let server = listener.accept();
-        assert_eq!(server.remote(), client.local());
-        (client, server)
-    });
-    for _ in 0..2 {
-        for (client, server) in &pairs {
-            exchange(client, server);
-        }
-    }
-    let [(first, its_server), (second, second_server)] = &pairs;
-    its_server.close();
-    first.expect_eof().close();
-    exchange(second, second_server);
-}
-
-fn link_local_on_one_cable(stage: &Stage) {
-    let listener = stage.listen(8000);
-    talk(stage.dial_to(on(stage, "eth0", 80)), &listener);
-    stage.dial_to(on(stage, "eth1", 80)).refused();
-    talk(stage.dial_to(on(stage, "eth1", 8000)), &listener);
-}
-
-/// The server's link-local address by one cable.
-fn on(stage: &Stage, interface: &str, port: u16) -> SocketAddr {
-    let scope = index(stage.client_host(), interface);
-    SocketAddrV6::new(LINK_LOCAL[1], port, 0, scope).into()
-}
-
-fn index(host: &Namespace, interface: &str) -> u32 {
-    host.enter(|| nix::net::if_::if_nametoindex(interface))
-        .expect("an interface")
-}
-
 fn listen_for(stage: &Stage, family: Family) -> Server {
     let everywhere: IpAddr = match family {
         Family::V4 => Ipv4Addr::UNSPECIFIED.into(),
@@ -258,7 +191,7 @@ fn listen_for(stage: &Stage, family: Family) -> Server {
     )
 }
 
-fn talk(dial: Dial<'_>, listener: &Server) {
+pub fn talk(dial: Dial<'_>, listener: &Server) {
     let (client, server) = (dial.connect(), listener.accept());
     exchange(&client, &server);
 }

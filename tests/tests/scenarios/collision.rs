@@ -1,13 +1,13 @@
 //! One client port for two ports of the server that lead to one target: to the server's kernel, one
 //! tuple. The second connection appears to the application from another port.
 
-use integration::scenario::{Peer, Place, Scenario, Server, Stage};
+use integration::datapath::Datapath;
+use integration::scenario::{Difference, Place, Scenario, Stage};
 use integration::wait;
-use redirector_common::native::craft::{ACK, RST};
 
-use crate::hand::Hand;
+use crate::pair::{Pair, all_go_on};
 
-const TWO_WIRE_PORTS: &[&str] = &["80:8000", "81:8000"];
+pub const TWO_WIRE_PORTS: &[&str] = &["80:8000", "81:8000"];
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new(
@@ -46,78 +46,21 @@ pub const SCENARIOS: &[Scenario] = &[
         .places(Place::ALL),
     Scenario::new("second_in_two_seconds", second_in_two_seconds)
         .checks("a moved connection lives on when its flow is remembered by its socket alone"),
-    Scenario::new("second_during_handshake", |stage| {
-        both_half_open(stage, [80, 8000])
-    })
-    .checks("the second begins before the first's handshake has ended"),
-    Scenario::new("second_during_direct_handshake", |stage| {
-        both_half_open(stage, [8000, 80])
-    })
-    .checks("the same with the direct connection first"),
-    Scenario::new("second_repeats_its_syn", second_repeats_its_syn)
-        .checks("a repeated SYN of the second is moved to the same port"),
+    Scenario::new("second_after_eviction", second_after_eviction)
+        .checks("the tables have forgotten the first when its client port comes to the target"),
+    Scenario::new("moved_port_is_taken", moved_port_is_taken)
+        .checks("the port that a connection was moved to is another's when its client returns")
+        .differs(
+            Difference::new("only the redirector's choice of a port is taken by another client")
+                .in_client()
+                .in_server()
+                .on_wire(),
+        ),
     Scenario::new("second_wakes_up", second_wakes_up)
         .checks("a moved connection that only its socket remembers goes on when its client speaks"),
-    Scenario::new("under_cookies", |stage| under_cookies(stage, [80, 8000]))
-        .checks("under SYN cookies no socket knows the first one's handshake; both are served"),
-    Scenario::new("direct_under_cookies", |stage| {
-        under_cookies(stage, [8000, 80])
-    })
-    .checks("the same with the direct connection first"),
-    Scenario::new("wire_ports_under_cookies", |stage| {
-        under_cookies(stage, [81, 80])
-    })
-    .rules(TWO_WIRE_PORTS)
-    .checks("the same with two wire ports"),
-    Scenario::new("twice_under_cookies", |stage| {
-        stage.server_host().sysctl("ipv4.tcp_syncookies", "2");
-        twice(stage, [80, 8000]);
-    })
-    .checks("under SYN cookies a client port comes back after its connections")
-    .places(Place::ALL),
 ];
 
-struct Pair {
-    client: Peer,
-    server: Peer,
-}
-
-impl Pair {
-    fn open(stage: &Stage, listener: &Server, port: u16) -> Self {
-        let client = stage.dial(port).from(stage.source_port(0)).connect();
-        let server = listener.accept();
-        Self { client, server }
-    }
-
-    /// Not moved.
-    fn first(stage: &Stage, listener: &Server, port: u16) -> Self {
-        let pair = Self::open(stage, listener, port);
-        assert_eq!(pair.server.remote(), pair.client.local());
-        pair
-    }
-
-    fn moved(stage: &Stage, listener: &Server, port: u16) -> Self {
-        let pair = Self::open(stage, listener, port);
-        assert_eq!(pair.server.remote().ip(), pair.client.local().ip());
-        assert_ne!(pair.server.remote().port(), pair.client.local().port());
-        pair
-    }
-
-    fn exchange(&self, text: &str) {
-        self.client.deliver(&self.server, text.as_bytes());
-        self.server
-            .deliver(&self.client, text.to_uppercase().as_bytes());
-    }
-
-    /// The server's end waits in TIME-WAIT, the client's port is free.
-    fn close(self) {
-        self.server.shutdown();
-        self.client.expect_eof().close();
-        self.server.expect_eof().close();
-    }
-}
-
-fn twice(stage: &Stage, ports: [u16; 2]) {
+pub fn twice(stage: &Stage, ports: [u16; 2]) {
     let listener = stage.listen(8000);
     for _ in 0..2 {
         let first = Pair::first(stage, &listener, ports[0]);
@@ -139,10 +82,7 @@ fn one_client_port_to_both_ports(stage: &Stage) {
     let listener = stage.listen(8000);
     let orders = [[80, 8000], [8000, 80]].into_iter().zip(0..);
     let pairs = orders.map(|(ports, number)| {
-        ports.map(|port| Pair {
-            client: stage.dial(port).from(stage.source_port(number)).connect(),
-            server: listener.accept(),
-        })
+        ports.map(|port| Pair::of(stage.dial(port).from(stage.source_port(number)), &listener))
     });
     let pairs: Vec<_> = pairs.collect();
     for round in 0..2 {
@@ -177,10 +117,7 @@ fn three_ports(stage: &Stage) {
 fn privileged_client_port(stage: &Stage) {
     const PORT: u16 = 1000;
     let listener = stage.listen(8000);
-    let open = |port| Pair {
-        client: stage.dial(port).from(PORT).connect(),
-        server: listener.accept(),
-    };
+    let open = |port| Pair::of(stage.dial(port).from(PORT), &listener);
     let (first, second) = (open(80), open(8000));
     let moved = second.server.remote().port();
     assert!(moved < 1024 && moved != PORT, "moved to {moved}");
@@ -243,32 +180,37 @@ fn second_in_two_seconds(stage: &Stage) {
     }
     stage.forget_flows();
     for pair in [&second, &first] {
-        pair.server.deliver(&pair.client, b"the server speaks");
-        pair.exchange("both go on");
+        pair.goes_on();
     }
     first.close();
     second.close();
 }
 
-fn both_half_open(stage: &Stage, ports: [u16; 2]) {
+fn second_after_eviction(stage: &Stage) {
     let listener = stage.listen(8000);
-    let [mut first, mut second] = ports.map(|port| {
-        let mut hand = Hand::begin(stage, stage.source_port(0), port);
-        hand.await_syn_ack();
-        hand
-    });
-    let servers = [&mut first, &mut second].map(|hand| {
-        hand.send(ACK, b"");
-        listener.accept()
-    });
-    for (hand, server) in [&mut first, &mut second].into_iter().zip(&servers) {
-        converse(hand, server);
-    }
+    let first = Pair::first(stage, &listener, 80);
+    first.exchange("the first, alone");
+    stage.forget_flows();
+    let second = Pair::moved(stage, &listener, 8000);
+    second.exchange("the second");
+    first.exchange("the first");
 }
 
-fn under_cookies(stage: &Stage, ports: [u16; 2]) {
-    stage.server_host().sysctl("ipv4.tcp_syncookies", "2");
-    both_half_open(stage, ports);
+fn moved_port_is_taken(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let first = Pair::first(stage, &listener, 8000);
+    let second = Pair::moved(stage, &listener, 80);
+    second.exchange("the second");
+    let taken = second.server.remote().port();
+    second.client.abort();
+    second.server.expect_reset().close();
+    if stage.datapath() == Datapath::Redirector {
+        let third = Pair::of(stage.dial(8000).from(taken), &listener);
+        third.exchange("the third");
+        let second = Pair::moved(stage, &listener, 80);
+        assert_ne!(second.server.remote().port(), taken);
+        all_go_on(&[first, second, third]);
+    }
 }
 
 fn second_wakes_up(stage: &Stage) {
@@ -285,28 +227,6 @@ fn second_wakes_up(stage: &Stage) {
     }
     first.close();
     second.close();
-}
-
-fn second_repeats_its_syn(stage: &Stage) {
-    let listener = stage.listen(8000);
-    let mut first = Hand::open(stage);
-    let first_server = listener.accept();
-    let mut second = Hand::begin(stage, stage.source_port(0), 8000);
-    second.send_syn();
-    second.await_syn_ack();
-    second.send(ACK, b"");
-    let second_server = listener.accept();
-    converse(&mut first, &first_server);
-    converse(&mut second, &second_server);
-    listener.expect_nobody();
-}
-
-fn converse(hand: &mut Hand<'_>, server: &Peer) {
-    hand.send(ACK, b"by hand");
-    server.expect(b"by hand").send(b"answer");
-    hand.expect("the answer", |packet| packet.payload == b"answer");
-    hand.send(RST, b"");
-    server.expect_reset();
 }
 
 fn until_port_is_free(stage: &Stage) {

@@ -216,11 +216,15 @@ fn body(length: u32) -> Vec<u8> {
 
 /// Docker's rules. The oracle cannot redirect to what is published, since nat happens once, so there
 /// the wire ports are published too.
-fn publish(stage: &Stage) {
-    let (tcp, udp) = match stage.datapath() {
-        Datapath::Nft => ("{ 80, 8000 }", "{ 53, 5353 }"),
-        Datapath::Redirector => ("8000", "5353"),
-    };
+pub fn publish(stage: &Stage) {
+    match stage.datapath() {
+        Datapath::Nft => publish_ports(stage, "{ 80, 8000 }", "{ 53, 5353 }"),
+        Datapath::Redirector => publish_ports(stage, "8000", "5353"),
+    }
+}
+
+/// Sets of nft.
+pub fn publish_ports(stage: &Stage, tcp: &str, udp: &str) {
     let rules = format!(
         "fib daddr type local tcp dport {tcp} dnat ip to 10.77.3.2:8000
          fib daddr type local tcp dport {tcp} dnat ip6 to [fd77:3::2]:8000

@@ -10,8 +10,8 @@ use integration::system::{self, option};
 const DNS: &[&str] = &["53:5353/udp"];
 const BOTH: &[Offloads] = &[Offloads::Off, Offloads::On];
 const BRIDGE: Topology = Topology::Bridge(&["br0", "lo"]);
-const PORT: Topology = Topology::Bridge(&["eth0", "lo"]);
-const BRIDGE_AND_PORT: Topology = Topology::Bridge(&["br0", "eth0", "lo"]);
+pub const PORT: Topology = Topology::Bridge(&["eth0", "lo"]);
+pub const BRIDGE_AND_PORT: Topology = Topology::Bridge(&["br0", "eth0", "lo"]);
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("tun", tcp)
@@ -47,6 +47,19 @@ pub const SCENARIOS: &[Scenario] = &[
         .topology(BRIDGE)
         .rules(DNS)
         .checks("datagrams to an address on a bridge"),
+    Scenario::new("bridge_port_udp", udp)
+        .topology(PORT)
+        .rules(DNS)
+        .checks("datagrams to an address on a bridge, redirected at its port"),
+    Scenario::new("bridge_and_port_udp", udp)
+        .topology(BRIDGE_AND_PORT)
+        .rules(DNS)
+        .offloads(BOTH)
+        .checks("datagrams to an address on a bridge, redirected at both, also in fragments"),
+    Scenario::new("bridge_and_port_udp_errors", nobody_listens)
+        .topology(BRIDGE_AND_PORT)
+        .rules(DNS)
+        .checks("an ICMP error where a bridge and its port redirect"),
     Scenario::new("macvlan", tcp)
         .topology(Topology::Macvlan)
         .places(Place::ALL)

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use integration::packet::Packet;
-use integration::scenario::Stage;
+use integration::scenario::{Peer, Stage};
 use integration::topology::GHOST;
 use redirector_common::native::craft::{ACK, Craft, RST, SYN, Transport};
 
@@ -14,11 +14,7 @@ pub fn talk(stage: &Stage, shape: fn(&mut Craft)) {
     hand.send_syn();
     hand.establish();
     let server = listener.accept();
-    hand.send(ACK, b"by hand");
-    server.expect(b"by hand").send(b"answer");
-    hand.expect("the answer", |packet| packet.payload == b"answer");
-    hand.send(RST, b"");
-    server.expect_reset();
+    hand.converse(&server);
 }
 
 /// A connection of the ghost.
@@ -93,6 +89,16 @@ impl<'a> Hand<'a> {
         self.acknowledgment = answer.sequence.wrapping_add(1);
     }
 
+    /// Both speak, and the client aborts.
+    #[track_caller]
+    pub fn converse(&mut self, server: &Peer) {
+        self.send(ACK, b"by hand");
+        server.expect(b"by hand").send(b"answer");
+        self.expect("the answer", |packet| packet.payload == b"answer");
+        self.send(RST, b"");
+        server.expect_reset();
+    }
+
     pub fn send(&mut self, flags: u8, payload: &[u8]) {
         self.stage.wire().send(&self.craft(flags, payload));
         self.advance(payload);
@@ -101,6 +107,12 @@ impl<'a> Hand<'a> {
     /// A payload is on its way.
     pub fn advance(&mut self, payload: &[u8]) {
         self.sequence += u32::try_from(payload.len()).expect("a short payload");
+    }
+
+    /// What is sent from now on acknowledges this.
+    pub fn acknowledge(&mut self, packet: &Packet) {
+        let length = u32::try_from(packet.payload.len()).expect("a short payload");
+        self.acknowledgment = packet.sequence.wrapping_add(length);
     }
 
     pub fn craft(&self, flags: u8, payload: &[u8]) -> Craft {

@@ -222,12 +222,7 @@ fn stray_ack_in_direct_handshake(stage: &Stage) {
 /// The handshake ends, and the connection with it once both have spoken.
 fn converse(hand: &mut Hand<'_>, listener: &Server) {
     hand.send(ACK, b"");
-    let server = listener.accept();
-    hand.send(ACK, b"by hand");
-    server.expect(b"by hand").send(b"answer");
-    hand.expect("the answer", |packet| packet.payload == b"answer");
-    hand.send(RST, b"");
-    server.expect_reset();
+    hand.converse(&listener.accept());
     listener.expect_nobody();
 }
 

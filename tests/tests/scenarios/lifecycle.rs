@@ -2,6 +2,7 @@
 
 use integration::netns::Offloads;
 use integration::scenario::{Place, Scenario, Stage};
+use integration::wait;
 
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("request_and_answer", request_and_answer)
@@ -107,6 +108,8 @@ fn server_restarts(stage: &Stage) {
     client.send(REQUEST);
     server.expect(REQUEST);
     drop(listener);
+    // A program that another scenario is just starting may hold a copy of it.
+    wait::until("nobody listens", || !stage.server_host().listens_on(8000));
     stage.dial(80).refused();
     server.abort();
     client.expect_reset();

@@ -2,22 +2,29 @@
 //! one is told in `integration::scenario`.
 
 mod addresses;
-mod adversary;
 mod beside;
 mod collision;
 mod containers;
 mod devices;
 mod fragments;
+mod half_open_collision;
 mod hand;
 mod handshake;
 mod headers;
 mod icmp;
 mod idle;
 mod lifecycle;
+mod link_local;
 mod options;
+mod own;
+mod pair;
 mod path;
 mod raw;
+mod reloads;
 mod rules;
+mod stacked;
+mod stranger;
+mod strangers;
 mod time_wait;
 mod udp;
 mod udp_collision;
@@ -31,12 +38,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 const TOPICS: &[(&str, &[Scenario])] = &[
     ("addresses", addresses::SCENARIOS),
-    ("adversary", adversary::SCENARIOS),
     ("beside", beside::SCENARIOS),
     ("collision", collision::SCENARIOS),
     ("containers", containers::SCENARIOS),
     ("devices", devices::SCENARIOS),
     ("fragments", fragments::SCENARIOS),
+    ("half_open_collision", half_open_collision::SCENARIOS),
     ("handshake", handshake::SCENARIOS),
     ("headers", headers::SCENARIOS),
     ("icmp", icmp::SCENARIOS),
@@ -44,10 +51,14 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("icmp", icmp::outbound::SCENARIOS),
     ("idle", idle::SCENARIOS),
     ("lifecycle", lifecycle::SCENARIOS),
+    ("link_local", link_local::SCENARIOS),
     ("options", options::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
+    ("reloads", reloads::SCENARIOS),
     ("rules", rules::SCENARIOS),
+    ("stacked", stacked::SCENARIOS),
+    ("strangers", strangers::SCENARIOS),
     ("time_wait", time_wait::SCENARIOS),
     ("udp", udp::SCENARIOS),
     ("udp_collision", udp_collision::SCENARIOS),

@@ -23,12 +23,7 @@ pub const SCENARIOS: &[Scenario] = &[
 fn handshake_by_hand(stage: &Stage) {
     let listener = stage.listen(8000);
     let mut hand = Hand::open(stage);
-    let server = listener.accept();
-    hand.send(ACK, b"by hand");
-    server.expect(b"by hand").send(b"answer");
-    hand.expect("the answer", |packet| packet.payload == b"answer");
-    hand.send(RST, b"");
-    server.expect_reset();
+    hand.converse(&listener.accept());
 }
 
 /// RFC 9293 section 3.5: both ends have sent a SYN.

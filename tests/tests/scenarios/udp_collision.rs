@@ -6,7 +6,7 @@ use integration::scenario::{Difference, Place, Scenario, Stage};
 const DNS: &[&str] = &["53:5353/udp"];
 
 /// A datagram of UDP has no connection that could be harmed, so no port is moved.
-const LAST_DECIDES: &str = "netfilter moves the second flow's source port, while for the redirector \
+pub const LAST_DECIDES: &str = "netfilter moves the second flow's source port, while for the redirector \
      the client's last datagram decides which port its answers leave from";
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -31,7 +31,7 @@ pub const SCENARIOS: &[Scenario] = &[
         .places(Place::ALL),
 ];
 
-fn in_turn(stage: &Stage) {
+pub fn in_turn(stage: &Stage) {
     let server = stage.udp_server(5353);
     let client = stage.udp_client_to_many(stage.source_port(0));
     for round in 0..2 {

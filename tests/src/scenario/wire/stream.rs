@@ -23,20 +23,28 @@ struct Connection {
 impl Stream {
     pub fn add(&mut self, packet: &Packet) {
         let first = packet.sequence.wrapping_add(u32::from(packet.syn));
-        let is_new = self
-            .0
-            .last()
-            .is_none_or(|last| packet.syn && (last.syn.is_none() || last.start != Some(first)));
+        let is_its = |each: &Connection| each.syn.is_some() && each.start == Some(first);
+        let is_new = match packet.syn {
+            true => !self.0.iter().any(is_its),
+            false => self.0.is_empty(),
+        };
         if is_new {
             self.0.push(Connection::default());
         }
-        let Some(connection) = self.0.last_mut() else {
+        let is_placed = packet.syn || packet.fin || !packet.payload.is_empty();
+        let by_distance = |each: &&mut Connection| each.distance(first);
+        let connection = match is_placed && !is_new {
+            // A stranger's SYN makes no live connection a new one.
+            true => self.0.iter_mut().rev().min_by_key(by_distance),
+            false => self.0.last_mut(),
+        };
+        let Some(connection) = connection else {
             return;
         };
         if packet.syn {
             connection.syn = Some(if packet.ack { "SYN-ACK" } else { "SYN" });
         }
-        if packet.syn || !packet.payload.is_empty() || packet.fin {
+        if is_placed {
             let start = *connection.start.get_or_insert(first);
             connection.carry(first.wrapping_sub(start), &packet.payload);
         }
@@ -50,6 +58,18 @@ impl Stream {
 }
 
 impl Connection {
+    /// From what is known of it.
+    fn distance(&self, sequence: u32) -> u32 {
+        let length = u32::try_from(self.bytes.len()).unwrap_or(LIMIT);
+        self.start.map_or(u32::MAX, |start| {
+            let before = start.wrapping_sub(sequence);
+            match sequence.wrapping_sub(start) {
+                at if at <= length => 0,
+                at => before.min(at - length),
+            }
+        })
+    }
+
     fn carry(&mut self, at: u32, payload: &[u8]) {
         let is_keepalive = at == u32::MAX && payload.len() <= 1;
         if payload.is_empty() || is_keepalive {

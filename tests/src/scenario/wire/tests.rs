@@ -74,6 +74,22 @@ fn a_port_used_again_begins_anew() {
 }
 
 #[test]
+fn a_strangers_syn_does_not_begin_a_live_connection_anew() {
+    for (client, server) in sockets() {
+        let wire = lines(&[
+            segment(client, server, SYN, 100, b""),
+            segment(client, server, ACK, 101, b"abc"),
+            segment(client, server, SYN, 5000, b""),
+            segment(client, server, RST, 5001, b""),
+            segment(client, server, ACK, 104, b"def"),
+            segment(client, server, FIN | ACK, 107, b""),
+        ]);
+        let events: Vec<_> = wire.lines.iter().map(|line| &line[27..]).collect();
+        assert_eq!(events, ["SYN", "6 bytes bef57ec7", "FIN", "SYN", "RST"]);
+    }
+}
+
+#[test]
 fn fragments_are_put_together() {
     for (client, server) in sockets() {
         let mut first = craft(client, server, Transport::Udp { checksum: true }, b"");
