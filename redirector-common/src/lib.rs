@@ -10,6 +10,7 @@ extern crate std;
 
 pub mod abi;
 mod address;
+mod answer;
 pub mod begin;
 pub mod checksum;
 pub mod decision;

@@ -1,6 +1,7 @@
 use crate::{
     Direction, Packet, Segment, Skip, State,
     abi::{NO_PORT, NO_RULE, PORT_SOURCE, PORT_TARGET, Protocol},
+    answer,
     begin::Arrival,
     icmp, parse, rewrite, rules,
     track::{self, Translation},
@@ -137,7 +138,7 @@ fn egress<P: Packet, S: State>(
         return Ok(None);
     }
     let mut key = track::key(packet, state, ends, Direction::Egress)?;
-    if is_target && let Some(to) = track::answer(state, segment, &mut key) {
+    if is_target && let Some(to) = answer::answer(state, segment, &mut key) {
         if to == Translation::to(ends.source_port, NO_RULE) {
             return Err(Skip::Direct);
         }

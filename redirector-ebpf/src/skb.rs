@@ -90,6 +90,7 @@ impl<const ETHERNET: bool> Packet for SkbPacket<'_, ETHERNET> {
     }
 
     #[inline(always)]
+    #[expect(clippy::misnamed_getters, reason = "the mark is in that field")]
     fn mark(&self) -> u32 {
         // SAFETY: the kernel's context lives as long as the program runs.
         unsafe { (*self.skb()).tc_index }

@@ -176,6 +176,16 @@ impl Namespace {
         self.tcp_sockets().contains(&(port, LISTEN))
     }
 
+    /// True when a UDP socket receives on `port`.
+    pub fn receives_on(&self, port: u16) -> bool {
+        let sockets = self.run("ss -Hlnu");
+        let suffix = format!(":{port}");
+        let mut locals = sockets
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(3));
+        locals.any(|local| local.ends_with(&suffix))
+    }
+
     /// True while a TCP connection may still send something by itself.
     pub fn has_live_connections(&self) -> bool {
         self.live_connections() != 0

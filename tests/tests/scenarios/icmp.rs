@@ -3,17 +3,19 @@
 
 pub mod mtu;
 pub mod outbound;
+mod way;
 
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 use integration::packet::Packet;
-use integration::scenario::icmp_error::{Complaint, IcmpError, cut, with_options};
+use integration::scenario::icmp_error::{Complaint, cut, with_options};
 use integration::scenario::{Peer, Scenario, Stage, UdpPeer};
-use integration::topology::{CLIENT, GHOST};
+use integration::topology::GHOST;
 use integration::{system, wait};
 use redirector_common::native::craft::ACK;
 
+use self::way::Way;
 use crate::hand::Hand;
 
 const DNS: &[&str] = &["53:5353/udp"];
@@ -127,38 +129,6 @@ pub const SCENARIOS: &[Scenario] = &[
         "an error about a connection that nobody has harms no direct one of the same ports",
     ),
 ];
-
-/// How an error comes.
-struct Way {
-    from: IpAddr,
-    to: IpAddr,
-    quote: fn(Vec<u8>) -> Vec<u8>,
-    extended: bool,
-}
-
-impl Way {
-    /// From the client, with a short quote.
-    fn new(stage: &Stage) -> Self {
-        Self {
-            from: stage.family().of(CLIENT),
-            to: stage.server(0).ip(),
-            quote: cut,
-            extended: false,
-        }
-    }
-
-    /// Sends an error about a packet of the server.
-    fn send(&self, stage: &Stage, complaint: Complaint, packet: &[u8]) {
-        let error = IcmpError {
-            from: self.from,
-            to: self.to,
-            complaint,
-            quote: (self.quote)(packet.to_vec()),
-            extended: self.extended,
-        };
-        stage.wire().send_bytes(&error.bytes());
-    }
-}
 
 fn whole(packet: Vec<u8>) -> Vec<u8> {
     packet

@@ -1,0 +1,152 @@
+//! Keys and values of the tables of flows.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::{Address, NO_PORT, Port, Protocol};
+
+/// Key of the `PENDING`, `FLOWS` and `MOVED` maps: the tuple as the application's socket has it, or, for
+/// [`KEY_MOVED`], as it is on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
+#[repr(C, align(8))]
+pub struct FlowKey {
+    pub remote: Address,
+    pub local: Address,
+    pub remote_port: Port,
+    /// After the rewrite: the target port; under [`KEY_MOVED`] the wire port.
+    pub local_port: Port,
+    /// The interface of a link-local peer, else 0.
+    pub scope: u32,
+    pub protocol: Protocol,
+    /// [`KEY_FLOW`] or [`KEY_MOVED`].
+    pub kind: u32,
+}
+
+/// A flow.
+pub const KEY_FLOW: u32 = 0;
+/// A connection whose client port was moved, because the application's socket would have had the
+/// tuple of another connection: leads to the key of its flow.
+pub const KEY_MOVED: u32 = 1;
+
+/// Value of the `PENDING`, `FLOWS` and `MOVED` maps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C, align(8))]
+pub struct Flow {
+    /// The SYN's sequence number, in host byte order.
+    pub opening: u32,
+    /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it, in host byte
+    /// order.
+    pub expected: u32,
+    /// The rule's number.
+    pub rule: u32,
+    /// When it was noted, in [`TICK`]s of `CLOCK_MONOTONIC_COARSE`; it wraps after two years.
+    pub created: u32,
+    /// `FLOW_*` flags.
+    pub flags: u16,
+    /// The port on the wire: the target itself for a direct connection, [`NO_PORT`] for a flow that this
+    /// host began from the wire port. Under [`KEY_MOVED`] the target.
+    pub from: Port,
+    /// The client's port on the wire if it was moved, else [`NO_PORT`]. Under [`KEY_MOVED`] the port
+    /// it was moved to.
+    pub client: Port,
+    pub reserved: u16,
+}
+
+/// Nanoseconds, as a power of two: 16.8 ms.
+pub const TICK: u32 = 24;
+
+/// About a second, in [`TICK`]s.
+pub const SECOND: u32 = 1_000_000_000 >> TICK;
+
+/// How far acknowledgment numbers of one connection can be from its SYN's, or its SYN-ACK's, before
+/// they have proven anything: more than either end sends unasked.
+const NEAR: u32 = 1 << 20;
+
+impl Flow {
+    /// Whether these are its ports on the wire; [`NO_PORT`] for a client's port that was not moved.
+    #[inline(always)]
+    pub fn is_of(&self, from: Port, client: Port) -> bool {
+        self.from == from && self.client == client
+    }
+
+    /// Noted by a SYN, or by UDP's first datagram.
+    #[inline(always)]
+    pub fn is_opened(&self) -> bool {
+        self.flags & FLOW_OPENED != 0
+    }
+
+    /// Whether it takes no more than a SYN, which anybody can send, to note it.
+    #[inline(always)]
+    pub fn is_answered(&self) -> bool {
+        self.flags & (FLOW_OPENED | FLOW_SYN_ACK) != FLOW_OPENED
+    }
+
+    #[inline(always)]
+    pub fn is_socketless(&self) -> bool {
+        self.flags & FLOW_SOCKETLESS != 0
+    }
+
+    /// Noted within the last second; `now` in nanoseconds.
+    #[inline(always)]
+    pub fn is_fresh(&self, now: u64) -> bool {
+        self.age(now) <= SECOND
+    }
+
+    /// In [`TICK`]s; `now` in nanoseconds.
+    #[inline(always)]
+    pub fn age(&self, now: u64) -> u32 {
+        ((now >> TICK) as u32).wrapping_sub(self.created)
+    }
+
+    /// Bytes, the SYN included, that an acknowledgment of the application acknowledges; 0 if it is about
+    /// another SYN.
+    #[inline(always)]
+    pub fn acknowledged(&self, acknowledgment: u32) -> u32 {
+        let distance = acknowledgment.wrapping_sub(self.opening);
+        if distance <= NEAR { distance } else { 0 }
+    }
+
+    /// Whether the client can send this acknowledgment: 0 where it acknowledges nothing.
+    #[inline(always)]
+    pub fn fits(&self, acknowledgment: u32) -> bool {
+        acknowledgment == 0
+            || self.flags & FLOW_SYN_ACK != 0 && acknowledgment.wrapping_sub(self.expected) <= NEAR
+    }
+
+    /// Seen in the middle of a connection.
+    pub const fn resumed(from: Port, rule: u32) -> Self {
+        Self {
+            opening: 0,
+            expected: 0,
+            rule,
+            created: 0,
+            flags: 0,
+            from,
+            client: NO_PORT,
+            reserved: 0,
+        }
+    }
+
+    /// Seen from its first datagram.
+    pub const fn opened(from: Port, rule: u32) -> Self {
+        Self {
+            flags: FLOW_OPENED,
+            ..Self::resumed(from, rule)
+        }
+    }
+
+    /// Seen from its SYN with this sequence number.
+    pub const fn opened_by_syn(from: Port, rule: u32, sequence: u32) -> Self {
+        Self {
+            opening: sequence,
+            ..Self::opened(from, rule)
+        }
+    }
+}
+
+/// Its first packet was seen, so it counts as a connection once it is answered.
+pub const FLOW_OPENED: u16 = 1;
+/// The application's SYN-ACK was seen.
+pub const FLOW_SYN_ACK: u16 = 1 << 1;
+/// No lookup finds a socket of its tuple: it is a container's, or under SYN cookies, or its socket is
+/// bound to another device.
+pub const FLOW_SOCKETLESS: u16 = 1 << 2;

@@ -1,0 +1,178 @@
+//! What the application sends: where it goes back to, and what it proves.
+
+use crate::{
+    Peer, Segment, Skip, State, Table,
+    abi::{
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, FlowKey, NO_PORT, PORT_CHANGED, Port, Protocol, SECOND,
+        SocketFlow,
+    },
+    decision::Decision,
+    earlier, moved,
+    track::{Translation, forget, settle},
+};
+
+/// After which a connection's origin moves from the flow table into its socket, where nothing evicts it,
+/// in [`TICK`]s. Shorter connections never pay for the allocation.
+const SOCKET_AFTER: u32 = SECOND;
+
+/// What the application's packet goes back to, if its connection was redirected.
+#[inline(always)]
+pub fn answer<S: State>(
+    state: &mut S,
+    segment: &Segment,
+    key: &mut FlowKey,
+) -> Option<Translation> {
+    let is_tcp = segment.ends.protocol == Protocol::TCP;
+    if is_tcp && let Some(flow) = state.socket_flow() {
+        if flow.client != NO_PORT && flow.client != key.remote_port {
+            moved::keep(state, key, flow.from, flow.client, flow.rule);
+        }
+        return Some(Translation {
+            local: flow.from,
+            remote: flow.client,
+            rule: flow.rule,
+        });
+    }
+    // What answers a SYN is about that, whatever was known of the tuple before.
+    let about = Answer::of(segment);
+    if about.is(Answer::SYN_ACK | Answer::REFUSAL)
+        && let Ok(Some(to)) = claimed(state, key, segment, about)
+    {
+        return Some(to);
+    }
+    let Some(flow) = state.flow(Table::Answered, key) else {
+        return claimed(state, key, segment, about).unwrap_or_default();
+    };
+    if flow.from == NO_PORT {
+        return None;
+    }
+    if is_tcp && flow.age(state.now()) > SOCKET_AFTER {
+        let origin = SocketFlow {
+            rule: flow.rule,
+            from: flow.from,
+            client: flow.client,
+        };
+        state.remember_on_socket(key, origin);
+    }
+    Some(Translation::of(&flow))
+}
+
+/// What a packet of the application tells of its flow.
+#[derive(Clone, Copy)]
+struct Answer(u32);
+
+impl Answer {
+    const SYN_ACK: u32 = 1;
+    /// An RST that acknowledges something.
+    const REFUSAL: u32 = 1 << 1;
+    const RESET: u32 = 1 << 2;
+    const ACKNOWLEDGES: u32 = 1 << 3;
+    const PAYLOAD: u32 = 1 << 4;
+
+    #[inline(always)]
+    fn of(segment: &Segment) -> Self {
+        let flags = segment.flags;
+        let bit = |is_set: bool, bit| if is_set { bit } else { 0 };
+        Self(
+            bit(flags.is_syn_ack(), Self::SYN_ACK)
+                | bit(flags.is_reset() && flags.acknowledges(), Self::REFUSAL)
+                | bit(flags.is_reset(), Self::RESET)
+                | bit(flags.acknowledges(), Self::ACKNOWLEDGES)
+                | bit(segment.has_payload(), Self::PAYLOAD),
+        )
+    }
+
+    #[inline(always)]
+    const fn is(self, any: u32) -> bool {
+        self.0 & any != 0
+    }
+}
+
+#[inline(always)]
+fn claimed<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    segment: &Segment,
+    about: Answer,
+) -> Result<Option<Translation>, Skip> {
+    pending(state, key, about, segment.sequence, segment.acknowledgment).into_result()
+}
+
+/// A flow that is not proven. A SYN-ACK proves nothing, since a spoofed SYN causes one, nor does an ACK
+/// or RST of a handshake under way. The client's ACK that quotes its number does, and so does what the
+/// application acknowledges or says beyond it. What is not about the SYN that the flow is known by is
+/// another connection's.
+#[inline(never)]
+fn pending<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    about: Answer,
+    sequence: u32,
+    acknowledgment: u32,
+) -> Decision {
+    let Some(flow) = state.flow(Table::Pending, key) else {
+        return Decision::PASS;
+    };
+    if flow.is_opened() && about.is(Answer::ACKNOWLEDGES) {
+        let acknowledged = flow.acknowledged(acknowledgment);
+        if acknowledged == 0 {
+            return Decision::PASS;
+        }
+        if about.is(Answer::SYN_ACK) {
+            accept(state, key, sequence);
+        } else if about.is(Answer::RESET) {
+            if acknowledged == 1 {
+                // Refused.
+                state.remove_flow(Table::Pending, key);
+            }
+        } else if about.is(Answer::PAYLOAD) || acknowledged > 1 {
+            settle(state, key);
+        }
+    } else if !about.is(Answer::RESET | Answer::SYN_ACK) {
+        settle(state, key);
+    }
+    Decision::redirect(Translation::of(&flow))
+}
+
+/// The application takes a SYN: whatever had its tuple, here or on the wire, is over.
+#[inline(always)]
+fn accept<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) {
+    let Some(mut flow) = state.flow(Table::Pending, key) else {
+        return;
+    };
+    flow.flags |= FLOW_SYN_ACK;
+    if state.peer(key) == Peer::None {
+        flow.flags |= FLOW_SOCKETLESS;
+    }
+    flow.expected = sequence.wrapping_add(1);
+    state.insert_flow(Table::Pending, key, &flow);
+    forget(state, Table::Answered, key);
+    let (target, port) = (key.local_port, key.remote_port);
+    key.local_port = flow.from;
+    if flow.client == NO_PORT {
+        moved::forget(state, key);
+    } else {
+        key.remote_port = flow.client;
+    }
+    let entry = state.port(key.protocol, flow.from);
+    if entry.is_some_and(|entry| entry.flags & PORT_CHANGED != 0) {
+        forget_earlier(state, key, target);
+    }
+    key.local_port = target;
+    key.remote_port = port;
+}
+
+/// What the key's tuple on the wire led to before its port's rules were changed is over.
+#[inline(never)]
+fn forget_earlier<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
+    let from = key.local_port;
+    earlier::find(state, key, |state, key, to| {
+        if to.local != target
+            && let Some(flow) = state.flow(Table::Answered, key)
+            && flow.is_of(from, NO_PORT)
+        {
+            state.remove_flow(Table::Answered, key);
+        }
+        None::<()>
+    });
+}
