@@ -227,7 +227,7 @@ pub fn known(memory: &Memory, kind: u32, tuple: &Tuple) -> impl Iterator<Item = 
         protocol: Protocol::TCP,
         kind,
     };
-    [&memory.answered, &memory.pending]
+    [&memory.answered, &memory.moved, &memory.pending]
         .into_iter()
         .filter_map(move |table| table.get(&key).copied())
 }

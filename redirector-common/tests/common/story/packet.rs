@@ -3,6 +3,7 @@
 use arbitrary::Arbitrary;
 use redirector_common::{
     Direction, Verdict,
+    abi::KEY_FLOW,
     native::{
         Frame,
         craft::{self, Craft, Envelope, Extension, Fragment, Transport},
@@ -12,6 +13,7 @@ use redirector_common::{
 use super::{CLIENT_PORTS, PORTS, Pick, Talk, direction, link_layer, origins::Origins, report};
 use crate::common::{
     self, Host,
+    invariants::known,
     locate::{Flow, flow, locate, u16_at},
 };
 
@@ -100,7 +102,7 @@ impl Packet {
         if !self.is_answered {
             return;
         }
-        let reply = Craft {
+        let mut reply = Craft {
             source: got.destination,
             destination: got.source,
             source_port: got.destination_port,
@@ -116,8 +118,17 @@ impl Packet {
             fragment: None,
             ..got
         };
+        let application = flow_of(&reply, Direction::Egress);
+        if let Segment::Tcp { .. } = self.described.transport {
+            // What is known by a SYN is answered by what acknowledges that.
+            let mut flows = known(&host.memory, KEY_FLOW, &application.1);
+            if let Some(flow) = flows.find(|flow| flow.is_opened()) {
+                let acknowledged = flow.opening.wrapping_add(1);
+                reply.transport = common::tcp(craft::ACK, 300, acknowledged);
+            }
+        }
         let mut frame = reply.frame();
-        let came = origins.came(&flow_of(&reply, Direction::Egress));
+        let came = origins.came(&application);
         let verdict = origins.cross(&mut frame, &mut host.memory, Direction::Egress);
         let left = with_ports_of(&reply, &frame);
         let ports = (left.destination_port, left.source_port);
