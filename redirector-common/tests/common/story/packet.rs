@@ -119,12 +119,15 @@ impl Packet {
             ..got
         };
         let application = flow_of(&reply, Direction::Egress);
+        // An error about what the application says before its SYN-ACK is nobody's.
+        let mut is_answered = true;
         if let Segment::Tcp { .. } = self.described.transport {
             // What is known by a SYN is answered by what acknowledges that.
             let mut flows = known(&host.memory, KEY_FLOW, &application.1);
             if let Some(flow) = flows.find(|flow| flow.is_opened()) {
                 let acknowledged = flow.opening.wrapping_add(1);
                 reply.transport = common::tcp(craft::ACK, 300, acknowledged);
+                is_answered = flow.is_answered();
             }
         }
         let mut frame = reply.frame();
@@ -141,6 +144,7 @@ impl Packet {
         );
         if let Some(is_whole) = self.is_reported
             && is_alone
+            && is_answered
         {
             report::follow(host, origins, &reply, &left, Direction::Egress, is_whole);
         }
