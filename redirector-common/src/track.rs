@@ -133,7 +133,16 @@ pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
 /// Records a connection of which a later packet is all that is known.
 #[inline(never)]
 pub fn resume<S: State>(state: &mut S, key: &FlowKey, from: Port, client: Port, rule: u32) {
-    let socketless = if state.peer(key) == Peer::None {
+    let peer = state.peer(key);
+    if peer == Peer::Handshake
+        && let Some(before) = state.flow(Table::Pending, key)
+        && before.is_opened()
+        && before.is_of(from, client)
+    {
+        // A stray packet: the ACK that its SYN-ACK waits for proves it.
+        return;
+    }
+    let socketless = if peer == Peer::None {
         FLOW_SOCKETLESS
     } else {
         0
