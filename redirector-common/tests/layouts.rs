@@ -210,3 +210,15 @@ fn a_datagram_that_ends_early_has_no_ports() {
         }
     });
 }
+
+/// A super-packet is longer than its IP header can say, and has 0 there.
+#[test]
+fn a_length_of_0_is_the_packets_own() {
+    each_packet(|packet| {
+        let mut frame = packet.frame();
+        let at = packet.network() + if packet.source.is_ipv4() { 2 } else { 4 };
+        frame.bytes[at..at + 2].fill(0);
+        let segment = parse(&frame).expect("well-formed").expect("it has ports");
+        assert_eq!(segment.bytes as usize, frame.bytes.len() - packet.network());
+    });
+}

@@ -8,8 +8,7 @@ use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_fami
 use moving::{CLIENT, ORDERS, OTHER_OPENING, connected, open_second, origin};
 use redirector_common::{
     Peer, Skip,
-    abi::KEY_MOVED,
-    native::craft::{ACK, SYN},
+    native::craft::{ACK, RST, SYN},
 };
 
 /// What is settled of the moved connection outlives the flood that takes the new one's beginning.
@@ -119,7 +118,7 @@ fn a_client_brings_its_moved_flow_back() {
             let mut host = connected(&talk, first);
             let moved = open_second(&mut host, &talk, second);
             host.lose_pending();
-            host.memory.answered.retain(|key, _| key.kind == KEY_MOVED);
+            host.memory.answered.clear();
             assert_eq!(host.receive(&talk.to(second, DATA)), Ok(Some(8000)));
             assert_eq!(host.client_port, moved.client.1);
             assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(second)));
@@ -150,6 +149,40 @@ fn an_old_flow_does_not_answer() {
         assert_eq!(host.send(&again.from(8000, answer)), Ok(Some(80)));
         assert_eq!(host.client_port, CLIENT);
     });
+}
+
+/// A socket brought it back, and is in TIME_WAIT: nobody else takes that over.
+#[test]
+fn what_a_socket_brought_back_outlives_it() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        let moved = open_second(&mut host, &talk, 80);
+        host.lose_all_flows();
+        host.memory.socket = Some(origin(80, CLIENT));
+        assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(80)));
+        host.has_socket(&moved, 8000, Peer::TimeWait);
+        assert_eq!(host.receive(&moved.to(8000, OPENING)), Ok(Some(8000)));
+        assert_ne!(host.client_port, moved.client.1);
+    });
+}
+
+/// It proves no handshake, and the first connection would not accept its number.
+#[test]
+fn a_reset_reaches_a_moved_handshake() {
+    for (first, second) in ORDERS {
+        each_family(|talk| {
+            let mut host = connected(&talk, first);
+            host.expects(&talk, 8000, 1 << 30);
+            assert_eq!(
+                host.receive(&talk.to(second, OTHER_OPENING)),
+                Ok(Some(8000))
+            );
+            let port = host.client_port;
+            let reset = tcp(RST, 9001, 0);
+            assert_eq!(host.receive(&talk.to(second, reset)), Ok(Some(8000)));
+            assert_eq!(host.client_port, port);
+        });
+    }
 }
 
 #[test]
