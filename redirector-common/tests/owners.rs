@@ -4,7 +4,7 @@ mod common;
 #[path = "common/moving.rs"]
 mod moving;
 
-use common::{CONNECTED, FINAL_ACK, Host, OPENING, SYN_ACK, each_family};
+use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, each_family};
 use moving::{CLIENT, ORDERS, OTHER_FINAL_ACK, OTHER_OPENING, OTHER_SYN_ACK, origin};
 use redirector_common::{Peer, Skip};
 
@@ -121,5 +121,19 @@ fn an_accepted_connection_ends_its_own_at_earlier_targets() {
             assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(Some(9000)));
             assert_eq!(host.flows(), [0, left]);
         }
+    });
+}
+
+/// It had a socket while it lasted.
+#[test]
+fn what_resumed_and_is_over_is_nobodys() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+        host.has_socket(&talk, 8000, Peer::None);
+        assert_eq!(host.receive(&talk.to(81, OTHER_OPENING)), Ok(Some(8000)));
+        assert_eq!(host.client_port, CLIENT);
     });
 }
