@@ -170,3 +170,32 @@ fn a_refusal_is_about_the_syn() {
         }
     });
 }
+
+/// It acknowledges nothing, and anybody can send it.
+#[test]
+fn a_clients_reset_displaces_no_handshake() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, tcp(RST, 7, 0))), Ok(Some(8000)));
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        assert_eq!((host.flows(), host.connections()), ([0, 1], 1));
+    });
+}
+
+/// Without a socket nothing tells that a handshake is over, but what goes on has other numbers.
+#[test]
+fn a_handshake_that_is_over_does_not_keep_what_resumed() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        let [far, farther] = [1 << 30, 1 << 31];
+        let request = tcp(ACK, far, farther);
+        assert_eq!(host.receive(&talk.to(80, request)), Ok(Some(8000)));
+        let answer = tcp(ACK, farther, far);
+        assert_eq!(host.send(&talk.from(8000, answer)), Ok(Some(80)));
+    });
+}
