@@ -222,3 +222,20 @@ fn a_length_of_0_is_the_packets_own() {
         assert_eq!(segment.bytes as usize, frame.bytes.len() - packet.network());
     });
 }
+
+/// TCP's options lie between its header and its payload.
+#[test]
+fn options_are_no_payload() {
+    each_family(|talk| {
+        let packet = Craft {
+            payload: vec![1; 12],
+            ..talk.to(80, OPENING)
+        };
+        for (words, expected) in [(5, true), (7, true), (8, false)] {
+            let mut frame = packet.frame();
+            frame.bytes[packet.transport() + 12] = words << 4;
+            let segment = parse(&frame).expect("well-formed").expect("it has ports");
+            assert_eq!(segment.has_payload(), expected);
+        }
+    });
+}
