@@ -202,3 +202,22 @@ fn a_repeated_syn_is_no_new_connection() {
         });
     }
 }
+
+/// The SYN that was moved was not answered, and the first connection is over: the next one has its port.
+#[test]
+fn an_unanswered_move_is_over() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+        host.has_socket(&talk, 8000, Peer::None);
+        let again = tcp(SYN, 70_000, 0);
+        assert_eq!(host.receive(&talk.to(8000, again)), Ok(None));
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        let answer = tcp(SYN | ACK, 500, 70_001);
+        assert_eq!(host.send(&talk.from(8000, answer)), Err(Skip::Direct));
+        assert_eq!(
+            host.receive(&talk.to(8000, tcp(ACK, 70_001, 501))),
+            Ok(None)
+        );
+    });
+}
