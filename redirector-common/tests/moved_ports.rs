@@ -5,7 +5,9 @@ mod common;
 mod moving;
 
 use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
-use moving::{CLIENT, ORDERS, OTHER_OPENING, connected, open_second, origin};
+use moving::{
+    CLIENT, ORDERS, OTHER_FINAL_ACK, OTHER_OPENING, OTHER_SYN_ACK, connected, open_second, origin,
+};
 use redirector_common::{
     Peer, Skip,
     native::craft::{ACK, RST, SYN},
@@ -219,5 +221,56 @@ fn an_unanswered_move_is_over() {
             host.receive(&talk.to(8000, tcp(ACK, 70_001, 501))),
             Ok(None)
         );
+    });
+}
+
+/// What a connection was moved to at an earlier target leads to none at the new one.
+#[test]
+fn a_marker_of_an_earlier_target_is_over() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        let moved = open_second(&mut host, &talk, 80);
+        for ended in [talk, moved] {
+            host.has_socket(&ended, 8000, Peer::None);
+        }
+        host.rule(None, 0, 80, Some(9000));
+        host.has_socket(&talk, 9000, CONNECTED);
+        let opening = tcp(SYN, 70_000, 0);
+        assert_eq!(host.receive(&talk.to(80, opening)), Ok(Some(9000)));
+        let again = Talk {
+            client: (talk.client.0, host.client_port),
+            ..talk
+        };
+        assert_ne!(again.client.1, CLIENT);
+        host.has_socket(&again, 9000, Peer::Handshake);
+        let answer = tcp(SYN | ACK, 500, 70_001);
+        assert_eq!(host.send(&again.from(9000, answer)), Ok(Some(80)));
+        let last = tcp(ACK, 70_001, 501);
+        assert_eq!(host.receive(&talk.to(80, last)), Ok(Some(9000)));
+        assert_eq!(host.client_port, again.client.1);
+    });
+}
+
+/// A container's, so that no socket tells either.
+#[test]
+fn a_moved_connection_outlives_its_flow() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+        assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
+        let moved = Talk {
+            client: (talk.client.0, host.client_port),
+            ..talk
+        };
+        assert_ne!(moved.client.1, CLIENT);
+        assert_eq!(host.send(&moved.from(8000, OTHER_SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(Some(8000)));
+        host.lose_pending();
+        host.memory.answered.clear();
+        assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
+        assert_eq!(host.client_port, moved.client.1);
+        assert_eq!(host.send(&moved.from(8000, DATA)), Ok(Some(80)));
+        assert_eq!(host.client_port, CLIENT);
     });
 }
