@@ -274,3 +274,24 @@ fn a_moved_connection_outlives_its_flow() {
         assert_eq!(host.client_port, CLIENT);
     });
 }
+
+/// Whose connection it has, nobody knows: its numbers tell.
+#[test]
+fn a_marker_leads_to_no_other_connection() {
+    each_family(|talk| {
+        for is_its in [true, false] {
+            let mut host = connected(&talk, 8000);
+            let moved = open_second(&mut host, &talk, 80);
+            host.lose_pending();
+            host.memory.answered.clear();
+            host.expects(&talk, 8000, 1 << 30);
+            host.expects(&moved, 8000, if is_its { 300 } else { 1 << 30 });
+            let crossing = if is_its {
+                Ok(Some(8000))
+            } else {
+                Err(Skip::Collision)
+            };
+            assert_eq!(host.receive(&talk.to(80, DATA)), crossing);
+        }
+    });
+}
