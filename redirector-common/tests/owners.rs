@@ -4,9 +4,12 @@ mod common;
 #[path = "common/moving.rs"]
 mod moving;
 
-use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, each_family};
-use moving::{CLIENT, ORDERS, OTHER_FINAL_ACK, OTHER_OPENING, OTHER_SYN_ACK, origin};
-use redirector_common::{Peer, Skip};
+use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
+use moving::{CLIENT, ORDERS, OTHER_FINAL_ACK, OTHER_OPENING, OTHER_SYN_ACK, connected, origin};
+use redirector_common::{
+    Peer, Skip,
+    native::craft::{ACK, SYN},
+};
 
 /// A handshake that was reset has no tuple any more, however young it is.
 #[test]
@@ -135,5 +138,45 @@ fn what_resumed_and_is_over_is_nobodys() {
         host.has_socket(&talk, 8000, Peer::None);
         assert_eq!(host.receive(&talk.to(81, OTHER_OPENING)), Ok(Some(8000)));
         assert_eq!(host.client_port, CLIENT);
+    });
+}
+
+/// It was not answered, and who has the port that it was moved to is another one.
+#[test]
+fn a_move_alone_leads_to_no_other_connection() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 80);
+        assert_eq!(host.receive(&talk.to(8000, OTHER_OPENING)), Ok(Some(8000)));
+        let moved = Talk {
+            client: (talk.client.0, host.client_port),
+            ..talk
+        };
+        host.has_socket(&moved, 8000, CONNECTED);
+        host.expects(&talk, 8000, 1 << 30);
+        assert_eq!(host.receive(&talk.to(8000, DATA)), Ok(None));
+    });
+}
+
+/// Nothing tells that a container's is over, but the next one counts.
+#[test]
+fn a_moved_connection_may_begin_again() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+        for number in [1 << 30, 1 << 31] {
+            let opening = tcp(SYN, number, 0);
+            assert_eq!(host.receive(&talk.to(80, opening)), Ok(Some(8000)));
+            assert_ne!(host.client_port, CLIENT);
+            let moved = Talk {
+                client: (talk.client.0, host.client_port),
+                ..talk
+            };
+            let answer = tcp(SYN | ACK, 500, number + 1);
+            assert_eq!(host.send(&moved.from(8000, answer)), Ok(Some(80)));
+            let last = tcp(ACK, number + 1, 501);
+            assert_eq!(host.receive(&talk.to(80, last)), Ok(Some(8000)));
+        }
+        assert_eq!(host.connections(), 2);
     });
 }
