@@ -4,7 +4,11 @@
 mod common;
 
 use common::{DATA, FINAL_ACK, Host, OPENING, SYN_ACK, UDP, each_family};
-use redirector_common::{Direction, Verdict, native::craft::Craft, redirect};
+use redirector_common::{
+    Direction, Verdict,
+    native::craft::{Craft, IcmpError},
+    redirect,
+};
 
 const MARK: u32 = 7;
 
@@ -77,5 +81,20 @@ fn anothers_mark_is_left_alone() {
         let verdict = redirect(&mut frame, &mut host.memory, Direction::Ingress);
         assert_eq!(verdict, Ok(Verdict::Redirected { rule: 0 }));
         assert_eq!(frame.mark, MARK + 1);
+    });
+}
+
+/// What the first interface makes of it would be another connection's for the second.
+#[test]
+fn a_rewritten_error_is_not_rewritten_again() {
+    each_family(|talk| {
+        let mut host = stacked(&[(80, 8000), (443, 80)]);
+        assert_eq!(host.receive(&talk.to(80, UDP)), Ok(Some(8000)));
+        assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(80)));
+        let mut frame = IcmpError::port_unreachable(talk.server, talk.to(8000, UDP)).frame();
+        let verdict = redirect(&mut frame, &mut host.memory, Direction::Egress);
+        assert_eq!(verdict, Ok(Verdict::Redirected { rule: 0 }));
+        let verdict = redirect(&mut frame, &mut host.memory, Direction::Egress);
+        assert_eq!(verdict, Ok(Verdict::Unrelated));
     });
 }

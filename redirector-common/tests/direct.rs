@@ -89,22 +89,75 @@ fn a_refused_client_keeps_its_port() {
     }
 }
 
-/// An ACK to the wire port, as a stranger can forge it.
+/// An ACK to the wire port, as a stranger can forge it. The answers of one that is over go to its client
+/// too.
 #[test]
 fn a_direct_connection_is_not_led_away() {
     each_family(|talk| {
-        for has_socket in [true, false] {
+        for peer in [Peer::Handshake, Peer::TimeWait, CONNECTED, Peer::None] {
             let mut host = Host::with(&[(80, 8000)]);
             assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-
-            if has_socket {
+            if peer != Peer::None {
                 host.has_socket(&talk, 8000, Peer::Handshake);
             }
             assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+            if peer == CONNECTED {
+                assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
+            }
+            host.has_socket(&talk, 8000, peer);
             let stray = tcp(ACK, 5_000, 9_000);
-            assert_eq!(host.receive(&talk.to(80, stray)), Err(Skip::Collision));
+            assert_eq!(
+                host.receive(&talk.to(80, stray)),
+                Err(Skip::Collision),
+                "{peer:?}"
+            );
             assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
         }
+    });
+}
+
+/// A SYN, which anybody can send, proves nothing: what goes on may be another one's. Where there is no
+/// socket that waits for a second.
+#[test]
+fn a_syn_keeps_nothing_away() {
+    for (syn, wire) in [(8000, 80), (81, 80), (80, 81)] {
+        each_family(|talk| {
+            for peer in [CONNECTED, Peer::None] {
+                let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+                assert!(host.receive(&talk.to(syn, OPENING)).is_ok());
+                host.has_socket(&talk, 8000, peer);
+                if peer == Peer::None {
+                    let early = host.receive(&talk.to(wire, DATA));
+                    assert_eq!(early, Err(Skip::Collision));
+                    host.memory.now += 2_000_000_000;
+                }
+                assert_eq!(host.receive(&talk.to(wire, DATA)), Ok(Some(8000)));
+                assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(wire)));
+            }
+        });
+    }
+}
+
+/// It may be a direct one from before the load.
+#[test]
+fn nobodys_connection_is_not_joined() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_ne!(host.client_port, CLIENT);
+    });
+}
+
+#[test]
+fn a_direct_connection_counts_for_no_rule() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        for transport in [SYN_ACK, DATA] {
+            assert_eq!(host.send(&talk.from(8000, transport)), Err(Skip::Direct));
+        }
+        assert_eq!((host.flows(), host.connections()), ([0, 1], 0));
     });
 }
 

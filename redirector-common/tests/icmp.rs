@@ -228,6 +228,17 @@ fn fragments() {
     }
 }
 
+/// Whoever sends it: an error goes to whom it is about.
+#[test]
+fn others_are_told_nothing() {
+    each_left_error(|error| {
+        error.outer.destination = match error.outer.destination.is_ipv4() {
+            true => "198.51.100.1".parse().expect("an address"),
+            false => "2001:db8:77::1".parse().expect("an address"),
+        };
+    });
+}
+
 fn with_ports(error: &IcmpError) -> Vec<u8> {
     let ports = [error.quoted.source_port, error.quoted.destination_port];
     let mut payload: Vec<u8> = ports.into_iter().flat_map(u16::to_be_bytes).collect();

@@ -210,3 +210,32 @@ fn a_datagram_that_ends_early_has_no_ports() {
         }
     });
 }
+
+/// A super-packet is longer than its IP header can say, and has 0 there.
+#[test]
+fn a_length_of_0_is_the_packets_own() {
+    each_packet(|packet| {
+        let mut frame = packet.frame();
+        let at = packet.network() + if packet.source.is_ipv4() { 2 } else { 4 };
+        frame.bytes[at..at + 2].fill(0);
+        let segment = parse(&frame).expect("well-formed").expect("it has ports");
+        assert_eq!(segment.bytes as usize, frame.bytes.len() - packet.network());
+    });
+}
+
+/// TCP's options lie between its header and its payload.
+#[test]
+fn options_are_no_payload() {
+    each_family(|talk| {
+        let packet = Craft {
+            payload: vec![1; 12],
+            ..talk.to(80, OPENING)
+        };
+        for (words, expected) in [(5, true), (7, true), (8, false)] {
+            let mut frame = packet.frame();
+            frame.bytes[packet.transport() + 12] = words << 4;
+            let segment = parse(&frame).expect("well-formed").expect("it has ports");
+            assert_eq!(segment.has_payload(), expected);
+        }
+    });
+}

@@ -9,6 +9,7 @@ use common::{
 };
 use redirector_common::{
     Peer, Skip,
+    abi::{NO_PORT, Port, SocketFlow},
     native::craft::{SYN, Transport},
 };
 
@@ -230,5 +231,38 @@ fn without_a_slot_nothing_is_redirected() {
         }
         let mut host = Host::with(&[(80, 8000)]);
         assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+    });
+}
+
+/// The earlier target has a connection of this client's port, through another wire port.
+#[test]
+fn a_syn_does_not_go_to_another_ports_connection() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+        let origin = Some(SocketFlow {
+            rule: host.number_of(None, 81),
+            from: Port::new(81),
+            client: NO_PORT,
+        });
+        host.has_socket(&talk, 8000, Peer::Connected { origin });
+        host.rule(None, 0, 80, Some(9000));
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(9000)));
+    });
+}
+
+/// Neither an ACK, as a stranger can forge it, nor a SYN disturbs it.
+#[test]
+fn another_ports_connection_at_an_earlier_target_is_left_alone() {
+    each_family(|talk| {
+        for packet in [DATA, OPENING] {
+            let mut host = Host::with(&[(80, 8000), (81, 8000)]);
+            assert_eq!(host.receive(&talk.to(81, OPENING)), Ok(Some(8000)));
+            assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(81)));
+            assert_eq!(host.receive(&talk.to(81, FINAL_ACK)), Ok(Some(8000)));
+            host.has_socket(&talk, 8000, CONNECTED);
+            host.rule(None, 0, 80, Some(9000));
+            assert_eq!(host.receive(&talk.to(80, packet)), Ok(Some(9000)));
+            assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(81)));
+        }
     });
 }

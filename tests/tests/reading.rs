@@ -5,6 +5,8 @@ use std::fs;
 use std::io::{self, PipeWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use integration::counters::rule;
 use integration::netns::Namespace;
@@ -102,6 +104,41 @@ fn a_client_port_used_twice_is_logged() {
         });
     }
     assert_eq!(log.stderr(), "");
+}
+
+/// Its client has all the ports that one without privileges would not have, and is refused on another.
+/// However often it tries, a second has 16 lines.
+#[test]
+fn a_client_port_that_cannot_be_moved_is_logged() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::load(&lan.server, RULES);
+    let log = background(&mut instance.command("log", ""));
+    let [wire, target] = [80, 8000].map(|port| SocketAddr::new(SERVER.v4, port));
+    let taken: Vec<_> = (600..1024)
+        .map(|port| Connection::open_from(&lan.client, port, target, &listener))
+        .collect();
+    let refused = |port| {
+        let second = connect(&lan.client, port, wire).expect_err("nobody listens on the wire port");
+        assert_eq!(second.kind(), io::ErrorKind::ConnectionRefused);
+    };
+    let lines = |port| {
+        let is_about = |line: &&str| {
+            line.contains(&format!("{}]:{port} ", CLIENT.v4))
+                && line.ends_with("has no other port free")
+        };
+        log.stdout().lines().filter(is_about).count()
+    };
+    let start = Instant::now();
+    for _ in 0..200 {
+        refused(700);
+    }
+    let seconds = start.elapsed().as_secs() as usize + 2;
+    thread::sleep(Duration::from_millis(1100));
+    refused(701);
+    wait::until("a line about the last one", || lines(701) > 0);
+    assert!((1..=16 * seconds).contains(&lines(700)), "{}", lines(700));
+    drop(taken);
 }
 
 #[test]

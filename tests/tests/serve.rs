@@ -1,15 +1,18 @@
 //! Traffic to a redirected port is answered by the application, and nobody notices.
 
 use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use integration::capture::{Capture, assert_checksums, ports_of};
 use integration::datapath::Datapath;
 use integration::http::{Nginx, curl};
 use integration::netns::Offloads;
-use integration::server::{Connection, Listener, is_refused};
+use integration::server::{Connection, Listener, connect, is_refused};
 use integration::topology::{Lan, SERVER};
 use integration::udp::{UdpClient, UdpServer};
+use socket2::SockRef;
 
 const WEB: &[&str] = &["80:8000", "443:4430"];
 
@@ -93,6 +96,35 @@ fn a_direct_connection_beside_a_redirected_one_keeps_its_port() {
             direct.exchange(&format!("{address} direct, round {round}"));
         }
     }
+}
+
+/// Both connections of one client port are reset, of which the direct one was moved.
+#[test]
+fn a_client_port_is_its_own_again() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let _redirected = Datapath::under_test().redirect(&lan.server, WEB);
+    let [wire, target] = [80, 8000].map(|port| SocketAddr::new(SERVER.v4, port));
+    let open = |to| {
+        let client = connect(&lan.client, 20_010, to).expect("it is served");
+        let server = listener.accept();
+        let port = server.peer_addr().expect("a peer").port();
+        (client, server, port)
+    };
+    let both = [wire, target].map(open);
+    assert_ne!(both[0].2, both[1].2);
+    for (client, mut server, _) in both {
+        SockRef::from(&client)
+            .set_linger(Some(Duration::ZERO))
+            .expect("a reset at the end");
+        drop(client);
+        let end = server.read(&mut [0]).expect_err("it is reset");
+        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    }
+    let (mut client, mut server, _) = open(target);
+    client.write_all(b"again").expect("a request");
+    let mut request = [0; 5];
+    server.read_exact(&mut request).expect("the request");
 }
 
 #[test]

@@ -229,6 +229,7 @@ impl Host {
     pub fn lose_all_flows(&mut self) {
         self.memory.pending.clear();
         self.memory.answered.clear();
+        self.memory.moved.clear();
     }
 
     /// Flows that only their client was seen of, and flows that were answered.
