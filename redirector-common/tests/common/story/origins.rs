@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use redirector_common::{
     Direction, Peer, Skip, Verdict,
-    abi::{self, FLOW_SOCKETLESS, KEY_FLOW, NO_PORT, Port, SocketFlow},
+    abi::{self, KEY_FLOW, NO_PORT, Port, SocketFlow},
     native::{Frame, Memory, Tuple},
     parse,
 };
@@ -130,9 +130,12 @@ fn owners(memory: &Memory, tuple: &Tuple) -> Option<HashSet<Ports>> {
     let wire_ports_of = |flow: abi::Flow| wire_ports(tuple, flow.from, flow.client);
     let owners: HashSet<_> = match memory.peers.get(tuple).unwrap_or(&Peer::None) {
         Peer::TimeWait => return None,
-        // No socket tells of it: a container's, or under SYN cookies.
+        // No socket tells of it: a container's, or under SYN cookies, or not answered yet.
         Peer::None => known()
-            .filter(|flow| flow.flags & FLOW_SOCKETLESS != 0)
+            .filter(|flow| {
+                let is_under_way = !flow.is_answered() && flow.is_fresh(memory.now);
+                flow.is_socketless() || is_under_way
+            })
             .map(wire_ports_of)
             .collect(),
         // Not known: it may be the SYN's own.
