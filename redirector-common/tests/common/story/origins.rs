@@ -139,13 +139,23 @@ fn owners(memory: &Memory, tuple: &Tuple) -> Option<HashSet<Ports>> {
             .map(wire_ports_of)
             .collect(),
         // Not known: it may be the SYN's own.
-        Peer::Handshake => known().map(wire_ports_of).collect(),
+        Peer::Handshake => {
+            let is_its = |flow: &abi::Flow| flow.is_answered() || is_proven(memory, tuple, flow);
+            known().filter(is_its).map(wire_ports_of).collect()
+        }
         Peer::Connected {
             origin: Some(origin),
         } => HashSet::from([wire_ports(tuple, origin.from, origin.client)]),
         Peer::Connected { origin: None } => return Some(known().map(wire_ports_of).collect()),
     };
     (!owners.is_empty()).then_some(owners)
+}
+
+/// Whether both of its sides were seen.
+fn is_proven(memory: &Memory, tuple: &Tuple, flow: &abi::Flow) -> bool {
+    let mut without = memory.clone();
+    without.pending.clear();
+    known(&without, KEY_FLOW, tuple).any(|proven| proven == *flow)
 }
 
 fn wire_ports(tuple: &Tuple, from: Port, client: Port) -> Ports {
