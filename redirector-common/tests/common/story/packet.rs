@@ -121,13 +121,16 @@ impl Packet {
         let application = flow_of(&reply, Direction::Egress);
         // An error about what the application says before its SYN-ACK is nobody's.
         let mut is_answered = true;
-        if let Segment::Tcp { .. } = self.described.transport {
+        if let Transport::Tcp {
+            flags, sequence, ..
+        } = reply.transport
+        {
             // What is known by a SYN is answered by what acknowledges that.
             let mut flows = known(&host.memory, KEY_FLOW, &application.1);
             if let Some(flow) = flows.find(|flow| flow.is_opened()) {
                 let acknowledged = flow.opening.wrapping_add(1);
-                reply.transport = common::tcp(craft::ACK, 300, acknowledged);
-                is_answered = flow.is_answered();
+                reply.transport = common::tcp(flags, sequence, acknowledged);
+                is_answered = flow.is_answered() || flags & craft::SYN != 0;
             }
         }
         let mut frame = reply.frame();
