@@ -6,10 +6,10 @@
 #![expect(unsafe_code, reason = "helpers, maps and packet pointers need it")]
 
 mod aligned;
+mod context;
 mod kernel;
 mod log;
 mod maps;
-mod opaque;
 mod route;
 mod skb;
 mod socket;
