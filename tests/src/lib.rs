@@ -30,6 +30,7 @@ pub mod transfer;
 pub mod udp;
 pub mod wait;
 pub mod wire;
+pub mod xdp;
 
 /// Multiplies the volume of a test in the long run.
 pub fn scale(volume: u64) -> u64 {
