@@ -52,11 +52,15 @@ impl Instance {
         }
     }
 
-    /// Loads with arguments separated by blanks, e.g. `-i eth0 -i lo 80:8000`.
+    /// Loads with arguments separated by blanks, e.g. `-i eth0 -i lo 80:8000`, at the hook that
+    /// `REDIRECTOR_HOOK` names.
     #[track_caller]
     pub fn load(host: &Namespace, arguments: &str) -> Self {
         let instance = Self::unloaded(host);
-        instance.run("load", arguments).success("load");
+        let hook = hook_under_test(host, arguments);
+        instance
+            .run("load", &format!("{hook} {arguments}"))
+            .success("load");
         instance
     }
 
@@ -137,6 +141,27 @@ fn empty(pin: &Path) {
     for key in flows.keys().collect::<Vec<_>>() {
         flows.remove(&key.expect("a flow")).expect("remove a flow");
     }
+}
+
+/// `xdp-native` or `xdp-generic`. Where a driver has no XDP of its own it is generic, and where packets
+/// have no Ethernet header it is traffic control, which is also the default.
+fn hook_under_test(host: &Namespace, arguments: &str) -> &'static str {
+    let hook = match env::var("REDIRECTOR_HOOK").as_deref() {
+        Err(_) => return "",
+        Ok("xdp-native") => "--hook xdp",
+        Ok("xdp-generic") => "--hook xdp --xdp-mode generic",
+        Ok(other) => panic!("REDIRECTOR_HOOK={other}: `xdp-native` or `xdp-generic`"),
+    };
+    let words: Vec<_> = arguments.split_whitespace().collect();
+    let has_no_ethernet = |name: &str| {
+        let link = json(&host.ip(&format!("-json link show dev {name}")));
+        !["ether", "loopback"].contains(&link[0]["link_type"].as_str().unwrap_or_default())
+    };
+    let mut interfaces = words.windows(2).filter(|pair| pair[0] == "-i");
+    if words.contains(&"--hook") || interfaces.any(|pair| has_no_ethernet(pair[1])) {
+        return "";
+    }
+    hook
 }
 
 /// One JSON document.
