@@ -143,8 +143,9 @@ fn empty(pin: &Path) {
     }
 }
 
-/// `xdp-native` or `xdp-generic`. Where a driver has no XDP of its own it is generic, and where packets
-/// have no Ethernet header it is traffic control, which is also the default.
+/// `xdp-native` or `xdp-generic`. Where a driver has no XDP of its own it is generic. Where XDP is refused
+/// it is traffic control, which is also the default: for packets without an Ethernet header, on an
+/// interface and one above it, and beside another program.
 fn hook_under_test(host: &Namespace, arguments: &str) -> &'static str {
     let hook = match env::var("REDIRECTOR_HOOK").as_deref() {
         Err(_) => return "",
@@ -153,12 +154,18 @@ fn hook_under_test(host: &Namespace, arguments: &str) -> &'static str {
         Ok(other) => panic!("REDIRECTOR_HOOK={other}: `xdp-native` or `xdp-generic`"),
     };
     let words: Vec<_> = arguments.split_whitespace().collect();
-    let has_no_ethernet = |name: &str| {
+    let is_refused = |name: &str| {
         let link = json(&host.ip(&format!("-json link show dev {name}")));
-        !["ether", "loopback"].contains(&link[0]["link_type"].as_str().unwrap_or_default())
+        let link = &link[0];
+        let has_ethernet =
+            ["ether", "loopback"].contains(&link["link_type"].as_str().unwrap_or_default());
+        let is_stacked = ["master", "link"]
+            .iter()
+            .any(|other| words.contains(&link[other].as_str().unwrap_or_default()));
+        !has_ethernet || is_stacked || link.get("xdp").is_some()
     };
     let mut interfaces = words.windows(2).filter(|pair| pair[0] == "-i");
-    if words.contains(&"--hook") || interfaces.any(|pair| has_no_ethernet(pair[1])) {
+    if words.contains(&"--hook") || interfaces.any(|pair| is_refused(pair[1])) {
         return "";
     }
     hook

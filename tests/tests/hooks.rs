@@ -213,10 +213,13 @@ fn where_the_driver_refuses_the_kernel_runs_it() {
     };
     let instance = Instance::unloaded(&server);
     let before = Footprint::of(&instance);
-    let native = instance.run("load", &format!("{NATIVE} {RULES}"));
-    assert_eq!(native.code, Some(1), "{native:#?}");
-    assert!(native.stderr.contains(REFUSAL), "{native:#?}");
-    assert_eq!(Footprint::of(&instance), before);
+    let both = format!("{RULES} -i eth0");
+    for (rules, refusal) in [(RULES, REFUSAL), (&both, "eth0 below it")] {
+        let native = instance.run("load", &format!("{NATIVE} {rules}"));
+        assert_eq!(native.code, Some(1), "{native:#?}");
+        assert!(native.stderr.contains(refusal), "{native:#?}");
+        assert_eq!(Footprint::of(&instance), before);
+    }
 
     let auto = instance.run("load", &format!("{AUTO} {RULES}"));
     assert!(auto.stderr.contains(REFUSAL), "{auto:#?}");
