@@ -2,23 +2,20 @@
 
 use core::ptr;
 
-use aya_ebpf::{
-    bindings::{__sk_buff, bpf_sock},
-    helpers::generated::bpf_ktime_get_coarse_ns,
-    programs::TcContext,
-};
+use aya_ebpf::{bindings::bpf_sock, helpers::generated::bpf_ktime_get_coarse_ns};
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, MOVES_LOGGED, NO_PORT, Port, PortEntry, Protocol,
-        Rule, RuleKey, SLOT_OFF, SocketFlow, port_index,
+        Rule, RuleKey, SocketFlow, port_index,
     },
-    begin::{self, Arrival},
+    begin::Arrival,
     decision::Decision,
 };
 
 use crate::{
     context::{Context, opaque},
+    decide::{decide_later, decide_moved, decide_syn},
     log,
     maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
     route, socket,
@@ -34,6 +31,12 @@ impl<'a, C: Context> Kernel<'a, C> {
     #[inline(always)]
     pub fn new(ctx: &'a C) -> Self {
         let slot = SETTINGS.get(0).map_or(0, |settings| settings.slot);
+        Self { ctx, slot }
+    }
+
+    /// With the slot that the packet began with.
+    #[inline(always)]
+    pub fn of_slot(ctx: &'a C, slot: u32) -> Self {
         Self { ctx, slot }
     }
 
@@ -270,48 +273,4 @@ impl<C: Context> State for Kernel<'_, C> {
             log::moved(key, moved);
         }
     }
-}
-
-/// [`begin::syn`] as a function that the verifier walks once by itself, not once for every way that leads
-/// to it. Its arguments are all it knows.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn decide_syn(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
-    decide(skb, arrival, slot, |kernel, arrival| {
-        begin::syn(kernel, arrival)
-    })
-}
-
-/// [`begin::moved`] likewise; it asks for no rules.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn decide_moved(skb: *mut __sk_buff, arrival: *const Arrival) -> u64 {
-    decide(skb, arrival, SLOT_OFF, |kernel, arrival| {
-        begin::moved(kernel, arrival)
-    })
-}
-
-/// [`begin::later`] likewise.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn decide_later(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
-    decide(skb, arrival, slot, |kernel, arrival| {
-        begin::later(kernel, arrival)
-    })
-}
-
-#[inline(always)]
-fn decide(
-    skb: *mut __sk_buff,
-    arrival: *const Arrival,
-    slot: u32,
-    decide: impl FnOnce(&mut Kernel<'_, TcContext>, &Arrival) -> Decision,
-) -> u64 {
-    // SAFETY: the verifier checks every call for memory of this size.
-    let Some(arrival) = (unsafe { arrival.as_ref() }) else {
-        return Decision::PASS.to_register();
-    };
-    let ctx = TcContext::new(skb);
-    let mut kernel = Kernel { ctx: &ctx, slot };
-    decide(&mut kernel, arrival).to_register()
 }
