@@ -15,7 +15,7 @@ pub use self::flow::{
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;
@@ -214,3 +214,6 @@ pub struct InterfaceRecord {
 pub const ATTACH_CLSACT: u32 = 1;
 /// The load brought that qdisc.
 pub const ATTACH_OWN_QDISC: u32 = 1 << 1;
+
+/// Metadata in front of a packet that XDP rewrote, by which TC ingress knows it.
+pub const XDP_MARK: u64 = 0xd3b1_9e64_72a8_5cf7;

@@ -38,5 +38,6 @@ pub use ip::MAX_IPV6_EXTENSIONS;
 pub use packet::{Checksum, LinkLayer, Packet};
 pub use parse::{Ends, Segment, TcpFlags, parse};
 pub use redirect::{Verdict, redirect};
+pub use rewrite::is_unfinished;
 pub use skip::Skip;
 pub use state::{Peer, State, Table, Window};

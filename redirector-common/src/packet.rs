@@ -1,6 +1,6 @@
 use bytemuck::Pod;
 
-use crate::{Skip, headers::Header};
+use crate::{Segment, Skip, headers::Header};
 
 /// What precedes the network header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,12 @@ pub trait Packet {
     /// instead of once for every way that led here.
     fn opaque(&self, value: u32) -> u32 {
         value
+    }
+
+    /// Asked once a rewrite is certain, before the first write: whether it may be done here. If not, the
+    /// packet stays as it is, and the program that sees it next does it.
+    fn claim(&mut self, _segment: &Segment) -> bool {
+        true
     }
 
     /// Replaces the 16-bit field at `offset` and updates `checksum`, which covers it.

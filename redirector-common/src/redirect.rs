@@ -37,6 +37,9 @@ pub fn redirect<P: Packet, S: State>(
         parse::NOTHING => return Ok(Verdict::Unrelated),
         parse::SEGMENT => {}
         parse::MESSAGE => {
+            if !S::DECIDES {
+                return Ok(Verdict::Unrelated);
+            }
             let Some(to) = icmp::translate(packet, state, &segment, direction)? else {
                 return Ok(Verdict::Unrelated);
             };
@@ -52,6 +55,9 @@ pub fn redirect<P: Packet, S: State>(
     let Some(to) = translation else {
         return Ok(Verdict::Unrelated);
     };
+    if !packet.claim(&segment) {
+        return Ok(Verdict::Unrelated);
+    }
     packet.set_mark(state.mark());
     rewrite::segment(packet, &segment, direction, to)?;
     state.count(to.rule, direction, segment.bytes);
@@ -114,6 +120,9 @@ fn ingress<P: Packet, S: State>(
         }
         arrival.target = to.local;
         arrival.rule = to.rule;
+    }
+    if !S::DECIDES {
+        return Ok(None);
     }
     state.decide(&arrival).into_result()
 }

@@ -1,7 +1,9 @@
 use crate::{
     Checksum, Direction, Packet, Segment, Skip,
     abi::{NO_PORT, Protocol},
+    checksum::partial,
     headers::{Tcp, Udp},
+    ip::{Addresses, addresses},
     parse::Ends,
     track::Translation,
 };
@@ -62,4 +64,29 @@ pub fn ports<P: Packet>(
         return Ok(());
     }
     packet.replace_u16(remote.0, remote.1.to_wire(), to.remote.to_wire(), checksum)
+}
+
+/// Whether a device is still to compute the checksum, as far as the packet tells: 1 in 65,536 finished
+/// checksums looks like that as well.
+#[inline(always)]
+pub fn is_unfinished<P: Packet>(packet: &P, segment: &Segment) -> Result<bool, Skip> {
+    let Segment {
+        ends, transport, ..
+    } = *segment;
+    let checksum = if ends.protocol == Protocol::TCP {
+        packet.header::<Tcp>(transport)?.checksum
+    } else {
+        packet.header::<Udp>(transport)?.checksum
+    };
+    let mut found = Addresses::default();
+    if addresses(packet, ends.is_ipv6, ends.network, &mut found) != 0 {
+        return Err(Skip::Malformed);
+    }
+    let Addresses {
+        source,
+        destination,
+    } = found;
+    let length = segment.bytes - (transport - ends.network) as u32;
+    let unfinished = partial(source, destination, ends.protocol, length);
+    Ok(checksum.to_ne_bytes() == unfinished)
 }

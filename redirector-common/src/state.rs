@@ -33,6 +33,10 @@ pub enum Peer {
 
 /// Everything the packet path knows beyond the packet. Copies in, copies out.
 pub trait State {
+    /// Whether flows begin here and ICMP errors are translated here. If not, that is for the program
+    /// that sees the packet next.
+    const DECIDES: bool = true;
+
     /// What `port` means under the rules in force.
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry>;
 

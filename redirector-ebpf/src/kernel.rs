@@ -1,54 +1,58 @@
 //! The kernel's knowledge as a [`State`]: maps, routing, sockets, clock.
 
-use aya_ebpf::{
-    bindings::{__sk_buff, bpf_sock},
-    helpers::generated::bpf_ktime_get_coarse_ns,
-    programs::TcContext,
-};
+use core::ptr;
+
+use aya_ebpf::{bindings::bpf_sock, helpers::generated::bpf_ktime_get_coarse_ns};
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, MOVES_LOGGED, NO_PORT, Port, PortEntry, Protocol,
-        Rule, RuleKey, SLOT_OFF, SocketFlow, port_index,
+        Rule, RuleKey, SocketFlow, port_index,
     },
-    begin::{self, Arrival},
+    begin::Arrival,
     decision::Decision,
 };
 
 use crate::{
+    context::{Context, opaque},
+    decide::{decide_later, decide_moved, decide_syn},
     log,
     maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
-    opaque::opaque,
     route, socket,
 };
 
-pub struct Kernel<'a> {
-    ctx: &'a TcContext,
+pub struct Kernel<'a, C> {
+    ctx: &'a C,
     /// Read once, so that one packet never sees half of a reload.
     slot: u32,
 }
 
-impl<'a> Kernel<'a> {
+impl<'a, C: Context> Kernel<'a, C> {
     #[inline(always)]
-    pub fn new(ctx: &'a TcContext) -> Self {
+    pub fn new(ctx: &'a C) -> Self {
         let slot = SETTINGS.get(0).map_or(0, |settings| settings.slot);
         Self { ctx, slot }
     }
 
+    /// With the slot that the packet began with.
     #[inline(always)]
-    fn skb(&self) -> *mut __sk_buff {
-        self.ctx.skb.skb
+    pub fn of_slot(ctx: &'a C, slot: u32) -> Self {
+        Self { ctx, slot }
     }
 
     /// The socket that sends this packet, or null.
     #[inline(always)]
     fn socket(&self) -> *mut bpf_sock {
-        // SAFETY: the kernel's context lives as long as the program runs.
-        unsafe { (*self.skb()).__bindgen_anon_2.sk }
+        self.ctx.skb().map_or(ptr::null_mut(), |skb| {
+            // SAFETY: the kernel's context lives as long as the program runs.
+            unsafe { (*skb).__bindgen_anon_2.sk }
+        })
     }
 }
 
-impl State for Kernel<'_> {
+impl<C: Context> State for Kernel<'_, C> {
+    const DECIDES: bool = C::HAS_SKB;
+
     #[inline(always)]
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry> {
         PORTS.get(port_index(self.slot, protocol, port)).copied()
@@ -81,8 +85,7 @@ impl State for Kernel<'_> {
 
     #[inline(always)]
     fn ifindex(&self) -> u32 {
-        // SAFETY: the kernel's context lives as long as the program runs.
-        unsafe { (*self.skb()).ifindex }
+        self.ctx.ifindex()
     }
 
     #[inline(always)]
@@ -148,17 +151,21 @@ impl State for Kernel<'_> {
 
     #[inline(always)]
     fn peer(&self, key: &FlowKey) -> Peer {
-        socket::peer(self.skb(), key)
+        self.ctx
+            .skb()
+            .map_or(Peer::None, |skb| socket::peer(skb, key))
     }
 
     #[inline(always)]
     fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool {
-        socket::socket_accepts(self.skb(), key, sequence, acknowledgment) != 0
+        self.ctx
+            .skb()
+            .is_some_and(|skb| socket::socket_accepts(skb, key, sequence, acknowledgment) != 0)
     }
 
     #[inline(always)]
     fn is_local(&self, key: &FlowKey) -> bool {
-        route::is_local(self.ctx, key)
+        self.ctx.skb().is_some_and(|skb| route::is_local(skb, key))
     }
 
     #[inline(always)]
@@ -223,18 +230,21 @@ impl State for Kernel<'_> {
 
     #[inline(always)]
     fn decide(&mut self, arrival: &Arrival) -> Decision {
+        let Some(skb) = self.ctx.skb() else {
+            return Decision::PASS;
+        };
         // As `begin::decide`, with functions that each have a stack of their own.
         let decision = if arrival.is_opening != 0 {
-            return Decision::from_register(decide_syn(self.skb(), arrival, self.slot));
+            return Decision::from_register(decide_syn(skb, arrival, self.slot));
         } else if self.has_moved() && arrival.key.protocol == Protocol::TCP {
-            Decision::from_register(decide_moved(self.skb(), arrival))
+            Decision::from_register(decide_moved(skb, arrival))
         } else {
             Decision::PASS
         };
         if decision != Decision::PASS {
             return decision;
         }
-        Decision::from_register(decide_later(self.skb(), arrival, self.slot))
+        Decision::from_register(decide_later(skb, arrival, self.slot))
     }
 
     #[inline(always)]
@@ -263,48 +273,4 @@ impl State for Kernel<'_> {
             log::moved(key, moved);
         }
     }
-}
-
-/// [`begin::syn`] as a function that the verifier walks once by itself, not once for every way that leads
-/// to it. Its arguments are all it knows.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn decide_syn(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
-    decide(skb, arrival, slot, |kernel, arrival| {
-        begin::syn(kernel, arrival)
-    })
-}
-
-/// [`begin::moved`] likewise; it asks for no rules.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn decide_moved(skb: *mut __sk_buff, arrival: *const Arrival) -> u64 {
-    decide(skb, arrival, SLOT_OFF, |kernel, arrival| {
-        begin::moved(kernel, arrival)
-    })
-}
-
-/// [`begin::later`] likewise.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn decide_later(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
-    decide(skb, arrival, slot, |kernel, arrival| {
-        begin::later(kernel, arrival)
-    })
-}
-
-#[inline(always)]
-fn decide(
-    skb: *mut __sk_buff,
-    arrival: *const Arrival,
-    slot: u32,
-    decide: impl FnOnce(&mut Kernel<'_>, &Arrival) -> Decision,
-) -> u64 {
-    // SAFETY: the verifier checks every call for memory of this size.
-    let Some(arrival) = (unsafe { arrival.as_ref() }) else {
-        return Decision::PASS.to_register();
-    };
-    let ctx = TcContext::new(skb);
-    let mut kernel = Kernel { ctx: &ctx, slot };
-    decide(&mut kernel, arrival).to_register()
 }

@@ -6,21 +6,38 @@
 #![expect(unsafe_code, reason = "helpers, maps and packet pointers need it")]
 
 mod aligned;
+mod context;
+mod decide;
 mod kernel;
 mod log;
 mod maps;
-mod opaque;
+mod mark;
 mod route;
 mod skb;
 mod socket;
+mod xdp;
 
-use aya_ebpf::{bindings::TC_ACT_UNSPEC, macros::classifier, programs::TcContext};
-use redirector_common::{Direction, State, redirect};
+use aya_ebpf::{
+    bindings::{TC_ACT_UNSPEC, xdp_action::XDP_PASS},
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext as XdpArgument},
+};
+use redirector_common::{Direction, Packet, State, redirect};
 
-use crate::{kernel::Kernel, skb::SkbPacket};
+use crate::{
+    kernel::Kernel,
+    skb::SkbPacket,
+    xdp::{XdpContext, XdpPacket},
+};
 
 #[classifier]
 pub fn ingress(ctx: TcContext) -> i32 {
+    if mark::is_set(ctx.skb.skb) {
+        // The mark of XDP is gone above this interface.
+        let mark = Kernel::new(&ctx).mark();
+        SkbPacket::<true>::new(&ctx).set_mark(mark);
+        return TC_ACT_UNSPEC;
+    }
     run::<true>(&ctx, Direction::Ingress)
 }
 
@@ -48,6 +65,31 @@ fn run<const ETHERNET: bool>(ctx: &TcContext, direction: Direction) -> i32 {
         state.count_skip(skip);
     }
     TC_ACT_UNSPEC
+}
+
+/// Before [`ingress`], in the driver.
+#[xdp(frags)]
+pub fn ingress_xdp(ctx: XdpArgument) -> u32 {
+    accelerate(&ctx)
+}
+
+/// The same for generic XDP. For a program that takes packets in fragments Linux copies them there without
+/// `mac_len`, and TC would see them without their link-layer header (`skb_pp_cow_data()` in
+/// `net/core/skbuff.c`).
+#[xdp]
+pub fn ingress_xdp_skb(ctx: XdpArgument) -> u32 {
+    accelerate(&ctx)
+}
+
+/// Rewrites packets of known flows before the kernel spends anything on them. Whatever else there is to
+/// say about a packet, TC says and counts, which sees it next.
+#[inline(always)]
+fn accelerate(ctx: &XdpArgument) -> u32 {
+    let ctx = XdpContext::new(ctx.ctx);
+    let mut packet = XdpPacket::new(&ctx);
+    let mut state = Kernel::new(&ctx);
+    let _ = redirect(&mut packet, &mut state, Direction::Ingress);
+    XDP_PASS
 }
 
 // Lints run on the host's target, where std handles panics.

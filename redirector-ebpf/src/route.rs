@@ -6,7 +6,6 @@ use aya_ebpf::{
         bpf_fib_lookup as FibLookup,
     },
     helpers::generated::bpf_fib_lookup,
-    programs::TcContext,
 };
 use redirector_common::abi::FlowKey;
 
@@ -17,8 +16,8 @@ const AF_INET6: u8 = 10;
 
 /// Whether a packet to the key's local address is for this host.
 #[inline(always)]
-pub fn is_local(ctx: &TcContext, key: &FlowKey) -> bool {
-    let answer = look_up_route(ctx.skb.skb, key);
+pub fn is_local(skb: *mut __sk_buff, key: &FlowKey) -> bool {
+    let answer = look_up_route(skb, key);
     // Not forwarded because it is ours, or because this host forwards nothing.
     answer == BPF_FIB_LKUP_RET_NOT_FWDED || answer == BPF_FIB_LKUP_RET_FWD_DISABLED
 }

@@ -62,9 +62,18 @@ impl IngressHook {
         }
     }
 
+    /// `None` for traffic control.
+    pub const fn xdp_mode(self) -> Option<XdpMode> {
+        match self {
+            Self::Tcx | Self::Clsact => None,
+            Self::XdpNative => Some(XdpMode::Native),
+            Self::XdpGeneric => Some(XdpMode::Generic),
+        }
+    }
+
     /// Whether a configuration is content with it. XDP is never put on loopback.
     fn fits(self, config: &Config, interface: &Interface) -> bool {
-        let is_xdp = matches!(self, Self::XdpNative | Self::XdpGeneric);
+        let is_xdp = self.xdp_mode().is_some();
         match (config.hook, config.xdp_mode) {
             (Hook::Auto, _) => true,
             (Hook::Tc, _) => !is_xdp,

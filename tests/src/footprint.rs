@@ -19,7 +19,20 @@ pub struct Footprint {
     /// Per interface and direction: `tc filter show`, and the ids of TCX programs.
     pub filters: Vec<String>,
     pub tcx: Vec<u32>,
-    pub xdp: Vec<String>,
+    pub xdp: Vec<Xdp>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Xdp {
+    pub interface: String,
+    /// `XDP_ATTACHED_*` of `include/uapi/linux/if_link.h`.
+    pub mode: u64,
+    pub program: u64,
+}
+
+impl Xdp {
+    pub const NATIVE: u64 = 1;
+    pub const GENERIC: u64 = 2;
 }
 
 impl Footprint {
@@ -65,14 +78,18 @@ pub fn programs_alive() -> BTreeSet<u32> {
         .collect()
 }
 
-fn interfaces(host: &Namespace) -> Vec<(String, Option<String>)> {
+fn interfaces(host: &Namespace) -> Vec<(String, Option<Xdp>)> {
     json(&host.ip("-json link show"))
         .as_array()
         .expect("a list of links")
         .iter()
         .map(|link| {
             let name = link["ifname"].as_str().expect("a name").to_owned();
-            let xdp = link.get("xdp").map(|xdp| format!("{name} {xdp}"));
+            let xdp = link.get("xdp").map(|xdp| Xdp {
+                interface: name.clone(),
+                mode: xdp["mode"].as_u64().expect("a mode"),
+                program: xdp["prog"]["id"].as_u64().expect("a program's id"),
+            });
             (name, xdp)
         })
         .collect()

@@ -4,7 +4,8 @@
 //! `cargo xtask test` runs the tests as root with `REDIRECTOR_BIN` set to the release binary.
 //! `REDIRECTOR_LONG=1` makes the volumes ten times larger or more; `REDIRECTOR_DATAPATH=nft` runs the
 //! traffic tests against nftables' own `redirect`, the oracle; [`scenario`]s run under both unless it
-//! names one.
+//! names one. `REDIRECTOR_HOOK=xdp-native` or `xdp-generic` loads the redirector at that hook, unless a
+//! test names another.
 
 pub mod answering;
 pub mod capture;
@@ -30,6 +31,7 @@ pub mod transfer;
 pub mod udp;
 pub mod wait;
 pub mod wire;
+pub mod xdp;
 
 /// Multiplies the volume of a test in the long run.
 pub fn scale(volume: u64) -> u64 {

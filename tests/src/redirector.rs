@@ -52,11 +52,15 @@ impl Instance {
         }
     }
 
-    /// Loads with arguments separated by blanks, e.g. `-i eth0 -i lo 80:8000`.
+    /// Loads with arguments separated by blanks, e.g. `-i eth0 -i lo 80:8000`, at the hook that
+    /// `REDIRECTOR_HOOK` names.
     #[track_caller]
     pub fn load(host: &Namespace, arguments: &str) -> Self {
         let instance = Self::unloaded(host);
-        instance.run("load", arguments).success("load");
+        let hook = hook_under_test(host, arguments);
+        instance
+            .run("load", &format!("{hook} {arguments}"))
+            .success("load");
         instance
     }
 
@@ -137,6 +141,34 @@ fn empty(pin: &Path) {
     for key in flows.keys().collect::<Vec<_>>() {
         flows.remove(&key.expect("a flow")).expect("remove a flow");
     }
+}
+
+/// `xdp-native` or `xdp-generic`. Where a driver has no XDP of its own it is generic. Where XDP is refused
+/// it is traffic control, which is also the default: for packets without an Ethernet header, on an
+/// interface and one above it, and beside another program.
+fn hook_under_test(host: &Namespace, arguments: &str) -> &'static str {
+    let hook = match env::var("REDIRECTOR_HOOK").as_deref() {
+        Err(_) => return "",
+        Ok("xdp-native") => "--hook xdp",
+        Ok("xdp-generic") => "--hook xdp --xdp-mode generic",
+        Ok(other) => panic!("REDIRECTOR_HOOK={other}: `xdp-native` or `xdp-generic`"),
+    };
+    let words: Vec<_> = arguments.split_whitespace().collect();
+    let is_refused = |name: &str| {
+        let link = json(&host.ip(&format!("-json link show dev {name}")));
+        let link = &link[0];
+        let has_ethernet =
+            ["ether", "loopback"].contains(&link["link_type"].as_str().unwrap_or_default());
+        let is_stacked = ["master", "link"]
+            .iter()
+            .any(|other| words.contains(&link[other].as_str().unwrap_or_default()));
+        !has_ethernet || is_stacked || link.get("xdp").is_some()
+    };
+    let mut interfaces = words.windows(2).filter(|pair| pair[0] == "-i");
+    if words.contains(&"--hook") || interfaces.any(|pair| is_refused(pair[1])) {
+        return "";
+    }
+    hook
 }
 
 /// One JSON document.

@@ -1,21 +1,35 @@
 //! The programs in the kernel, run on packets by `BPF_PROG_TEST_RUN`, without an interface.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
+use std::time::Duration;
 
 use aya::maps::{Array, Map, MapData, PerCpuArray};
-use aya::programs::{SchedClassifier, TestRun, TestRunOptions};
+use aya::programs::{Program, SchedClassifier, TestRun, TestRunOptions, TestRunResult, Xdp};
 use aya::{Ebpf, maps};
-use redirector::kernel::{ObjectSettings, Plain, Table, open_object};
+use nix::time::{ClockId, clock_gettime};
+use redirector::kernel::{INGRESS_XDP, ObjectSettings, PROGRAMS, Plain, Table, load_object};
 use redirector_common::abi::{
     EarlierKey, EarlierTarget, Flow, FlowKey, PortEntry, Rule, RuleCounters, RuleKey, Settings,
+    XDP_MARK,
 };
 use redirector_common::native::Frame;
 use redirector_common::{Direction, LinkLayer};
 
 type Keyed<K, V> = maps::HashMap<MapData, Plain<K>, Plain<V>>;
 
+/// What a packet that comes in passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hooks {
+    Tc,
+    XdpThenTc,
+}
+
 pub struct Programs {
     object: Ebpf,
+    pub hooks: Hooks,
+    /// Packets that XDP rewrote.
+    pub accelerated: u64,
     settings: Array<MapData, Plain<Settings>>,
     ports: Array<MapData, Plain<PortEntry>>,
     rules: Keyed<RuleKey, Rule>,
@@ -29,12 +43,14 @@ pub struct Programs {
 
 impl Programs {
     /// Loads the object; nothing is attached or pinned.
-    pub fn load(capacity: u32) -> Self {
-        let mut object = open_object(ObjectSettings {
+    pub fn load(capacity: u32, hooks: Hooks) -> Self {
+        let settings = ObjectSettings {
             capacity,
             log_level: "off".parse().expect("a log level"),
-        })
-        .expect("the kernel takes the programs");
+        };
+        let programs = PROGRAMS.into_iter().chain([INGRESS_XDP]);
+        let mut object =
+            load_object(settings, programs, None).expect("the kernel takes the programs");
         Self {
             settings: map(&mut object, "SETTINGS"),
             ports: map(&mut object, "PORTS"),
@@ -46,6 +62,8 @@ impl Programs {
             counters: map(&mut object, "COUNTERS"),
             skipped: map(&mut object, "SKIPPED"),
             object,
+            hooks,
+            accelerated: 0,
         }
     }
 
@@ -75,8 +93,22 @@ impl Programs {
             .expect("the settings");
     }
 
-    /// The packet's bytes after the program for its direction and link layer.
-    pub fn run(&self, packet: &Frame, direction: Direction) -> Vec<u8> {
+    /// The packet's bytes after the programs for its direction and link layer.
+    pub fn run(&mut self, packet: &Frame, direction: Direction) -> Vec<u8> {
+        // The filter of a NIC keeps from XDP what is addressed to others.
+        let has_xdp = self.hooks == Hooks::XdpThenTc
+            && direction == Direction::Ingress
+            && packet.link_layer == LinkLayer::Ethernet
+            && !packet.other_host;
+        if has_xdp && let Some(after) = self.xdp(packet) {
+            // `test_run` has no metadata for a socket buffer: with it TC would pass the packet.
+            self.accelerated += 1;
+            return after;
+        }
+        self.tc(packet, direction)
+    }
+
+    fn tc(&self, packet: &Frame, direction: Direction) -> Vec<u8> {
         const TC_ACT_UNSPEC: u32 = u32::MAX;
         let name = match (direction, packet.link_layer) {
             (Direction::Ingress, LinkLayer::Ethernet) => "ingress",
@@ -84,19 +116,38 @@ impl Programs {
             (Direction::Ingress, LinkLayer::None) => "ingress_l3",
             (Direction::Egress, LinkLayer::None) => "egress_l3",
         };
-        let program = self.object.program(name).expect("a program");
-        let program: &SchedClassifier = program.try_into().expect("a classifier");
-        let mut after = vec![0; packet.bytes.len()];
-        let result = program
-            .test_run(TestRunOptions {
-                data_in: Some(&packet.bytes),
-                data_out: Some(&mut after),
-                ..TestRunOptions::default()
-            })
-            .unwrap_or_else(|error| panic!("{name} on {packet:02x?}: {error:?}"));
+        let program: &SchedClassifier = self.program(name);
+        let (after, result) = test_run(program, packet, 0);
         assert_eq!(result.return_value, TC_ACT_UNSPEC, "{packet:02x?}");
-        assert_eq!(result.data_size_out as usize, after.len(), "{packet:02x?}");
+        assert_eq!(after.len(), packet.bytes.len(), "{packet:02x?}");
         after
+    }
+
+    /// The bytes of a packet that XDP rewrote, `None` for one that it left to TC.
+    fn xdp(&self, packet: &Frame) -> Option<Vec<u8>> {
+        const XDP_PASS: u32 = 2;
+        let program: &Xdp = self.program(INGRESS_XDP);
+        let mark = XDP_MARK.to_ne_bytes();
+        // The metadata comes out in front of the packet.
+        let (after, result) = test_run(program, packet, mark.len());
+        assert_eq!(result.return_value, XDP_PASS, "{packet:02x?}");
+        if after.len() == packet.bytes.len() {
+            assert_eq!(after, packet.bytes, "changed without a mark");
+            return None;
+        }
+        let (metadata, after) = after.split_at(mark.len());
+        assert_eq!(metadata, mark, "{packet:02x?}");
+        assert_eq!(after.len(), packet.bytes.len(), "{packet:02x?}");
+        assert_ne!(after, packet.bytes, "marked without a change");
+        Some(after.to_vec())
+    }
+
+    fn program<'a, P>(&'a self, name: &str) -> &'a P
+    where
+        &'a P: TryFrom<&'a Program, Error: Debug>,
+    {
+        let program = self.object.program(name).expect("a program");
+        program.try_into().expect("a program of this type")
     }
 
     /// Of one rule, all CPUs together.
@@ -129,7 +180,57 @@ impl Programs {
     }
 }
 
+/// A packet's bytes after a program, which may add `room` bytes.
+fn test_run<P>(program: &P, packet: &Frame, room: usize) -> (Vec<u8>, TestRunResult)
+where
+    P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = TestRunResult>,
+{
+    let mut after = vec![0; packet.bytes.len() + room];
+    let result = program
+        .test_run(TestRunOptions {
+            data_in: Some(&packet.bytes),
+            data_out: Some(&mut after),
+            ..TestRunOptions::default()
+        })
+        .unwrap_or_else(|error| panic!("{packet:02x?}: {error:?}"));
+    after.truncate(result.data_size_out as usize);
+    (after, result)
+}
+
 fn map<M: TryFrom<Map>>(object: &mut Ebpf, name: &str) -> M {
     let map = object.take_map(name).unwrap_or_else(|| panic!("no {name}"));
     M::try_from(map).unwrap_or_else(|_| panic!("{name} is of another type"))
+}
+
+/// Flows as they are whatever the time.
+pub fn without_clock(flows: HashMap<FlowKey, Flow>) -> HashMap<FlowKey, Flow> {
+    let flow = |flow| Flow { created: 0, ..flow };
+    flows
+        .into_iter()
+        .map(|(key, value)| (key, flow(value)))
+        .collect()
+}
+
+/// What the programs will read, in nanoseconds: not just before its seconds (of 2^30 ns) pass, which
+/// choose the port that a connection is moved to.
+pub fn the_kernels_clock() -> u64 {
+    const SOON: u64 = 50_000_000;
+    loop {
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).expect("the clock");
+        let now = Duration::from(now).as_nanos() as u64;
+        if (now + SOON) >> 30 == now >> 30 {
+            return now;
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Tells what differs.
+pub fn equal<T: PartialEq + Debug>(what: &str, kernel: &T, native: &T) -> Result<(), String> {
+    if kernel == native {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} differ\nkernel: {kernel:02x?}\nnative: {native:02x?}"
+    ))
 }

@@ -1,20 +1,16 @@
 //! The packet path in the kernel and the one of the native tests are the same: what each does to
 //! a packet, what it counts and what it remembers.
 
-use std::collections::HashMap;
-use std::fmt::Debug;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use integration::generate::World;
 use integration::netns::Namespace;
 use integration::ordinary_or_long;
 use integration::random::Random;
-use integration::testrun::Programs;
-use nix::time::{ClockId, clock_gettime};
+use integration::testrun::{Hooks, Programs, equal, the_kernels_clock, without_clock};
 use redirector::config::{Interface, Port, Protocol, Rule};
 use redirector::kernel::Table;
-use redirector_common::abi::{Flow, FlowKey, SLOT_OFF};
+use redirector_common::abi::SLOT_OFF;
 use redirector_common::native::{Frame, Memory, craft};
 use redirector_common::{Direction, Skip, redirect};
 
@@ -74,6 +70,16 @@ const AFTER: [Spec; 7] = [
 
 #[test]
 fn kernel_and_native_agree() {
+    assert_agreement(Hooks::Tc);
+}
+
+/// With XDP before TC nothing comes out differently.
+#[test]
+fn kernel_with_xdp_and_native_agree() {
+    assert_agreement(Hooks::XdpThenTc);
+}
+
+fn assert_agreement(hooks: Hooks) {
     let mut random = Random::from_printed_seed();
     let host = Namespace::new("differential");
     for (version, forwarded) in [("4", FORWARDED[0]), ("6", FORWARDED[1])] {
@@ -83,7 +89,7 @@ fn kernel_and_native_agree() {
     host.sysctl("ipv4.ip_forward", "1");
     host.sysctl("ipv6.conf.all.forwarding", "1");
     host.enter(|| {
-        let mut pair = Pair::new();
+        let mut pair = Pair::new(hooks);
         let world = world();
         let sequences = ordinary_or_long(SEQUENCES, SEQUENCES_OF_THE_LONG_RUN);
         for number in 0..sequences {
@@ -127,8 +133,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
-        let mut kernel = Programs::load(CAPACITY);
+    fn new(hooks: Hooks) -> Self {
+        let mut kernel = Programs::load(CAPACITY, hooks);
         let mut native = Memory {
             ifindex: LOOPBACK,
             remote: FORWARDED.map(address).map(craft::address).into(),
@@ -150,7 +156,7 @@ impl Pair {
     #[track_caller]
     fn assert_agreement(&mut self, sequence: &Sequence) {
         if let Err(end) = self.run(sequence, Comparison::AtTheEnd) {
-            let first = Self::new().run(sequence, Comparison::EachPacket);
+            let first = Self::new(self.kernel.hooks).run(sequence, Comparison::EachPacket);
             panic!("{}: {}", sequence.name, first.err().unwrap_or(end));
         }
     }
@@ -241,30 +247,13 @@ impl Pair {
             assert!(count.is_some(), "{skip:?} was never seen");
         }
         assert!(redirected > sequences && connections > sequences / 40);
+        let accelerated = self.kernel.accelerated;
+        println!("{accelerated} by XDP");
+        assert_eq!(
+            accelerated > sequences / 10,
+            self.kernel.hooks == Hooks::XdpThenTc
+        );
     }
-}
-
-/// What the programs will read, in nanoseconds: not just before its seconds (of 2^30 ns) pass, which
-/// choose the port that a connection is moved to.
-fn the_kernels_clock() -> u64 {
-    const SOON: u64 = 50_000_000;
-    loop {
-        let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE).expect("the clock");
-        let now = Duration::from(now).as_nanos() as u64;
-        if (now + SOON) >> 30 == now >> 30 {
-            return now;
-        }
-        std::thread::yield_now();
-    }
-}
-
-fn equal<T: PartialEq + Debug>(what: &str, kernel: &T, native: &T) -> Result<(), String> {
-    if kernel == native {
-        return Ok(());
-    }
-    Err(format!(
-        "{what} differ\nkernel: {kernel:02x?}\nnative: {native:02x?}"
-    ))
 }
 
 fn world() -> World {
@@ -302,14 +291,6 @@ fn next(table: &Table, specs: &[Spec]) -> Table {
     table
         .next(&rules, CAPACITY as usize)
         .expect("there is room")
-}
-
-fn without_clock(flows: HashMap<FlowKey, Flow>) -> HashMap<FlowKey, Flow> {
-    let flow = |flow| Flow { created: 0, ..flow };
-    flows
-        .into_iter()
-        .map(|(key, value)| (key, flow(value)))
-        .collect()
 }
 
 fn address(text: &str) -> IpAddr {

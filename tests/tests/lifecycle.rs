@@ -13,6 +13,7 @@ use integration::wait;
 use serde_json::json;
 
 const WEB: &str = "-i eth0 -i lo 80:8000 443:4430";
+const WITH_XDP: &str = "--hook xdp -i eth0 -i lo 80:8000 443:4430";
 
 #[test]
 fn load_outlives_its_command_and_says_what_it_did() {
@@ -155,6 +156,15 @@ fn two_instances_do_not_meet() {
 /// have is never reached.
 #[test]
 fn an_interrupted_load_leaves_everything_or_nothing() {
+    interrupt(WEB);
+}
+
+#[test]
+fn an_interrupted_load_with_xdp_leaves_everything_or_nothing() {
+    interrupt(WITH_XDP);
+}
+
+fn interrupt(arguments: &str) {
     const MOST_STEPS: u32 = 100;
     let lan = Lan::new();
     let _listeners = [8000, 4430].map(|port| Listener::bind(&lan.server, port));
@@ -163,7 +173,7 @@ fn an_interrupted_load_leaves_everything_or_nothing() {
     for variable in ["REDIRECTOR_FAIL_AT", "REDIRECTOR_KILL_AT"] {
         let steps = (1..=MOST_STEPS).find(|step| {
             instance.set(variable, step);
-            let load = instance.run("load", WEB);
+            let load = instance.run("load", arguments);
             instance.unset();
             let case = format!("{variable}={step}, {load:#?}");
             match load.code {
@@ -192,15 +202,21 @@ fn an_interrupted_load_leaves_everything_or_nothing() {
 /// After an interruption a plain load must work too, without an unload between.
 #[test]
 fn a_load_after_a_killed_load_works() {
+    for arguments in [WEB, WITH_XDP] {
+        load_after_kills(arguments);
+    }
+}
+
+fn load_after_kills(arguments: &str) {
     let lan = Lan::new();
     let listener = Listener::bind(&lan.server, 8000);
     let mut instance = Instance::unloaded(&lan.server);
     for step in 1..=100 {
         instance.set("REDIRECTOR_KILL_AT", step);
-        let killed = instance.run("load", WEB).code.is_none();
+        let killed = instance.run("load", arguments).code.is_none();
         instance.unset();
         instance
-            .run("load", WEB)
+            .run("load", arguments)
             .success(&format!("load after a kill at step {step}"));
         open_everywhere(&lan, &listener);
         instance.run("unload", "").success("unload");

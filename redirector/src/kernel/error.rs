@@ -73,6 +73,11 @@ pub enum Error {
         "cannot attach XDP to {interface}: its packets have no Ethernet header; --hook tc takes it"
     )]
     XdpNeedsEthernet { interface: String },
+    #[error(
+        "cannot attach XDP to {above} and to {below} below it: a packet would be rewritten twice; \
+         leave one of them out, or use --hook tc"
+    )]
+    XdpStacked { above: String, below: String },
     #[error("the kernel refused program {name}: {reason}")]
     Program { name: String, reason: String },
     #[error("cannot load the BPF object")]

@@ -25,7 +25,10 @@ pub use self::{
     instance::Instance,
     load::{Outcome, load},
     maps::{Maps, Plain},
-    object::{OBJECT, PROGRAMS, Settings as ObjectSettings, open as open_object},
+    object::{
+        INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
+        load as load_object, open as open_object,
+    },
     reload::reload,
     table::Table,
     unload::{unload, unload_all},

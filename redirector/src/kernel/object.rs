@@ -5,7 +5,7 @@ use std::path::Path;
 use aya::{
     Ebpf, EbpfLoader,
     maps::Map,
-    programs::{ProgramError, SchedClassifier},
+    programs::{Program, ProgramError, SchedClassifier},
 };
 use aya_log::Level;
 use redirector_common::abi::EARLIER_TARGETS;
@@ -16,8 +16,12 @@ use super::Error;
 pub static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/redirector-ebpf"));
 
-/// Every program. `_l3` is for interfaces without a link-layer header.
+/// Every program that an interface needs. `_l3` is for interfaces without a link-layer header.
 pub const PROGRAMS: [&str; 4] = ["ingress", "egress", "ingress_l3", "egress_l3"];
+
+/// Before `ingress`: in a driver, and in what the kernel has for drivers that cannot.
+pub const INGRESS_XDP: &str = "ingress_xdp";
+pub const INGRESS_XDP_GENERIC: &str = "ingress_xdp_skb";
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
 const MAPS: [&str; 13] = [
@@ -44,7 +48,7 @@ pub struct Settings {
     pub log_level: log::LevelFilter,
 }
 
-/// Creates the maps and has the kernel verify every program.
+/// Creates the maps and has the kernel verify every program that an interface needs.
 pub fn open(settings: Settings) -> Result<Ebpf, Error> {
     load(settings, PROGRAMS, None)
 }
@@ -61,9 +65,11 @@ pub fn load(
         let program = object
             .program_mut(name)
             .ok_or_else(|| Error::Missing(format!("program {name}")))?;
-        <&mut SchedClassifier>::try_from(program)
-            .and_then(SchedClassifier::load)
-            .map_err(|error| refused(name, &error))?;
+        let loaded = match program {
+            Program::Xdp(program) => program.load(),
+            program => <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load),
+        };
+        loaded.map_err(|error| refused(name, &error))?;
     }
     Ok(object)
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     check::Netfilter,
     config::{Config, Interface, Name},
-    plan::Plan,
+    plan::{Loaded, Plan},
 };
 
 /// Changes an instance in place. Packets see the old rules or the new ones, and a connection keeps
@@ -53,6 +53,7 @@ pub fn reload(
         Err(error) => {
             // Half-done is undone; the first error is the one worth telling.
             let _ = detach(&instance, &plan.added(&loaded));
+            let _ = take_back(&instance, &plan, &loaded, &sites, &mut steps);
             return Err(error);
         }
     };
@@ -87,6 +88,32 @@ fn attach_new(
     write_interfaces(&instance.maps, &sites)?;
     let attached = attach::attach(&instance.directory, &sites, steps)?;
     attach::pin_all(attached, steps)
+}
+
+/// What was to be elsewhere is where it was.
+fn take_back(
+    instance: &Instance,
+    plan: &Plan,
+    loaded: &Loaded,
+    sites: &[Site],
+    steps: &mut Steps,
+) -> Result<(), Error> {
+    let before = |site: &Site| {
+        let mut interfaces = loaded.interfaces.iter();
+        let loaded = interfaces.find(|loaded| loaded.interface == site.interface)?;
+        let xdp = loaded.hook.xdp_mode();
+        Some(Site {
+            xdp,
+            ..site.clone()
+        })
+    };
+    let sites: Vec<_> = sites
+        .iter()
+        .filter(|site| plan.rehook.contains(&site.interface))
+        .filter_map(before)
+        .collect();
+    let attached = attach::attach(&instance.directory, &sites, steps)?;
+    attach::pin_all(attached, steps).map(drop)
 }
 
 /// New interfaces run the programs that are pinned already; one of another link layer than any so

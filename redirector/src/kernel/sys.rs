@@ -17,12 +17,18 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_LINK_CREATE: libc::c_int = 28;
+const BPF_LINK_DETACH: libc::c_int = 34;
 
 #[repr(C)]
 struct Object {
     pathname: u64,
     bpf_fd: u32,
     file_flags: u32,
+}
+
+#[repr(C)]
+struct LinkDetach {
+    link_fd: u32,
 }
 
 #[repr(C)]
@@ -72,6 +78,14 @@ pub fn link_create(
         reserved: [0; 2],
     };
     descriptor(bpf(BPF_LINK_CREATE, &attribute)?)
+}
+
+/// Detaches at once. What only its pin held is detached some time after the pin is gone.
+pub fn link_detach(link: &OwnedFd) -> io::Result<()> {
+    let attribute = LinkDetach {
+        link_fd: link.as_raw_fd() as u32,
+    };
+    bpf(BPF_LINK_DETACH, &attribute).map(drop)
 }
 
 fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<libc::c_long> {

@@ -1,16 +1,41 @@
 //! BPF links: what is pinned, and what it still holds to.
 
-use std::{io, path::Path};
+use std::{fs, io, os::fd::OwnedFd, path::Path};
 
 use crate::kernel::{Error, sys};
 
 /// A deleted interface leaves the link with index 0 (`kernel/bpf/tcx.c`, `tcx_link_fdinfo()`;
 /// `net/core/dev.c`, `bpf_xdp_link_show_fdinfo()`).
 pub fn is_attached(pin: &Path, ifindex: u32) -> Result<bool, Error> {
-    let link = match sys::object_get(pin) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        link => link.map_err(Error::io("open", pin))?,
+    Ok(number(pin, "ifindex")? == Some(ifindex))
+}
+
+/// The id of the program that a link runs.
+pub fn program(pin: &Path) -> Result<Option<u32>, Error> {
+    number(pin, "prog_id")
+}
+
+/// Detaches at once, so that the interface is free for another. Nothing pinned is fine.
+pub fn detach(pin: &Path) -> Result<(), Error> {
+    let Some(link) = open(pin)? else {
+        return Ok(());
     };
-    let found = sys::fdinfo(&link, "ifindex").map_err(Error::io("read", pin))?;
-    Ok(found.and_then(|index| index.parse().ok()) == Some(ifindex))
+    sys::link_detach(&link).map_err(Error::io("detach", pin))?;
+    fs::remove_file(pin).map_err(Error::io("remove", pin))
+}
+
+/// A number of a link's fdinfo; `None` where nothing is pinned.
+fn number(pin: &Path, key: &str) -> Result<Option<u32>, Error> {
+    let Some(link) = open(pin)? else {
+        return Ok(None);
+    };
+    let found = sys::fdinfo(&link, key).map_err(Error::io("read", pin))?;
+    Ok(found.and_then(|number| number.parse().ok()))
+}
+
+fn open(pin: &Path) -> Result<Option<OwnedFd>, Error> {
+    match sys::object_get(pin) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        link => link.map(Some).map_err(Error::io("open", pin)),
+    }
 }

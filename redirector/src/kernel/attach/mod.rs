@@ -30,17 +30,12 @@ use crate::plan::IngressHook;
 /// ingress alone would leave clients without an answer.
 const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
 
-/// The program of XDP; the traffic-control ones depend on the interface.
-pub const XDP_PROGRAM: &str = "ingress_xdp";
-
 /// The programs that these interfaces need.
 pub fn programs(sites: &[Site]) -> BTreeSet<&'static str> {
     let mut needed = BTreeSet::new();
     for site in sites {
         needed.extend(DIRECTIONS.map(|direction| site.program(direction)));
-        if site.xdp.is_some() {
-            needed.insert(XDP_PROGRAM);
-        }
+        needed.extend(site.xdp.into_iter().flat_map(xdp::programs));
     }
     needed
 }
@@ -67,7 +62,7 @@ pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Att
                         continue;
                     }
                     // The link of an interface that is gone.
-                    remove_file(&pin)?;
+                    link::detach(&pin)?;
                     steps.next()?;
                     let link = tcx::attach(directory, site, direction)?;
                     attached.links.push((pin, link));
@@ -84,15 +79,19 @@ pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Att
         }
         let pin = pin(directory, site.interface.index, XDP);
         match site.xdp {
-            Some(mode) if !xdp::fits(&pin, site.interface.index, mode)? => {
-                remove_file(&pin)?;
+            Some(mode) if !xdp::fits(directory, &pin, site.interface.index, mode)? => {
                 steps.next()?;
+                link::detach(&pin)?;
                 let (link, notice) = xdp::attach(directory, &site.interface, mode)?;
                 attached.links.push((pin, link));
                 attached.notices.extend(notice);
             }
             Some(_) => {}
-            None => remove_file(&pin)?,
+            None if pin.exists() => {
+                steps.next()?;
+                link::detach(&pin)?;
+            }
+            None => {}
         }
     }
     Ok(attached)
@@ -109,9 +108,9 @@ pub fn pin_all(attached: Attached, steps: &mut Steps) -> Result<Vec<String>, Err
 
 /// Detaches from one interface.
 pub fn remove(directory: &Path, ifindex: u32, record: &InterfaceRecord) -> Result<(), Error> {
-    remove_file(&pin(directory, ifindex, XDP))?;
+    link::detach(&pin(directory, ifindex, XDP))?;
     for direction in DIRECTIONS.into_iter().rev() {
-        remove_file(&pin(directory, ifindex, name(direction)))?;
+        link::detach(&pin(directory, ifindex, name(direction)))?;
     }
     if record.attach & ATTACH_CLSACT != 0 {
         let known = clsact::programs(directory)?;
@@ -120,9 +119,11 @@ pub fn remove(directory: &Path, ifindex: u32, record: &InterfaceRecord) -> Resul
     Ok(())
 }
 
-/// Detaches everything of an instance, also of one that was only half made. Its links go with their
-/// pins, which is left to the caller.
+/// Detaches everything of an instance, also of one that was only half made.
 pub fn discard(directory: &Path) -> Result<(), Error> {
+    for pin in link_pins(directory)? {
+        link::detach(&pin)?;
+    }
     let known = clsact::programs(directory)?;
     if known.is_empty() {
         return Ok(());
@@ -169,9 +170,22 @@ pub fn state(
     let xdp = pin(directory, ifindex, XDP);
     if xdp.exists() {
         attached &= link::is_attached(&xdp, ifindex)?;
-        hook = xdp::hook(ifindex)?;
+        hook = xdp::hook(directory, &xdp)?;
     }
     Ok((attached, hook))
+}
+
+fn link_pins(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let directory = directory.join("links");
+    let entries = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(Error::io("read", &directory))?,
+    };
+    let mut pins = Vec::new();
+    for entry in entries {
+        pins.push(entry.map_err(Error::io("read", &directory))?.path());
+    }
+    Ok(pins)
 }
 
 fn records(directory: &Path) -> Result<Vec<(u32, InterfaceRecord)>, Error> {
@@ -190,15 +204,6 @@ fn interfaces() -> Result<Vec<u32>, Error> {
 
 fn netlink() -> Result<Netlink, Error> {
     Netlink::open().map_err(Error::io("open", "a netlink socket"))
-}
-
-fn remove_file(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io("remove", path)(error))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// By index, because bpffs allows no dots as in `eth0.10`.

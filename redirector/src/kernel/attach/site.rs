@@ -1,6 +1,6 @@
 //! The one place that decides which hook an interface gets.
 
-use std::{fmt, sync::OnceLock};
+use std::{fmt, io, sync::OnceLock};
 
 use aya::programs::{SchedClassifier, TcAttachType};
 use libc::{
@@ -12,10 +12,10 @@ use redirector_common::{
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC},
 };
 
-use super::clsact;
+use super::{clsact, netlink};
 use crate::{
     config::{self, Config, Hook, Interface},
-    kernel::{Error, fault, sys},
+    kernel::{Error, fault, netlink::Stack, sys},
 };
 
 /// An interface, and what is attached there.
@@ -91,7 +91,33 @@ impl Site {
 
 /// What each interface of a configuration gets. Asks, and changes nothing.
 pub fn choose(config: &Config, interfaces: &[Interface]) -> Result<Vec<Site>, Error> {
-    interfaces.iter().map(|each| site(config, each)).collect()
+    let sites = interfaces
+        .iter()
+        .map(|each| site(config, each))
+        .collect::<Result<Vec<_>, _>>()?;
+    let with_xdp: Vec<_> = sites.iter().filter(|site| site.xdp.is_some()).collect();
+    if with_xdp.len() > 1 {
+        let stack = netlink()?
+            .stack()
+            .map_err(|error| Error::io("ask", "rtnetlink about links")(io::Error::other(error)))?;
+        refuse_stacked(&with_xdp, &stack)?;
+    }
+    Ok(sites)
+}
+
+/// XDP sees no mark of an interface below.
+fn refuse_stacked(sites: &[&Site], stack: &Stack) -> Result<(), Error> {
+    for below in sites {
+        let above = stack.above(below.interface.index);
+        let mut others = sites.iter().map(|site| &site.interface);
+        if let Some(above) = others.find(|other| above.contains(&other.index)) {
+            return Err(Error::XdpStacked {
+                above: above.name.clone(),
+                below: below.interface.name.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn site(config: &Config, interface: &Interface) -> Result<Site, Error> {

@@ -6,17 +6,38 @@ use std::{
     path::Path,
 };
 
-use aya::programs::loaded_programs;
+use aya::programs::{ProgramInfo, loaded_programs};
 
-use super::{XDP_PROGRAM, clsact, link, netlink};
+use super::{clsact, link, netlink};
 use crate::{
     config::{self, Interface},
-    kernel::{Error, netlink::XdpMode, sys},
+    kernel::{
+        Error,
+        netlink::XdpMode,
+        object::{INGRESS_XDP, INGRESS_XDP_GENERIC},
+        sys,
+    },
     plan::IngressHook,
 };
 
 /// `include/uapi/linux/bpf.h`.
 const BPF_XDP: u32 = 37;
+
+/// The programs that may be attached.
+pub const fn programs(mode: config::XdpMode) -> &'static [&'static str] {
+    match mode {
+        config::XdpMode::Auto => &[INGRESS_XDP, INGRESS_XDP_GENERIC],
+        config::XdpMode::Native => &[INGRESS_XDP],
+        config::XdpMode::Generic => &[INGRESS_XDP_GENERIC],
+    }
+}
+
+const fn program(mode: XdpMode) -> &'static str {
+    match mode {
+        XdpMode::Native => INGRESS_XDP,
+        XdpMode::Generic => INGRESS_XDP_GENERIC,
+    }
+}
 
 /// The link, and why it is another mode than the first choice.
 pub fn attach(
@@ -30,52 +51,85 @@ pub fn attach(
             other,
         });
     }
-    let path = directory.join("programs").join(XDP_PROGRAM);
-    let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
-    let attach = |mode: XdpMode| {
-        sys::link_create(&program, interface.index, BPF_XDP, mode.flags())
-            .map_err(|error| reason(interface, &program, mode, &error))
-    };
     let refused = |mode, reason| Error::Xdp {
         interface: interface.name.clone(),
         mode,
         reason,
     };
+    let only = |mode| {
+        let link = attach_in(directory, interface, mode)?;
+        link.map_err(|reason| refused(mode, reason))
+    };
     match mode {
-        config::XdpMode::Native => attach(XdpMode::Native)
-            .map(|link| (link, None))
-            .map_err(|reason| refused(XdpMode::Native, reason)),
-        config::XdpMode::Generic => attach(XdpMode::Generic)
-            .map(|link| (link, None))
-            .map_err(|reason| refused(XdpMode::Generic, reason)),
-        config::XdpMode::Auto => attach(XdpMode::Native).map_or_else(
-            |why| {
-                let link =
-                    attach(XdpMode::Generic).map_err(|reason| refused(XdpMode::Generic, reason))?;
+        config::XdpMode::Native => Ok((only(XdpMode::Native)?, None)),
+        config::XdpMode::Generic => Ok((only(XdpMode::Generic)?, None)),
+        config::XdpMode::Auto => match attach_in(directory, interface, XdpMode::Native)? {
+            Ok(link) => Ok((link, None)),
+            Err(why) => {
                 let name = &interface.name;
                 let told = format!("{name} runs XDP generically: its driver refuses it ({why})");
-                Ok((link, Some(told)))
-            },
-            |link| Ok((link, None)),
-        ),
+                Ok((only(XdpMode::Generic)?, Some(told)))
+            }
+        },
     }
 }
 
+/// The link, or why the kernel or the driver refuses this mode.
+fn attach_in(
+    directory: &Path,
+    interface: &Interface,
+    mode: XdpMode,
+) -> Result<Result<OwnedFd, String>, Error> {
+    let path = pinned(directory, mode);
+    let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
+    Ok(
+        sys::link_create(&program, interface.index, BPF_XDP, mode.flags())
+            .map_err(|error| reason(interface, &program, mode, &error)),
+    )
+}
+
 /// Whether what is pinned holds to the interface, in a mode that will do.
-pub fn fits(pin: &Path, ifindex: u32, mode: config::XdpMode) -> Result<bool, Error> {
+pub fn fits(
+    directory: &Path,
+    pin: &Path,
+    ifindex: u32,
+    mode: config::XdpMode,
+) -> Result<bool, Error> {
     if !link::is_attached(pin, ifindex)? {
         return Ok(false);
     }
     Ok(match mode {
         config::XdpMode::Auto => true,
-        config::XdpMode::Native => hook(ifindex)? == IngressHook::XdpNative,
-        config::XdpMode::Generic => hook(ifindex)? == IngressHook::XdpGeneric,
+        config::XdpMode::Native => hook(directory, pin)? == IngressHook::XdpNative,
+        config::XdpMode::Generic => hook(directory, pin)? == IngressHook::XdpGeneric,
     })
+}
+
+/// The mode of a pinned link. Each has its program, so that no interface is asked, which another
+/// network namespace may not have.
+pub fn hook(directory: &Path, pin: &Path) -> Result<IngressHook, Error> {
+    let path = pinned(directory, XdpMode::Native);
+    if !path.exists() {
+        return Ok(IngressHook::XdpGeneric);
+    }
+    let native = ProgramInfo::from_pin(&path)
+        .map_err(|error| Error::io("look at", &path)(io::Error::other(error)))?;
+    Ok(if link::program(pin)? == Some(native.id()) {
+        IngressHook::XdpNative
+    } else {
+        IngressHook::XdpGeneric
+    })
+}
+
+fn pinned(directory: &Path, mode: XdpMode) -> std::path::PathBuf {
+    directory.join("programs").join(program(mode))
 }
 
 /// Who has the interface's XDP already: its name, id and mode.
 fn foreign(directory: &Path, ifindex: u32) -> Result<Option<String>, Error> {
-    let attached = netlink()?.xdp(ifindex).map_err(failed)?;
+    let attached = netlink()?
+        .xdp(ifindex)
+        .map_err(|error| Error::io("ask", "rtnetlink about XDP")(io::Error::other(error)))?;
     let own = clsact::programs(directory)?;
     let Some(other) = attached.iter().find(|xdp| !own.contains(&xdp.program)) else {
         return Ok(None);
@@ -91,17 +145,6 @@ fn foreign(directory: &Path, ifindex: u32) -> Result<Option<String>, Error> {
     )))
 }
 
-/// The mode that the kernel runs it in.
-pub fn hook(ifindex: u32) -> Result<IngressHook, Error> {
-    let attached = netlink()?.xdp(ifindex).map_err(failed)?;
-    let is_native = attached.iter().any(|xdp| xdp.mode == XdpMode::Native);
-    Ok(if is_native {
-        IngressHook::XdpNative
-    } else {
-        IngressHook::XdpGeneric
-    })
-}
-
 /// In the driver's words, if it has any.
 fn reason(interface: &Interface, program: &OwnedFd, mode: XdpMode, error: &io::Error) -> String {
     let told = netlink().ok().and_then(|netlink| {
@@ -113,8 +156,4 @@ fn reason(interface: &Interface, program: &OwnedFd, mode: XdpMode, error: &io::E
         Some(refusal) if refusal.reason.is_some() => refusal.to_string(),
         _ => error.to_string(),
     }
-}
-
-fn failed(error: crate::kernel::netlink::Refusal) -> Error {
-    Error::io("ask", "rtnetlink about XDP")(io::Error::other(error))
 }

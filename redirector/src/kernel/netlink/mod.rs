@@ -1,6 +1,7 @@
-//! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, and what XDP
-//! programs an interface has.
+//! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, what XDP programs
+//! an interface has, and what is above it.
 
+mod stack;
 mod tc;
 mod xdp;
 
@@ -11,6 +12,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
 pub use self::{
+    stack::Stack,
     tc::{Clsact, Filter},
     xdp::XdpMode,
 };
