@@ -133,7 +133,8 @@ fn owners(memory: &Memory, tuple: &Tuple) -> Option<HashSet<Ports>> {
         // No socket tells of it: a container's, or under SYN cookies, or not answered yet.
         Peer::None => known()
             .filter(|flow| {
-                let is_under_way = !flow.is_answered() && flow.is_fresh(memory.now);
+                let is_proven = is_proven(memory, tuple, flow);
+                let is_under_way = !flow.is_answered() && !is_proven && flow.is_fresh(memory.now);
                 flow.is_socketless() || is_under_way
             })
             .map(wire_ports_of)
