@@ -133,8 +133,9 @@ fn owners(memory: &Memory, tuple: &Tuple) -> Option<HashSet<Ports>> {
         // No socket tells of it: a container's, or under SYN cookies, or not answered yet.
         Peer::None => known()
             .filter(|flow| {
-                let is_proven = is_proven(memory, tuple, flow);
-                let is_under_way = !flow.is_answered() && !is_proven && flow.is_fresh(memory.now);
+                let is_under_way = !flow.is_answered()
+                    && flow.is_fresh(memory.now)
+                    && is_claim(memory, tuple, flow);
                 flow.is_socketless() || is_under_way
             })
             .map(wire_ports_of)
@@ -157,6 +158,13 @@ fn is_proven(memory: &Memory, tuple: &Tuple, flow: &abi::Flow) -> bool {
     let mut without = memory.clone();
     without.pending.clear();
     known(&without, KEY_FLOW, tuple).any(|proven| proven == *flow)
+}
+
+/// Whether a SYN, or what else began it, is all that was seen of it.
+fn is_claim(memory: &Memory, tuple: &Tuple, flow: &abi::Flow) -> bool {
+    let mut without = memory.clone();
+    without.answered.clear();
+    known(&without, KEY_FLOW, tuple).any(|claimed| claimed == *flow)
 }
 
 fn wire_ports(tuple: &Tuple, from: Port, client: Port) -> Ports {
