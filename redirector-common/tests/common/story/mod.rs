@@ -193,14 +193,15 @@ impl Kind {
 }
 
 impl Origin {
-    /// `None` where it would be a connection straight to the port that is the client's own.
+    /// `None` where it would be a connection straight to the port that is the client's own, or through
+    /// port 0, from which no rule leads.
     fn of(self, tuple: Tuple, host: &mut Host, origins: &mut Origins) -> Option<SocketFlow> {
         let from = Port::new(self.from.of(&PORTS));
         let client = self
             .client_port
             .map(|pick| Port::new(pick.of(&CLIENT_PORTS)));
         let client = client.filter(|client| *client != tuple.1);
-        if client.is_none() && from == tuple.3 {
+        if from == NO_PORT || client.is_none() && from == tuple.3 {
             return None;
         }
         let origin = SocketFlow {
