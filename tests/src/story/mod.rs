@@ -50,6 +50,8 @@ pub struct Talk {
     count: u16,
     is_established: bool,
     is_closing: bool,
+    /// Whether the server has answered a datagram.
+    is_served: bool,
 }
 
 impl Talk {
@@ -63,6 +65,7 @@ impl Talk {
             count: 0,
             is_established: false,
             is_closing: false,
+            is_served: false,
         }
     }
 
@@ -89,6 +92,7 @@ impl Talk {
         };
         let step = Step::new(what, random, self.count);
         self.is_established |= step.is_plain_ack();
+        self.is_served |= step.is_plain_datagram(self.ports[0]);
         step
     }
 
@@ -157,10 +161,11 @@ impl Talk {
         packet
     }
 
-    /// About something that the server sent or could have sent.
+    /// About something that the server sent or could have sent. Netfilter takes an error about a datagram
+    /// that no server has sent yet; here it is nobody's.
     fn error(&self, random: &mut Random) -> IcmpError {
         let port = random.pick(&self.ports);
-        let transport = if random.one_in(3) {
+        let transport = if random.one_in(3) && self.is_served {
             Transport::Udp { checksum: true }
         } else {
             Transport::Tcp {

@@ -156,9 +156,27 @@ impl Step {
 
     pub fn is_plain_ack(&self) -> bool {
         let is_ack = |packet: &Craft| matches!(packet.transport, Transport::Tcp { flags, .. } if flags & !PSH == ACK);
-        let is_whole = self.flips.is_empty() && self.cut.is_none();
-        is_whole
-            && matches!(&self.what, What::Packet(packet) if packet.fragment.is_none() && is_ack(packet))
+        self.whole().is_some_and(is_ack)
+    }
+
+    /// One that the server's port answers, without headers that a server could refuse.
+    pub fn is_plain_datagram(&self, port: u16) -> bool {
+        self.whole().is_some_and(|packet| {
+            matches!(packet.transport, Transport::Udp { .. })
+                && packet.destination_port == port
+                && packet.options.is_empty()
+                && packet.extensions.is_empty()
+        })
+    }
+
+    /// The packet that is sent as it is.
+    fn whole(&self) -> Option<&Craft> {
+        match &self.what {
+            What::Packet(packet) if packet.fragment.is_none() => {
+                (self.flips.is_empty() && self.cut.is_none()).then_some(packet)
+            }
+            _ => None,
+        }
     }
 
     /// Bits of headers but those that each server has its own value for.
