@@ -184,8 +184,9 @@ impl Step {
         let packet = self.frames([[0; 6]; 2], Numbers::default())[0][LINK..].to_vec();
         let (start, own): (_, &[_]) = match (&self.what, normal::transport(&packet)) {
             (What::Error(error), _) => (error.ports_at() - LINK, &[4..8, 16..18]),
-            // And the flags, which the generator chooses.
-            (_, Some((normal::TCP, transport))) => (transport, &[8..12, 13..14, 16..18]),
+            // And the flags, which the generator chooses, and the client's port: what comes from another
+            // is another connection, and the server's numbers are those of one.
+            (_, Some((normal::TCP, transport))) => (transport, &[0..2, 8..12, 13..14, 16..18]),
             // Netfilter has no UDP length of 0, with which IPv6 says that the packet's counts (RFC 2675).
             (_, Some((_, transport))) => (transport, std::slice::from_ref(&(4..6))),
             (_, None) => (packet.len(), &[]),
@@ -197,12 +198,18 @@ impl Step {
             // bit can make a fragment.
             None => {
                 let says_fragment = packet[0] >> 4 == 4 && (6..8).contains(&at);
-                is_fragment || says_fragment || leads_on(&packet, at)
+                // Of another client, as above.
+                let source = if packet[0] >> 4 == 4 { 12..16 } else { 8..24 };
+                is_fragment || says_fragment || source.contains(&at) || leads_on(&packet, at)
             }
         };
         match random.below(8) {
             0 => {
-                for _ in 0..=random.below(2) {
+                // Two may leave the checksum right. Of an error that makes another message, whose quote
+                // the server's numbers are deep in.
+                let is_error = matches!(self.what, What::Error(_));
+                let flips = if is_error { 1 } else { 1 + random.below(2) };
+                for _ in 0..flips {
                     let at = random.below(packet.len().min(start + 20));
                     if !is_own(at) {
                         self.flips.push((at, 1 << random.below(8)));
