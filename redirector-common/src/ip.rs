@@ -96,10 +96,19 @@ pub struct Addresses {
     pub destination: Address,
 }
 
-/// Source and destination; apart from [`datagram`] because most packets never need them. Not 0 if the
-/// packet ends before. A function of its own, like [`locate`](crate::parse::locate).
+/// Source and destination; apart from [`datagram`] because most packets never need them.
+#[inline(always)]
+pub fn addresses<P: Packet>(packet: &P, is_ipv6: bool, network: usize) -> Result<Addresses, Skip> {
+    let mut found = Addresses::default();
+    if read_addresses(packet, is_ipv6, network, &mut found) != 0 {
+        return Err(Skip::Malformed);
+    }
+    Ok(found)
+}
+
+/// Not 0 if the packet ends before. A function of its own, like [`locate`](crate::parse::locate).
 #[inline(never)]
-pub fn addresses<P: Packet>(
+fn read_addresses<P: Packet>(
     packet: &P,
     is_ipv6: bool,
     network: usize,

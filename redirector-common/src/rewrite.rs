@@ -78,14 +78,10 @@ pub fn is_unfinished<P: Packet>(packet: &P, segment: &Segment) -> Result<bool, S
     } else {
         packet.header::<Udp>(transport)?.checksum
     };
-    let mut found = Addresses::default();
-    if addresses(packet, ends.is_ipv6, ends.network, &mut found) != 0 {
-        return Err(Skip::Malformed);
-    }
     let Addresses {
         source,
         destination,
-    } = found;
+    } = addresses(packet, ends.is_ipv6, ends.network)?;
     let length = segment.bytes - (transport - ends.network) as u32;
     let unfinished = partial(source, destination, ends.protocol, length);
     Ok(checksum.to_ne_bytes() == unfinished)

@@ -50,14 +50,10 @@ pub fn key<P: Packet, S: State>(
     ends: &Ends,
     direction: Direction,
 ) -> Result<FlowKey, Skip> {
-    let mut found = Addresses::default();
-    if addresses(packet, ends.is_ipv6, ends.network, &mut found) != 0 {
-        return Err(Skip::Malformed);
-    }
     let Addresses {
         source,
         destination,
-    } = found;
+    } = addresses(packet, ends.is_ipv6, ends.network)?;
     let (remote, remote_port, local, local_port) = match direction {
         Direction::Ingress => (source, ends.source_port, destination, ends.destination_port),
         Direction::Egress => (destination, ends.destination_port, source, ends.source_port),
