@@ -2,7 +2,7 @@
 //! tuple. The second connection appears to the application from another port.
 
 use integration::datapath::Datapath;
-use integration::scenario::{Difference, Place, Scenario, Stage};
+use integration::scenario::{Difference, Place, Scenario, Server, Stage};
 use integration::wait;
 
 use crate::pair::{Pair, all_go_on};
@@ -170,15 +170,21 @@ fn second_is_reset(stage: &Stage) {
     first.close();
 }
 
-fn second_in_two_seconds(stage: &Stage) {
-    let listener = stage.listen(8000);
-    let first = Pair::first(stage, &listener, 80);
-    let second = Pair::moved(stage, &listener, 8000);
+/// The first pair, and the second whose port was moved; no flow table has them any more.
+fn known_by_their_sockets(stage: &Stage, listener: &Server) -> [Pair; 2] {
+    let first = Pair::first(stage, listener, 80);
+    let second = Pair::moved(stage, listener, 8000);
     crate::idle::until_old();
     for pair in [&first, &second] {
         pair.exchange("remembered by the socket");
     }
     stage.forget_flows();
+    [first, second]
+}
+
+fn second_in_two_seconds(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let [first, second] = known_by_their_sockets(stage, &listener);
     for pair in [&second, &first] {
         pair.goes_on();
     }
@@ -215,13 +221,7 @@ fn moved_port_is_taken(stage: &Stage) {
 
 fn second_wakes_up(stage: &Stage) {
     let listener = stage.listen(8000);
-    let first = Pair::first(stage, &listener, 80);
-    let second = Pair::moved(stage, &listener, 8000);
-    crate::idle::until_old();
-    for pair in [&first, &second] {
-        pair.exchange("remembered by the socket");
-    }
-    stage.forget_flows();
+    let [first, second] = known_by_their_sockets(stage, &listener);
     for pair in [&second, &first] {
         pair.exchange("the client speaks first");
     }
