@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// After which a connection's origin moves from the flow table into its socket, where nothing evicts it,
-/// in [`TICK`]s. Shorter connections never pay for the allocation.
+/// in [`TICK`](crate::abi::TICK)s. Shorter connections never pay for the allocation.
 const SOCKET_AFTER: u32 = SECOND;
 
 /// What the application's packet goes back to, if its connection was redirected.
