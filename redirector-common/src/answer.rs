@@ -2,12 +2,9 @@
 
 use crate::{
     Peer, Segment, Skip, State, Table,
-    abi::{
-        FLOW_SOCKETLESS, FLOW_SYN_ACK, FlowKey, NO_PORT, PORT_CHANGED, Port, Protocol, SECOND,
-        SocketFlow,
-    },
+    abi::{FLOW_SOCKETLESS, FLOW_SYN_ACK, FlowKey, NO_PORT, Protocol, SECOND, SocketFlow},
     decision::Decision,
-    earlier, moved,
+    moved,
     track::{Translation, forget, settle},
 };
 
@@ -116,6 +113,10 @@ fn pending<S: State>(
     if flow.is_opened() && about.is(Answer::ACKNOWLEDGES) {
         let acknowledged = flow.acknowledged(acknowledgment);
         if acknowledged == 0 {
+            if about.is(Answer::SYN_ACK) && flow.is_fresh(state.now()) {
+                // Of a SYN before this one, within one handshake.
+                return Decision::redirect(Translation::of(&flow));
+            }
             return Decision::PASS;
         }
         if about.is(Answer::SYN_ACK) {
@@ -134,7 +135,8 @@ fn pending<S: State>(
     Decision::redirect(Translation::of(&flow))
 }
 
-/// The application takes a SYN: whatever had its tuple, here or on the wire, is over.
+/// The application takes a SYN: whatever had its tuple there is over. What had the same tuple on the wire
+/// is so once the client proves that the SYN was its own.
 #[inline(always)]
 fn accept<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) {
     let Some(mut flow) = state.flow(Table::Pending, key) else {
@@ -147,32 +149,4 @@ fn accept<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) {
     flow.expected = sequence.wrapping_add(1);
     state.insert_flow(Table::Pending, key, &flow);
     forget(state, Table::Answered, key);
-    let (target, port) = (key.local_port, key.remote_port);
-    key.local_port = flow.from;
-    if flow.client == NO_PORT {
-        moved::forget(state, key);
-    } else {
-        key.remote_port = flow.client;
-    }
-    let entry = state.port(key.protocol, flow.from);
-    if entry.is_some_and(|entry| entry.flags & PORT_CHANGED != 0) {
-        forget_earlier(state, key, target);
-    }
-    key.local_port = target;
-    key.remote_port = port;
-}
-
-/// What the key's tuple on the wire led to before its port's rules were changed is over.
-#[inline(never)]
-fn forget_earlier<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
-    let from = key.local_port;
-    earlier::find(state, key, |state, key, to| {
-        if to.local != target
-            && let Some(flow) = state.flow(Table::Answered, key)
-            && flow.is_of(from, NO_PORT)
-        {
-            state.remove_flow(Table::Answered, key);
-        }
-        None::<()>
-    });
 }

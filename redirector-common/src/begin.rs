@@ -76,7 +76,9 @@ pub fn later<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
     if arrival.port & PORT_SOURCE == 0 {
         return Decision::PASS;
     }
-    if arrival.port & PORT_CHANGED != 0 {
+    // A connection with the wire port itself began after the rule had gone, whatever is still known of an
+    // earlier one.
+    if arrival.port & PORT_CHANGED != 0 && !owner::is_established(state, key) {
         let decision = earlier_target(state, key, sequence, acknowledgment);
         if decision != Decision::PASS {
             return decision;
@@ -160,7 +162,7 @@ fn open_moved<S: State>(
     sequence: u32,
 ) -> Decision {
     let client = key.remote_port;
-    let before = moved::marker(state, key).port();
+    let before = moved::newest(state, key).port();
     let decision = moved::open(state, key, target, rule, sequence);
     let moved_to = match decision.into_result() {
         Ok(Some(to)) => to.remote,

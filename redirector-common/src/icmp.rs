@@ -12,13 +12,16 @@ use crate::{
     },
     decision::Decision,
     earlier,
-    headers::{Icmp, Udp},
+    headers::{Icmp, Tcp, Udp},
     moved,
     parse::Ends,
     redirect::is_done,
     rewrite, rules,
     track::{self, Translation},
 };
+
+/// Where TCP has its sequence number, within the 8 bytes that every quote has.
+const SEQUENCE: usize = core::mem::offset_of!(Tcp, sequence);
 
 /// The quote's ports change, and one checksum: the quoted one if the quote has it, because it then
 /// makes up for the port in the error's own; else the error's.
@@ -111,7 +114,10 @@ fn change<P: Packet, S: State>(
             let target = rules::target(packet, state, &key, entry).local;
             application(state, &mut key, entry, target)
         }
-        Direction::Egress => client(state, &key),
+        Direction::Egress => {
+            let sequence = packet.rare_header::<[u8; 4]>(quote.transport() + SEQUENCE)?;
+            client(state, &key, u32::from_be_bytes(sequence))
+        }
     };
     let Some(to) = to else {
         return Ok(None);
@@ -171,13 +177,23 @@ fn application<S: State>(
     })
 }
 
-/// The client's end of a flow that the application knows by the key's ports.
+/// The client's end of a flow that the application knows by the key's ports. What is quoted has this
+/// sequence number: a SYN is none of whatever had its tuple before.
 #[inline(always)]
-fn client<S: State>(state: &S, key: &FlowKey) -> Option<Translation> {
-    proven(state, key)
-        .or_else(|| state.flow(Table::Pending, key))
-        .filter(|flow| flow.from != NO_PORT && !flow.is_of(key.local_port, NO_PORT))
-        .map(|flow| Translation::of(&flow))
+fn client<S: State>(state: &S, key: &FlowKey, sequence: u32) -> Option<Translation> {
+    let translation = |flow: &Flow| {
+        let is_redirected = flow.from != NO_PORT && !flow.is_of(key.local_port, NO_PORT);
+        is_redirected.then_some(Translation::of(flow))
+    };
+    if key.protocol == Protocol::TCP
+        && let Some(flow) = state.flow(Table::Pending, key)
+        && flow.is_opened()
+        && flow.opening == sequence
+    {
+        return translation(&flow);
+    }
+    let flow = proven(state, key).or_else(|| state.flow(Table::Pending, key))?;
+    translation(&flow)
 }
 
 /// A flow that was answered, from whoever remembers it. An error proves nothing, so nothing is noted.

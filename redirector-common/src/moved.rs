@@ -87,16 +87,47 @@ pub fn marker<S: State>(state: &S, key: &mut FlowKey) -> Marker {
     if !state.has_moved() {
         return Marker::NONE;
     }
+    let proven = marked(state, Table::Moved, key);
+    if proven.is_found() {
+        return proven;
+    }
+    marked(state, Table::Pending, key)
+}
+
+/// The same for a SYN: it comes again within a handshake sooner than within what was proven before that.
+#[inline(never)]
+pub fn newest<S: State>(state: &S, key: &mut FlowKey) -> Marker {
+    let claimed = marked(state, Table::Pending, key);
+    if claimed.is_found() {
+        return claimed;
+    }
+    marked(state, Table::Moved, key)
+}
+
+/// What `table` says of that.
+#[inline(never)]
+fn marked<S: State>(state: &S, table: Table, key: &mut FlowKey) -> Marker {
     key.kind = KEY_MOVED;
-    let proven = state.flow(Table::Moved, key);
-    let marker = match proven {
-        Some(flow) => Marker::of(&flow, PROVEN),
-        None => state
-            .flow(Table::Pending, key)
-            .map_or(Marker::NONE, |flow| Marker::of(&flow, 0)),
-    };
+    let proven = if table == Table::Moved { PROVEN } else { 0 };
+    let marker = state
+        .flow(table, key)
+        .map_or(Marker::NONE, |flow| Marker::of(&flow, proven));
     key.kind = KEY_FLOW;
     Marker(state.opaque(marker.0))
+}
+
+/// Proves the connection of a SYN that was moved, if the client acknowledges what answered it: another one
+/// that had its tuple on the wire before is over then.
+#[inline(never)]
+fn prove<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) {
+    let claim = marked(state, Table::Pending, key);
+    if !claim.is_found() || acknowledgment == 0 {
+        return;
+    }
+    let (from, client) = (key.local_port, key.remote_port);
+    enter(key, claim.target(), claim.port());
+    let _ = track::known_seldom(state, acknowledgment, key, from, client);
+    enter(key, from, client);
 }
 
 /// A SYN whose tuple at the target is taken, or a repetition of it before it is answered.
@@ -109,7 +140,7 @@ pub fn open<S: State>(
     sequence: u32,
 ) -> Decision {
     let (from, client) = (key.local_port, key.remote_port);
-    let again = marker(state, key);
+    let again = newest(state, key);
     let mut port = NO_PORT;
     if again.is_found() && again.target() == target {
         enter(key, target, again.port());
@@ -119,8 +150,7 @@ pub fn open<S: State>(
         enter(key, from, client);
     }
     if port == NO_PORT {
-        // What it was moved to before is another's by now.
-        forget(state, key);
+        // What it was moved to before is another's by now, or not over.
         enter(key, target, client);
         port = free_port(state, key, client);
         if port == NO_PORT {
@@ -168,7 +198,8 @@ pub fn translate<S: State>(
     sequence: u32,
     acknowledgment: u32,
 ) -> Decision {
-    let mut moved = marker(state, key);
+    prove(state, key, acknowledgment);
+    let moved = marker(state, key);
     if !moved.is_found() {
         return Decision::PASS;
     }
@@ -176,29 +207,19 @@ pub fn translate<S: State>(
     let (target, port) = (moved.target(), moved.port());
     enter(key, target, port);
     let known = track::known_seldom(state, acknowledgment, key, from, client);
-    enter(key, from, client);
-    if !moved.is_proven() {
-        // It may be by now.
-        moved = marker(state, key);
-    }
-    if !moved.is_proven() {
-        enter(key, target, client);
-        let is_anothers = matches!(state.peer(key), Peer::Connected { .. })
-            && state.accepts(key, sequence, acknowledgment);
-        enter(key, from, client);
-        if is_anothers {
-            // A SYN alone, which anybody can send, leads no connection away.
-            return Decision::PASS;
-        }
-    }
-    enter(key, target, port);
-    let owner = owner(state, key);
-    let is_its = owner == Owner::of(from, client)
-        // Its flow was displaced.
-        || moved.is_proven() && owner == Owner::NOBODY && moved.is_socketless()
-        || moved.is_proven()
-            && owner == Owner::UNKNOWN
-            && state.accepts(key, sequence, acknowledgment);
+    let is_its = if moved.is_proven() {
+        let owner = owner(state, key);
+        owner == Owner::of(from, client)
+            // Its flow was displaced.
+            || owner == Owner::NOBODY && moved.is_socketless()
+            || owner == Owner::UNKNOWN && state.accepts(key, sequence, acknowledgment)
+    } else {
+        // A SYN alone, which anybody can send, leads no connection away.
+        key.remote_port = client;
+        known != Decision::PASS
+            && !(matches!(state.peer(key), Peer::Connected { .. })
+                && state.accepts(key, sequence, acknowledgment))
+    };
     if is_its && known == Decision::PASS {
         track::resume(state, key, from, client, moved.to().rule);
     }
@@ -256,6 +277,9 @@ pub fn mark<S: State>(state: &mut S, table: Table, key: &mut FlowKey, flow: &Flo
     enter(key, flow.from, flow.client);
     key.kind = KEY_MOVED;
     state.insert_flow(table, key, &marker);
+    if table == Table::Moved {
+        track::forget(state, Table::Pending, key);
+    }
     key.kind = KEY_FLOW;
     enter(key, marker.from, marker.client);
 }

@@ -142,11 +142,17 @@ fn egress<P: Packet, S: State>(
     }
     let is_target = entry.flags & PORT_TARGET != 0;
     let is_source = entry.flags & PORT_SOURCE != 0;
-    let may_be_outgoing = is_source && ends.protocol == Protocol::UDP;
+    let is_opening = segment.flags.is_opening();
+    let may_be_outgoing = is_source && (is_opening || ends.protocol == Protocol::UDP);
     if !is_target && !may_be_outgoing {
         return Ok(None);
     }
     let mut key = track::key(packet, state, ends, Direction::Egress)?;
+    if is_opening {
+        let to = rules::target(packet, state, &key, entry).local;
+        track::end(state, &mut key, to);
+        return Err(Skip::Outgoing);
+    }
     if is_target && let Some(to) = answer::answer(state, segment, &mut key) {
         if to == Translation::to(ends.source_port, NO_RULE) {
             return Err(Skip::Direct);

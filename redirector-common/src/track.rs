@@ -2,8 +2,12 @@
 
 use crate::{
     Direction, Packet, Peer, Skip, State, Table,
-    abi::{FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, Port, TICK},
+    abi::{
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, PORT_CHANGED,
+        Port, Protocol, TICK,
+    },
     decision::Decision,
+    earlier,
     ip::{Addresses, addresses},
     moved,
     parse::Ends,
@@ -176,6 +180,19 @@ pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
     }
 }
 
+/// This host itself begins a connection, from the key's port: what is still known of one that a client had
+/// is over, be the port a target, or the wire port of one.
+#[inline(never)]
+pub fn end<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
+    let port = key.local_port;
+    for port in [port, target] {
+        key.local_port = port;
+        forget(state, Table::Answered, key);
+        forget(state, Table::Pending, key);
+    }
+    key.local_port = port;
+}
+
 /// Records that this host itself began a flow from a wire port. UDP only: for TCP the socket tells.
 #[inline(never)]
 pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
@@ -202,10 +219,50 @@ pub fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
     };
     state.insert_flow(Table::Answered, key, &flow);
     state.remove_flow(Table::Pending, key);
-    if flow.client != NO_PORT {
-        moved::mark(state, Table::Moved, key, &flow);
-    }
     if flow.is_opened() && flow.rule != NO_RULE {
         state.count_connection(flow.rule);
     }
+    end_others(state, key, &flow);
+}
+
+/// What had the same tuple on the wire is over: a connection whose client's port was moved, or one to an
+/// earlier target. The key is the flow's own.
+#[inline(always)]
+fn end_others<S: State>(state: &mut S, key: &mut FlowKey, flow: &Flow) {
+    if key.protocol != Protocol::TCP {
+        return;
+    }
+    if flow.client != NO_PORT {
+        moved::mark(state, Table::Moved, key, flow);
+    } else {
+        let target = key.local_port;
+        key.local_port = flow.from;
+        moved::forget(state, key);
+        key.local_port = target;
+    }
+    let entry = state.port(key.protocol, flow.from);
+    if entry.is_some_and(|entry| entry.flags & PORT_CHANGED != 0) {
+        end_earlier(state, key, flow.from, flow.client);
+    }
+}
+
+/// What its tuple on the wire led to before the rules of `from` were changed.
+#[inline(never)]
+fn end_earlier<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port) {
+    let (target, port) = (key.local_port, key.remote_port);
+    key.local_port = from;
+    if client != NO_PORT {
+        key.remote_port = client;
+    }
+    earlier::find(state, key, |state, key, to| {
+        if to.local != target
+            && let Some(flow) = state.flow(Table::Answered, key)
+            && flow.is_of(from, NO_PORT)
+        {
+            state.remove_flow(Table::Answered, key);
+        }
+        None::<()>
+    });
+    key.local_port = target;
+    key.remote_port = port;
 }

@@ -12,7 +12,7 @@ use redirector_common::{
     Direction, LinkLayer, Skip, Verdict,
     native::{
         Frame,
-        craft::{Craft, Fragment, Transport},
+        craft::{ACK, Craft, Fragment, SYN, Transport},
     },
     redirect,
 };
@@ -82,11 +82,19 @@ proptest! {
         let request = Craft { destination_port: 80, ..packet };
         let mut host = Host::with(&[(80, 8000)]);
         prop_assert_eq!(host.receive(&request), Ok(Some(8000)));
+        let transport = match request.transport {
+            // A SYN alone would be a connection of this host's own.
+            Transport::Tcp { flags, sequence, acknowledgment } if flags & SYN != 0 => {
+                tcp(SYN | ACK, sequence, acknowledgment)
+            }
+            other => other,
+        };
         let reply = Craft {
             source: request.destination,
             destination: request.source,
             source_port: 8000,
             destination_port: request.source_port,
+            transport,
             ..request
         };
         prop_assert_eq!(host.send(&reply), Ok(Some(80)));

@@ -2,7 +2,6 @@
 
 use aya_ebpf::{bindings::__sk_buff, programs::TcContext};
 use redirector_common::{
-    abi::SLOT_OFF,
     begin::{self, Arrival},
     decision::Decision,
 };
@@ -19,11 +18,11 @@ pub extern "C" fn decide_syn(skb: *mut __sk_buff, arrival: *const Arrival, slot:
     })
 }
 
-/// [`begin::moved`] likewise; it asks for no rules.
+/// [`begin::moved`] likewise.
 #[inline(never)]
 #[unsafe(no_mangle)]
-pub extern "C" fn decide_moved(skb: *mut __sk_buff, arrival: *const Arrival) -> u64 {
-    decide(skb, arrival, SLOT_OFF, |kernel, arrival| {
+pub extern "C" fn decide_moved(skb: *mut __sk_buff, arrival: *const Arrival, slot: u32) -> u64 {
+    decide(skb, arrival, slot, |kernel, arrival| {
         begin::moved(kernel, arrival)
     })
 }

@@ -237,7 +237,7 @@ impl<C: Context> State for Kernel<'_, C> {
         let decision = if arrival.is_opening != 0 {
             return Decision::from_register(decide_syn(skb, arrival, self.slot));
         } else if self.has_moved() && arrival.key.protocol == Protocol::TCP {
-            Decision::from_register(decide_moved(skb, arrival))
+            Decision::from_register(decide_moved(skb, arrival, self.slot))
         } else {
             Decision::PASS
         };
