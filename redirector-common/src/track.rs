@@ -153,6 +153,12 @@ pub fn resume<S: State>(state: &mut S, key: &FlowKey, from: Port, client: Port, 
         ..Flow::resumed(from, rule)
     };
     begin(state, key, flow);
+    if let Some(before) = state.flow(Table::Answered, key)
+        && !before.is_of(from, client)
+    {
+        // Over, or its owner would have been asked.
+        state.remove_flow(Table::Answered, key);
+    }
 }
 
 /// Records a flow of which there is a SYN alone. It displaces nothing that is proven, nor what is known
@@ -214,9 +220,13 @@ pub fn is_outgoing<S: State>(state: &S, key: &FlowKey) -> bool {
 /// Both sides were seen: the flow is real, whatever floods the other table. Once a connection.
 #[inline(never)]
 pub fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
-    let Some(flow) = state.flow(Table::Pending, key) else {
+    let Some(mut flow) = state.flow(Table::Pending, key) else {
         return;
     };
+    if flow.is_opened() && !flow.is_answered() && state.peer(key) == Peer::None {
+        // Its SYN-ACK, which would have told, went another way.
+        flow.flags |= FLOW_SOCKETLESS;
+    }
     state.insert_flow(Table::Answered, key, &flow);
     state.remove_flow(Table::Pending, key);
     if flow.is_opened() && flow.rule != NO_RULE {

@@ -210,3 +210,33 @@ fn an_error_is_about_the_syn_that_it_quotes() {
         stays(&mut host, &error(left, &talk, 8000, OPENING), left);
     });
 }
+
+/// A packet of nobody's connection is answered, with a reset, from where it came to.
+#[test]
+fn what_is_left_of_a_direct_connection_answers_nobody() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
+        host.has_socket(&talk, 8000, Peer::None);
+        assert_eq!(host.receive(&talk.to(80, LATE)), Ok(Some(8000)));
+        let reset = tcp(RST, 1 << 30, 0);
+        assert_eq!(host.send(&talk.from(8000, reset)), Ok(Some(80)));
+    });
+}
+
+/// Its SYN-ACK went another way, and no socket tells of it: it stays a container's own.
+#[test]
+fn a_stray_packet_ends_no_direct_connection_to_a_container() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+        let data = tcp(ACK, 501, 301);
+        assert_eq!(host.send(&talk.from(8000, data)), Err(Skip::Direct));
+        assert_eq!(host.receive(&talk.to(80, LATE)), Err(Skip::Collision));
+        assert_eq!(host.send(&talk.from(8000, data)), Err(Skip::Direct));
+    });
+}

@@ -36,6 +36,12 @@ pub const SCENARIOS: &[Scenario] = &[
     )
     .rules(IDLE)
     .checks("the wire port of a removed rule serves a client whose port was moved"),
+    Scenario::new(
+        "removed_rule_of_a_reset_client",
+        removed_rule_of_a_reset_client,
+    )
+    .rules(IDLE)
+    .checks("the wire port of a removed rule serves a client that the rule had led away"),
     Scenario::new("stranger_after_a_reload", stranger_after_a_reload)
         .rules(IDLE)
         .checks("a SYN to the wire port ends no connection to the target that it had")
@@ -126,6 +132,18 @@ fn removed_rule_of_a_moved_client(stage: &Stage) {
         client.abort();
         server.expect_reset().close();
     }
+    own.reload(&[(81, 8000)]);
+    let listener = stage.listen(80);
+    Pair::open(stage, &listener, 80).exchange("to the wire port itself");
+}
+
+fn removed_rule_of_a_reset_client(stage: &Stage) {
+    let own = Own::load(stage, &[(80, 8000)]);
+    let listener = stage.listen(8000);
+    let pair = Pair::open(stage, &listener, 80);
+    pair.exchange("led away");
+    pair.client.abort();
+    pair.server.expect_reset().close();
     own.reload(&[(81, 8000)]);
     let listener = stage.listen(80);
     Pair::open(stage, &listener, 80).exchange("to the wire port itself");
