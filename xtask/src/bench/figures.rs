@@ -36,6 +36,7 @@ pub enum Figure {
     Packets,
     Ingress,
     Egress,
+    Empty,
     Unrelated,
     Known,
 }
@@ -56,7 +57,7 @@ pub struct Facts {
 }
 
 /// In the order of the table.
-pub const ALL: [Figure; 12] = [
+pub const ALL: [Figure; 13] = [
     Figure::Requests,
     Figure::Connections,
     Figure::Upload,
@@ -67,6 +68,7 @@ pub const ALL: [Figure; 12] = [
     Figure::Packets,
     Figure::Ingress,
     Figure::Egress,
+    Figure::Empty,
     Figure::Unrelated,
     Figure::Known,
 ];
@@ -144,6 +146,13 @@ impl Figure {
                 "ns",
                 Lower,
                 "the same pass",
+            ),
+            Self::Empty => (
+                "empty-programs",
+                "two programs that do nothing",
+                "ns",
+                Lower,
+                "BPF_PROG_TEST_RUN, as below: what it takes by itself, and so is in the next two",
             ),
             Self::Unrelated => (
                 "unrelated-packet",

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod cpu;
+mod empty;
 mod latency;
 mod program;
 mod test_run;

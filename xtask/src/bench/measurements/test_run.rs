@@ -10,7 +10,7 @@ use aya::programs::{
 };
 use aya_obj::{generated::bpf_prog_type, programs::XdpAttachType};
 
-use super::{Numbers, Stage, program};
+use super::{Numbers, Stage, empty::Empty, program};
 use crate::bench::{
     contenders::{FRONT, TARGET, instance::KNOWN},
     figures::Figure,
@@ -29,6 +29,7 @@ const SOURCE_PORT: usize = 34;
 const DESTINATION_PORT: usize = 36;
 
 enum Program {
+    Empty(Empty),
     Classifier(SchedClassifier),
     Xdp(Xdp),
 }
@@ -36,28 +37,34 @@ enum Program {
 pub fn packets(stage: &Stage<'_>) -> Result<Numbers> {
     stage.instance()?.know()?;
     let (ingress, egress) = programs(stage)?;
+    let nothing = Program::Empty(Empty::load()?);
     // Test runs belong to the network namespace of their caller.
     stage.lan.server.enter(|| {
         ensure!(
             rewrites(&ingress, DESTINATION_PORT)? && rewrites(&egress, SOURCE_PORT)?,
             "a packet of the known flow was not rewritten there and back"
         );
-        let mut unrelated = Vec::new();
-        let mut known = Vec::new();
+        let ours = (&ingress, &egress);
+        let mut numbers = [
+            (
+                Figure::Empty,
+                (&nothing, &nothing),
+                [UNRELATED; 2],
+                Vec::new(),
+            ),
+            (Figure::Unrelated, ours, [UNRELATED; 2], Vec::new()),
+            (Figure::Known, ours, [FRONT, TARGET], Vec::new()),
+        ];
         for _ in 0..REPETITIONS {
-            for (times, port, answer) in [
-                (&mut unrelated, UNRELATED, UNRELATED),
-                (&mut known, FRONT, TARGET),
-            ] {
-                let inbound = ingress.run(&mut inbound(port), REPEAT)?;
-                let outbound = egress.run(&mut outbound(answer), REPEAT)?;
+            for (_, (ingress, egress), [port, answer], times) in &mut numbers {
+                let inbound = ingress.run(&mut inbound(*port), REPEAT)?;
+                let outbound = egress.run(&mut outbound(*answer), REPEAT)?;
                 times.push((inbound.duration + outbound.duration).as_nanos() as f64);
             }
         }
-        let numbers = [(Figure::Unrelated, unrelated), (Figure::Known, known)];
         Ok(numbers
             .into_iter()
-            .filter_map(|(figure, times)| Some((figure, median(&times)?)))
+            .filter_map(|(figure, .., times)| Some((figure, median(&times)?)))
             .collect())
     })
 }
@@ -100,6 +107,7 @@ impl Program {
             ..TestRunOptions::default()
         };
         let result = match self {
+            Self::Empty(program) => program.classifier()?.test_run(options),
             Self::Classifier(program) => program.test_run(options),
             Self::Xdp(program) => program.test_run(options),
         };
