@@ -14,6 +14,7 @@ mod maps;
 mod netlink;
 mod object;
 mod reload;
+mod rule_key;
 mod sys;
 mod table;
 mod unload;

@@ -1,17 +1,17 @@
 //! The rules of one slot, between the configuration and the maps `PORTS`, `RULES` and `EARLIER`.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    net::{IpAddr, Ipv6Addr},
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use redirector_common::abi::{
     self, ANY_ADDRESS, EARLIER_TARGETS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED,
     PORT_SOURCE, PORT_TARGET, PortEntry, RuleKey, port_index,
 };
 
-use super::Error;
-use crate::config::{Interface, Port, Protocol, Rule};
+use super::{
+    Error,
+    rule_key::{address_of, interface, keys, overtakes, port, protocol_of, scope},
+};
+use crate::config::{Interface, Protocol, Rule};
 
 /// What the maps hold for one slot, the slot itself left out of the keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,10 +62,19 @@ impl Table {
         let mut unused = self.unused;
         let mut used = HashSet::new();
         let mut rules = HashMap::new();
+        let kept: HashSet<_> = wanted.iter().flat_map(keys).collect();
+        let moved = self.moved(&kept);
         for rule in wanted {
             let keys = keys(rule);
             let target = abi::Port::new(rule.to.get());
-            let number = match self.number_of(&keys, target) {
+            let moved = || {
+                let numbers = moved.get(&(scope(keys.first()?)?, target))?;
+                numbers
+                    .iter()
+                    .find(|number| !used.contains(*number))
+                    .copied()
+            };
+            let number = match self.number_of(&keys, target).or_else(moved) {
                 Some(number) if used.insert(number) => number,
                 _ => {
                     unused += 1;
@@ -147,6 +156,19 @@ impl Table {
         self.unused
     }
 
+    /// Numbers of rules of single interfaces that go. One that comes for another interface, which may be
+    /// the same one made again, is the same rule.
+    fn moved(&self, kept: &HashSet<RuleKey>) -> HashMap<(RuleKey, abi::Port), BTreeSet<u32>> {
+        let mut moved: HashMap<_, BTreeSet<_>> = HashMap::new();
+        for (key, rule) in self.rules.iter().filter(|(key, _)| !kept.contains(key)) {
+            if let Some(scope) = scope(key) {
+                let numbers = moved.entry((scope, rule.target)).or_default();
+                numbers.insert(rule.number);
+            }
+        }
+        moved
+    }
+
     /// The number of the rule with one of these keys, or of a removed one for the port and target.
     fn number_of(&self, keys: &[RuleKey], target: abi::Port) -> Option<u32> {
         let present = keys.iter().find_map(|key| self.rules.get(key));
@@ -223,70 +245,6 @@ impl Table {
 /// How many numbers and table entries `rules` take.
 pub fn size(rules: &[Rule]) -> usize {
     rules.iter().map(|rule| rule.interfaces.len().max(1)).sum()
-}
-
-fn keys(rule: &Rule) -> Vec<RuleKey> {
-    let key = RuleKey {
-        address: rule.address.map_or(ANY_ADDRESS, address),
-        ifindex: 0,
-        port: abi::Port::new(rule.from.get()),
-        protocol: match rule.protocol {
-            Protocol::Tcp => abi::Protocol::TCP,
-            Protocol::Udp => abi::Protocol::UDP,
-        }
-        .number() as u8,
-        slot: 0,
-    };
-    if rule.interfaces.is_empty() {
-        return vec![key];
-    }
-    let ifindex = |interface: &Interface| interface.index;
-    rule.interfaces
-        .iter()
-        .map(|interface| RuleKey {
-            ifindex: ifindex(interface),
-            ..key
-        })
-        .collect()
-}
-
-/// Whether packets that met `old` meet `new` where both are in force.
-fn overtakes(new: &RuleKey, old: &RuleKey) -> bool {
-    let rank = |key: &RuleKey| (key.address != ANY_ADDRESS, key.ifindex != 0);
-    let address = old.address == ANY_ADDRESS || old.address == new.address;
-    let interface = old.ifindex == 0 || new.ifindex == 0 || old.ifindex == new.ifindex;
-    address && interface && rank(new) > rank(old)
-}
-
-fn protocol_of(key: &RuleKey) -> abi::Protocol {
-    abi::Protocol::from_number(u32::from(key.protocol))
-}
-
-fn address(address: IpAddr) -> abi::Address {
-    match address {
-        IpAddr::V4(address) => abi::Address::ipv4(u32::from_ne_bytes(address.octets())),
-        IpAddr::V6(address) => abi::Address::ipv6(address.octets()),
-    }
-}
-
-fn address_of(address: abi::Address) -> Option<IpAddr> {
-    (address != ANY_ADDRESS).then(|| Ipv6Addr::from(address.octets()).to_canonical())
-}
-
-fn port(port: abi::Port) -> Option<Port> {
-    Port::new(port.get())
-}
-
-/// The name the interface had at load, or its index where that is all we know.
-fn interface(index: u32, interfaces: &[Interface]) -> Interface {
-    interfaces
-        .iter()
-        .find(|interface| interface.index == index)
-        .cloned()
-        .unwrap_or_else(|| Interface {
-            name: format!("if{index}"),
-            index,
-        })
 }
 
 #[cfg(test)]

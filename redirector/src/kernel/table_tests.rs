@@ -117,6 +117,27 @@ fn a_rule_of_many_interfaces_is_one_of_the_counters() {
 
 /// Its connections are still counted there.
 #[test]
+fn a_rule_keeps_its_number_when_its_interface_is_made_again() {
+    let before = &["80:8000 on 2", "80:8000 on 3", "80:8000"][..];
+    let again = after(&[before, &["80:8000 on 5", "80:8000 on 4", "80:8000"]]);
+    let numbers = [
+        (0, "80:8000/tcp on if5".to_owned()),
+        (1, "80:8000/tcp on if4".to_owned()),
+        (2, "80:8000/tcp".to_owned()),
+    ];
+    assert_eq!(active(&again), numbers);
+    let one_stays = after(&[before, &["80:8000 on 4", "80:8000 on 3"]]);
+    assert_eq!(active(&one_stays)[0], (0, "80:8000/tcp on if4".to_owned()));
+    // However often: numbers are not used up.
+    let generations: Vec<_> = (2..2 + 10 * ROOM)
+        .map(|index| format!("80:8000 on {index}"))
+        .collect();
+    let changes: Vec<_> = generations.iter().map(|rule| [rule.as_str()]).collect();
+    let changes: Vec<_> = changes.iter().map(|change| &change[..]).collect();
+    assert_eq!(active(&after(&changes)).len(), 1);
+}
+
+#[test]
 fn the_number_of_a_removed_rule_is_not_given_away() {
     for changes in [
         &[&["80:8000", "81:8100"][..], &["80:8000"], &["443:4430"]][..],
