@@ -15,7 +15,7 @@ pub use self::flow::{
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;
@@ -195,7 +195,7 @@ pub struct Moves {
 /// Lines about moved client ports that are logged in a second at most.
 pub const MOVES_LOGGED: u32 = 16;
 
-/// Interfaces of one instance.
+/// Interfaces of one instance, and names and patterns of them.
 pub const MAX_INTERFACES: u32 = 256;
 
 /// Value of the `INTERFACES` map, keyed by interface index; only user space uses it.
@@ -208,6 +208,18 @@ pub struct InterfaceRecord {
     pub order: u32,
     /// `ATTACH_*` flags.
     pub attach: u32,
+}
+
+/// Bytes of a name or pattern of interfaces.
+pub const WANTED_LENGTH: usize = 64;
+
+/// Value of the `WANTED` map, keyed by position: a name or pattern of interfaces that `redirector run`
+/// attaches as they come; only user space uses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+pub struct WantedRecord {
+    /// NUL-padded.
+    pub selector: [u8; WANTED_LENGTH],
 }
 
 /// By filters on a clsact qdisc instead of TCX links.

@@ -4,7 +4,7 @@ use std::{fs, io};
 
 use nix::net::if_::if_nameindex;
 
-use crate::config::Interface;
+use crate::config::{Interface, Selector};
 
 // Not /proc/net: that is the namespace of the process's first thread, whichever thread asks.
 const IPV4_ROUTES: &str = "/proc/thread-self/net/route";
@@ -55,6 +55,20 @@ impl Network {
         self.interfaces
             .iter()
             .find(|interface| interface.name == name)
+    }
+
+    pub fn matching(&self, selector: &Selector) -> Vec<&Interface> {
+        let interfaces = self.interfaces.iter();
+        interfaces
+            .filter(|interface| selector.matches(&interface.name))
+            .collect()
+    }
+
+    /// As if these interfaces did not exist.
+    pub fn without(&self, refused: impl Fn(&Interface) -> bool) -> Self {
+        let mut network = self.clone();
+        network.interfaces.retain(|interface| !refused(interface));
+        network
     }
 }
 

@@ -23,6 +23,7 @@ impl Loaded {
                 .iter()
                 .map(|loaded| loaded.interface.clone())
                 .collect(),
+            wanted: Vec::new(),
             hook: Hook::default(),
             xdp_mode: XdpMode::default(),
             rules: self

@@ -28,6 +28,7 @@ fn rule(text: &str) -> Rule {
 fn config(interfaces: &[u32], rules: &[&str]) -> Config {
     Config {
         interfaces: interfaces.iter().copied().map(interface).collect(),
+        wanted: Vec::new(),
         hook: Hook::Auto,
         xdp_mode: XdpMode::Auto,
         rules: rules.iter().copied().map(rule).collect(),

@@ -33,6 +33,7 @@ pub fn config(rules: Vec<Rule>) -> Config {
         index,
     };
     Config {
+        wanted: Vec::new(),
         interfaces: vec![interface("eth0", 2), interface("lo", 1)],
         hook: Hook::Auto,
         xdp_mode: XdpMode::Auto,

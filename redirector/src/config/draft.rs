@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Hook, Port, RuleSpec, XdpMode,
+    Config, Hook, Port, RuleSpec, Selector, XdpMode,
     error::{Error, Place, Problem, line_of},
     file,
     rule::Protocols,
@@ -72,6 +72,15 @@ impl Draft {
                 .collect();
         }
         self
+    }
+
+    /// Keeps the interfaces that were chosen for this configuration where none were named.
+    pub fn settle(self, config: &Config) -> Self {
+        if !self.interfaces.is_empty() {
+            return self;
+        }
+        let chosen = config.wanted.iter().map(Selector::to_string);
+        self.interfaces(&chosen.collect::<Vec<_>>())
     }
 
     /// Replaces the hook, if one is given.

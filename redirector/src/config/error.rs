@@ -2,7 +2,10 @@
 
 use std::{fmt, io, ops::Range, path::PathBuf};
 
-use super::{MAX_RULES, RuleSpec, rule::Fault, suggest::did_you_mean};
+use super::{
+    MAX_INTERFACES, MAX_RULES, RuleSpec, rule::Fault, selector::SelectorError,
+    suggest::did_you_mean,
+};
 
 /// Bad input: one line, and the line of the file where there is one.
 #[derive(Debug)]
@@ -33,6 +36,12 @@ pub enum Problem {
         hint = did_you_mean(name, .host.interfaces())
     )]
     UnknownInterface { name: String, host: Existing },
+    #[error("{0}")]
+    Selector(#[from] SelectorError),
+    #[error(
+        "no interface matches {pattern}{host}; `redirector run` waits for one, `load` does not"
+    )]
+    Unmatched { pattern: String, host: Existing },
     #[error(
         "interface \"eth0\" does not exist, and there is no default route to choose another by; \
          name one with -i{0}"
@@ -58,6 +67,11 @@ pub enum Problem {
          (a rule counts once for each protocol and each interface it names)"
     )]
     TooManyRules(usize),
+    #[error(
+        "{0} interfaces are more than the {MAX_INTERFACES} an instance can hold; \
+         name fewer, or a pattern that matches fewer"
+    )]
+    TooManyInterfaces(usize),
 }
 
 /// The first of two rules that cannot stand together.

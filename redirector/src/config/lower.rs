@@ -7,14 +7,12 @@ use std::{
 };
 
 use super::{
-    Config, Hook, Interface, MAX_RULES, Port, Protocol, Rule,
-    draft::{Draft, DraftRule, Origin, Word},
-    error::{Earlier, Error, Existing, Problem},
+    Config, Hook, MAX_RULES, Port, Protocol, Rule, Selector,
+    draft::{Draft, DraftRule, Origin},
+    error::{Earlier, Error, Problem},
+    select::{Absent, DEFAULT_INTERFACE, LOOPBACK, Scope, Selection},
 };
 use crate::host::Network;
-
-const DEFAULT_INTERFACE: &str = "eth0";
-const LOOPBACK: &str = "lo";
 
 /// A valid configuration, and what its user should hear about it.
 #[derive(Debug)]
@@ -29,6 +27,8 @@ pub struct Resolved {
 pub enum Notice {
     /// eth0 is missing and nobody named an interface.
     DefaultRoute { interface: String },
+    /// No interface has this name or matches this pattern; it is waited for.
+    Awaited { selector: Selector, host: String },
     /// The target of a rule is the source of another one.
     NotChained {
         rule: String,
@@ -38,84 +38,66 @@ pub enum Notice {
 }
 
 impl Draft {
-    /// Takes time linear in the number of rules.
-    pub fn lower(self, network: &Network) -> Result<Resolved, Error> {
+    /// Every interface that was named must exist. Takes time linear in the number of rules.
+    pub fn lower(&self, network: &Network) -> Result<Resolved, Error> {
+        self.lower_with(network, Absent::Refused)
+    }
+
+    /// The same for `run`: interfaces that do not exist are waited for, and so are their rules.
+    pub fn lower_awaiting(&self, network: &Network) -> Result<Resolved, Error> {
+        self.lower_with(network, Absent::Awaited)
+    }
+
+    fn lower_with(&self, network: &Network, absent: Absent) -> Result<Resolved, Error> {
         if self.xdp_mode.is_some() && self.hook != Hook::Xdp {
             return Err(Error::new(Problem::ModeWithoutXdp));
         }
         let mut notices = Vec::new();
-        let interfaces = self.instance_interfaces(network, &mut notices)?;
-        let rules = self.rules(network, &interfaces)?;
+        let words = self.words(network, absent, &mut notices)?;
+        let mut selection = self.select(&words, network, absent)?;
+        let rules = self.rules(network, &mut selection)?;
+        selection.require_room()?;
+        notices.extend(selection.notices);
         notices.extend(not_chained(&rules));
         Ok(Resolved {
             config: Config {
-                interfaces,
+                interfaces: selection.interfaces,
+                wanted: match absent {
+                    Absent::Refused => Vec::new(),
+                    Absent::Awaited => selection.wanted,
+                },
                 hook: self.hook,
                 xdp_mode: self.xdp_mode.unwrap_or_default(),
                 rules,
             },
-            origin: self.origin,
+            origin: self.origin.clone(),
             notices,
         })
     }
 
-    fn instance_interfaces(
-        &self,
-        network: &Network,
-        notices: &mut Vec<Notice>,
-    ) -> Result<Vec<Interface>, Error> {
-        if !self.interfaces.is_empty() {
-            let find = |word: &Word| {
-                network
-                    .interface(&word.text)
-                    .ok_or_else(|| self.unknown_interface(word, network))
-            };
-            return each_once(self.interfaces.iter().map(find));
-        }
-        let first = match (network.interface(DEFAULT_INTERFACE), &network.default_route) {
-            (Some(_), _) => DEFAULT_INTERFACE,
-            (None, Some(interface)) => {
-                notices.push(Notice::DefaultRoute {
-                    interface: interface.clone(),
-                });
-                interface
-            }
-            (None, None) => return Err(Error::new(Problem::NoDefaultRoute(existing(network)))),
-        };
-        each_once([first, LOOPBACK].into_iter().map(|name| {
-            let word = Word {
-                text: name.to_owned(),
-                span: None,
-            };
-            network
-                .interface(name)
-                .ok_or_else(|| self.unknown_interface(&word, network))
-        }))
-    }
-
-    fn rules(&self, network: &Network, instance: &[Interface]) -> Result<Vec<Rule>, Error> {
+    fn rules(&self, network: &Network, selection: &mut Selection) -> Result<Vec<Rule>, Error> {
+        let scopes = self
+            .rules
+            .iter()
+            .map(|rule| self.scope(rule, network, selection))
+            .collect::<Result<Vec<_>, _>>()?;
         let entries = self
             .rules
             .iter()
-            .map(|rule| rule.spec.protocol.each().len() * rule.interfaces.len().max(1))
+            .zip(&scopes)
+            .map(|(rule, scope)| rule.spec.protocol.each().len() * scope.entries())
             .sum();
         if entries > MAX_RULES {
             return Err(Error::new(Problem::TooManyRules(entries)));
         }
-        let instance: HashMap<_, _> = instance
-            .iter()
-            .map(|interface| (interface.name.as_str(), interface))
-            .collect();
         let mut rules = Vec::with_capacity(entries);
         let mut seen = HashMap::with_capacity(entries);
-        for draft in &self.rules {
-            let find = |word: &Word| {
-                instance
-                    .get(word.text.as_str())
-                    .copied()
-                    .ok_or_else(|| self.foreign_interface(draft, word, network, &instance))
+        for (draft, scope) in self.rules.iter().zip(scopes) {
+            let interfaces = match scope {
+                Scope::Instance => Vec::new(),
+                Scope::Interfaces(interfaces) => interfaces,
+                Scope::Awaited => continue,
             };
-            let interfaces = each_once(draft.interfaces.iter().map(find))?;
             for &protocol in draft.spec.protocol.each() {
                 let rule = Rule {
                     protocol,
@@ -155,34 +137,6 @@ impl Draft {
         };
         self.error(rule.span.as_ref(), problem)
     }
-
-    fn foreign_interface(
-        &self,
-        rule: &DraftRule,
-        word: &Word,
-        network: &Network,
-        instance: &HashMap<&str, &Interface>,
-    ) -> Error {
-        if network.interface(&word.text).is_none() {
-            return self.unknown_interface(word, network);
-        }
-        let mut names: Vec<_> = instance.keys().copied().collect();
-        names.sort_unstable();
-        let problem = Problem::ForeignInterface {
-            rule: rule.spec.clone(),
-            name: word.text.clone(),
-            instance: names.join(", "),
-        };
-        self.error(word.span.as_ref(), problem)
-    }
-
-    fn unknown_interface(&self, word: &Word, network: &Network) -> Error {
-        let problem = Problem::UnknownInterface {
-            name: word.text.clone(),
-            host: existing(network),
-        };
-        self.error(word.span.as_ref(), problem)
-    }
 }
 
 impl fmt::Display for Notice {
@@ -193,6 +147,12 @@ impl fmt::Display for Notice {
                 "{DEFAULT_INTERFACE} does not exist and no interface was named: \
                  using {interface}, the default route's, and {LOOPBACK}"
             ),
+            Self::Awaited { selector, host } if selector.is_pattern() => {
+                write!(f, "no interface matches {selector}: waiting for one{host}")
+            }
+            Self::Awaited { selector, host } => {
+                write!(f, "{selector} does not exist: waiting for it{host}")
+            }
             Self::NotChained { rule, next, more } => {
                 write!(f, "the target of {rule} is the source of {next}: ")?;
                 f.write_str("a packet is rewritten once, rules do not chain")?;
@@ -233,31 +193,6 @@ fn not_chained(rules: &[Rule]) -> Option<Notice> {
         next: next.to_string(),
         more: chains.count(),
     })
-}
-
-/// In the order given.
-fn each_once<'a>(
-    interfaces: impl Iterator<Item = Result<&'a Interface, Error>>,
-) -> Result<Vec<Interface>, Error> {
-    let mut unique: Vec<Interface> = Vec::new();
-    for interface in interfaces {
-        let interface = interface?;
-        if !unique.contains(interface) {
-            unique.push(interface.clone());
-        }
-    }
-    Ok(unique)
-}
-
-fn existing(network: &Network) -> Existing {
-    Existing {
-        names: network
-            .interfaces
-            .iter()
-            .map(|interface| interface.name.clone())
-            .collect(),
-        default_route: network.default_route.clone(),
-    }
 }
 
 #[cfg(test)]

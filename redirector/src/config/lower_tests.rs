@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::*;
-use crate::config::{Hook, RuleSpec};
+use crate::config::{Hook, Interface, RuleSpec};
 
 fn network(names: &[&str], default_route: Option<&str>) -> Network {
     Network {

@@ -9,6 +9,8 @@ mod file;
 mod lower;
 mod name;
 mod rule;
+mod select;
+mod selector;
 mod suggest;
 
 use std::{fmt, net::IpAddr, num::NonZeroU16};
@@ -19,10 +21,14 @@ pub use self::{
     lower::{Notice, Resolved},
     name::{Name, NameError},
     rule::{Protocols, RuleError, RuleSpec},
+    selector::{Selector, SelectorError},
 };
 
 /// The most entries of the rule table. A rule takes one for each protocol and each interface it names.
 pub const MAX_RULES: usize = 16384;
+
+/// The most interfaces of an instance, and the most names and patterns of them.
+pub const MAX_INTERFACES: usize = redirector_common::abi::MAX_INTERFACES as usize;
 
 /// A TCP or UDP port in host byte order; never 0.
 pub type Port = NonZeroU16;
@@ -112,10 +118,12 @@ pub enum XdpMode {
 /// What an instance should be: the one validated type that the command line and the file lower into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// At least one, each once.
+    /// Each once; at least one, unless some are [wanted](Self::wanted).
     pub interfaces: Vec<Interface>,
+    /// Whose interfaces `run` attaches as they come. Empty: `interfaces` are all that is wanted.
+    pub wanted: Vec<Selector>,
     pub hook: Hook,
     pub xdp_mode: XdpMode,
-    /// At least one.
+    /// At least one, unless those of interfaces that do not exist are to come.
     pub rules: Vec<Rule>,
 }
