@@ -10,7 +10,7 @@ use redirector_common::{
     Skip,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, Moves,
-        PORT_ENTRIES, PortEntry, Rule, RuleCounters, RuleKey, Settings, SocketFlow,
+        PORT_ENTRIES, PortEntry, Rule, RuleCounters, RuleKey, Settings, SocketFlow, WantedRecord,
     },
 };
 
@@ -48,5 +48,10 @@ pub static COUNTERS: PerCpuArray<RuleCounters, 1024> = PerCpuArray::new();
 #[btf_map]
 pub static SKIPPED: PerCpuArray<u64, { Skip::COUNT as usize }> = PerCpuArray::new();
 
+/// Room for as many that go while others come.
 #[btf_map]
-pub static INTERFACES: HashMap<u32, InterfaceRecord, { MAX_INTERFACES as usize }> = HashMap::new();
+pub static INTERFACES: HashMap<u32, InterfaceRecord, { 2 * MAX_INTERFACES as usize }> =
+    HashMap::new();
+
+#[btf_map]
+pub static WANTED: HashMap<u32, WantedRecord, { MAX_INTERFACES as usize }> = HashMap::new();

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use crate::config::{Config, Hook, Interface, Port, Rule, XdpMode};
+use crate::config::{Config, Hook, Interface, Port, Rule, Selector, XdpMode};
 
 /// What an instance does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,11 +10,18 @@ pub struct Loaded {
     pub since: SystemTime,
     /// In the order of the configuration.
     pub interfaces: Vec<LoadedInterface>,
+    /// What `run` is to attach and has not.
+    pub missing: Vec<Missing>,
     /// In the order in which they were first loaded.
     pub rules: Vec<LoadedRule>,
 }
 
 impl Loaded {
+    /// Whether everything that was asked for is attached.
+    pub fn is_complete(&self) -> bool {
+        self.missing.is_empty() && self.interfaces.iter().all(|loaded| loaded.attached)
+    }
+
     /// The configuration that would load the same.
     pub fn config(&self) -> Config {
         Config {
@@ -41,6 +48,15 @@ pub struct LoadedInterface {
     /// Both halves.
     pub attached: bool,
     pub hook: IngressHook,
+}
+
+/// Wanted, and not attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No interface has this name or matches this pattern.
+    Absent(Selector),
+    /// It exists; something kept it from being attached.
+    Unattached(Interface),
 }
 
 /// Where an interface's ingress half is.

@@ -39,6 +39,7 @@ fn config(interfaces: &[u32], rules: &[&str]) -> Config {
 fn loaded(interfaces: &[(u32, bool)], rules: &[&str]) -> Loaded {
     Loaded {
         since: SystemTime::UNIX_EPOCH,
+        missing: Vec::new(),
         interfaces: interfaces
             .iter()
             .map(|&(index, attached)| LoadedInterface {

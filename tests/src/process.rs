@@ -110,9 +110,17 @@ impl Background {
         }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        self::signal(self.child.id(), signal);
+    }
+
     /// Asks the program to end, and waits until it has. The exit code as in [`Output`].
     pub fn interrupt(&mut self) -> Option<i32> {
-        signal(self.child.id(), Signal::SIGINT);
+        self.signal(Signal::SIGINT);
         self.end()
     }
 

@@ -19,10 +19,11 @@ use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
 
-const VERBS: [&str; 9] = [
+const VERBS: [&str; 10] = [
     "load",
     "unload",
     "reload",
+    "run",
     "status",
     "stats",
     "flows",

@@ -10,7 +10,7 @@ mod listener;
 mod shadowed;
 mod sockets;
 
-use std::fmt;
+use std::{fmt, sync::OnceLock, thread};
 
 use serde::Serialize;
 
@@ -105,6 +105,25 @@ pub fn examine(config: &Config) -> Result<Examination, Error> {
         findings,
         netfilter,
     })
+}
+
+/// Makes a change while the host is examined, since the questions take as long as the change; it is
+/// handed a way to wait for what netfilter does.
+pub fn examine_beside<T>(
+    config: &Config,
+    change: impl FnOnce(&dyn Fn() -> Netfilter) -> T,
+) -> (T, Result<Examination, Error>) {
+    let examination = OnceLock::new();
+    let outcome = thread::scope(|scope| {
+        let examine = || examination.get_or_init(|| examine(config));
+        scope.spawn(examine);
+        change(&|| {
+            let host = examine().as_ref();
+            host.map_or_else(|_| Netfilter::default(), |host| host.netfilter)
+        })
+    });
+    let examined = examination.into_inner().unwrap_or_else(|| examine(config));
+    (outcome, examined)
 }
 
 impl fmt::Display for Finding {

@@ -28,6 +28,9 @@ pub enum Command {
     /// Apply changed rules in place; live connections keep their target
     #[command(after_help = EXAMPLES)]
     Reload(Reload),
+    /// Load, and attach interfaces as they come, until stopped
+    #[command(after_help = RUN_HELP)]
+    Run(Run),
     /// Show what is attached where
     Status(Status),
     /// Show packet counters per rule and direction
@@ -52,6 +55,13 @@ Examples:
   redirector load 203.0.113.5:80:8000 '[2001:db8::1]:80:8000'
   redirector load -c web.toml --name web";
 
+const RUN_HELP: &str = "\
+Interfaces may be named before they exist, or by shell pattern:
+  redirector run 80:8000 -i lo -i 'eth*'
+
+SIGHUP reads the file again, SIGTERM and SIGINT unload. What is loaded already is taken over, and
+stays if run is killed. With systemd: Type=notify-reload.";
+
 #[derive(Debug, Args)]
 pub struct Load {
     #[command(flatten)]
@@ -75,6 +85,17 @@ pub struct Reload {
     /// Print what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Which messages of the eBPF programs are kept for `redirector log`
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
+    pub log_level: LogLevel,
 }
 
 #[derive(Debug, Args)]
@@ -141,7 +162,7 @@ pub struct Source {
     /// [ADDRESS:]FROM:TO[/PROTOCOL], PROTOCOL being tcp (the default), udp or both
     #[arg(value_name = "RULE")]
     pub rules: Vec<RuleSpec>,
-    /// Attach to this interface (may be repeated) [default: eth0 and lo]
+    /// Attach to this interface, or to those of a shell pattern (may be repeated) [default: eth0 and lo]
     #[arg(short = 'i', long = "interface", value_name = "NAME")]
     pub interfaces: Vec<String>,
     #[arg(short, long, value_name = "FILE", help = CONFIG_HELP)]
@@ -199,13 +220,17 @@ impl Source {
             && self.xdp_mode.is_none()
     }
 
-    /// The validated configuration these options ask for on this network.
-    pub fn resolve(&self, network: &Network) -> Result<Resolved, config::Error> {
-        Draft::new(&self.rules, self.config.as_deref())?
+    /// What these options ask for, on any network.
+    pub fn draft(&self) -> Result<Draft, config::Error> {
+        Ok(Draft::new(&self.rules, self.config.as_deref())?
             .interfaces(&self.interfaces)
             .hook(self.hook)
-            .xdp_mode(self.xdp_mode)
-            .lower(network)
+            .xdp_mode(self.xdp_mode))
+    }
+
+    /// The validated configuration these options ask for on this network.
+    pub fn resolve(&self, network: &Network) -> Result<Resolved, config::Error> {
+        self.draft()?.lower(network)
     }
 }
 

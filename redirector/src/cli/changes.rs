@@ -1,10 +1,8 @@
 //! What `load` and `reload` share: from arguments to a change, and what they tell.
 
-use std::{sync::OnceLock, thread};
-
 use super::{args::Source, print};
 use crate::{
-    check::{self, Finding, Level, Netfilter},
+    check::{self, Examination, Level, Netfilter},
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
@@ -21,9 +19,8 @@ pub struct Words {
     pub done: &'static str,
 }
 
-/// Makes a change while the host is examined, since the questions take as long as the change; it is
-/// handed a way to wait for what netfilter does. What keeps traffic from the application is
-/// told if the change was made.
+/// Makes a change, and tells what came of it. What keeps traffic from the application is told if the
+/// change was made.
 pub fn make(
     name: &Name,
     source: &Source,
@@ -36,38 +33,55 @@ pub fn make(
     if is_dry_run {
         return dry_run(name, config);
     }
-    let examination = OnceLock::new();
-    let examine = || examination.get_or_init(|| check::examine(config));
-    let outcome = thread::scope(|scope| {
-        scope.spawn(examine);
-        change(config, &|| {
-            let host = examine().as_ref();
-            host.map_or_else(|_| Netfilter::default(), |host| host.netfilter)
-        })
-    })?;
-    match outcome {
-        Outcome::Unchanged => print(format_args!("instance \"{name}\" {}\n", words.unchanged))?,
-        Outcome::Done {
-            plan,
-            sites,
-            notices,
-        } => {
-            print(format_args!(
-                "{} instance \"{name}\" from {}\n{}",
-                words.done,
-                wanted.origin,
-                summary(&plan, &sites)
-            ))?;
-            for notice in notices {
-                eprintln!("note: {notice}");
-            }
-        }
-    }
-    match examine() {
-        Ok(host) => warn(&host.findings),
-        Err(error) => eprintln!("warning: cannot check the host: {error}"),
+    let (outcome, examined) = check::examine_beside(config, |netfilter| change(config, netfilter));
+    let outcome = outcome?;
+    print(told(name, &wanted, words, &outcome))?;
+    for line in notes(&outcome).into_iter().chain(warnings(&examined)) {
+        eprintln!("{line}");
     }
     Ok(Exit::Done)
+}
+
+/// What came of a change, with its newline.
+pub fn told(name: &Name, wanted: &Resolved, words: &Words, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Unchanged => format!("instance \"{name}\" {}\n", words.unchanged),
+        Outcome::Done { plan, sites, .. } => format!(
+            "{} instance \"{name}\" from {}\n{}",
+            words.done,
+            wanted.origin,
+            summary(plan, sites)
+        ),
+    }
+}
+
+/// What the operator should hear of a change, a line each.
+pub fn notes(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Unchanged => Vec::new(),
+        Outcome::Done { notices, .. } => notices
+            .iter()
+            .map(|notice| format!("note: {notice}"))
+            .collect(),
+    }
+}
+
+/// What keeps traffic from the application, a line each.
+pub fn warnings(examined: &Result<Examination, check::Error>) -> Vec<String> {
+    let findings = match examined {
+        Ok(host) => &host.findings,
+        Err(error) => return vec![format!("warning: cannot check the host: {error}")],
+    };
+    let warnings = findings.iter().filter(|finding| finding.level > Level::Ok);
+    let mut lines: Vec<_> = warnings.map(|each| format!("warning: {each}")).collect();
+    let more = lines.len().saturating_sub(LISTED);
+    if more > 0 {
+        lines.truncate(LISTED);
+        lines.push(format!(
+            "warning: {more} more; `redirector check` lists them"
+        ));
+    }
+    lines
 }
 
 /// The configuration, with what is worth saying about it on standard error.
@@ -119,18 +133,4 @@ fn hooks(plan: &Plan, sites: &[Site]) -> String {
         .filter(is_new)
         .map(|site| format!("  {site}\n"))
         .collect()
-}
-
-fn warn(findings: &[Finding]) {
-    let warnings: Vec<_> = findings
-        .iter()
-        .filter(|finding| finding.level > Level::Ok)
-        .collect();
-    for warning in warnings.iter().take(LISTED) {
-        eprintln!("warning: {warning}");
-    }
-    if warnings.len() > LISTED {
-        let more = warnings.len() - LISTED;
-        eprintln!("warning: {more} more; `redirector check` lists them");
-    }
 }

@@ -11,6 +11,7 @@ mod log;
 mod print;
 mod reload;
 mod report;
+mod run;
 mod stats;
 mod status;
 mod unload;
@@ -37,6 +38,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Load(args) => load::run(args),
         Command::Unload(args) => unload::run(args),
         Command::Reload(args) => reload::run(args),
+        Command::Run(args) => run::run(args),
         Command::Status(args) => status::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Flows(args) => flows::run(args),

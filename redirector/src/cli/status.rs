@@ -17,12 +17,15 @@ pub fn run(args: Status) -> anyhow::Result<Exit> {
         return Err(Error::NotLoaded(name).into());
     };
     let loaded = instance.loaded()?;
+    let supervisor = instance.supervisor();
     if args.json.enabled {
-        print(output::json(&status::Document::new(name, &loaded))?)?;
+        print(output::json(&status::Document::new(
+            name, &loaded, supervisor,
+        ))?)?;
     } else {
-        print(status::text(&name, &loaded, SystemTime::now()))?;
+        print(status::text(&name, &loaded, supervisor, SystemTime::now()))?;
     }
-    Ok(if loaded.interfaces.iter().all(|loaded| loaded.attached) {
+    Ok(if loaded.is_complete() {
         Exit::Done
     } else {
         Exit::Degraded

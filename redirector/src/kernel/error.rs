@@ -27,6 +27,12 @@ pub enum Error {
     )]
     OtherNamespace { name: Name },
     #[error(
+        "instance \"{name}\" is kept by `redirector run`{}; for other rules or interfaces change its file \
+         and send it SIGHUP, to end it send it SIGTERM (with systemd: reload or stop its service)",
+        process(.pid)
+    )]
+    Supervised { name: Name, pid: Option<i32> },
+    #[error(
         "{needed} rules, present and removed, do not fit into the {capacity} places that the load made; `redirector unload` and `redirector load` make more"
     )]
     Full { needed: usize, capacity: usize },
@@ -138,6 +144,10 @@ fn xdp_help(mode: &XdpMode) -> &'static str {
         }
         XdpMode::Generic => "--hook tc takes it",
     }
+}
+
+fn process(pid: &Option<i32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
 }
 
 fn list(missing: &[&str]) -> String {

@@ -10,7 +10,7 @@ use std::{
 use aya::{maps::MapError, sys::SyscallError};
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
-use super::{Error, Maps, Table, attach, bpffs, capability, maps::Plain};
+use super::{Error, Maps, Table, attach, bpffs, capability, maps::Plain, supervision, wanted};
 use crate::{
     config::{Interface, Name},
     host::Network,
@@ -38,7 +38,8 @@ impl Instance {
     }
 
     pub fn loaded(&self) -> Result<Loaded, Error> {
-        let interfaces = self.interfaces()?;
+        let names = self.current_names();
+        let interfaces = self.interfaces(names.as_deref().unwrap_or_default())?;
         let known: Vec<_> = interfaces
             .iter()
             .map(|loaded| loaded.interface.clone())
@@ -49,7 +50,13 @@ impl Instance {
             .into_iter()
             .map(|(number, rule)| LoadedRule { number, rule })
             .collect();
+        let missing = wanted::missing(
+            &wanted::read(&self.maps)?,
+            names.as_deref().unwrap_or(&known),
+            &interfaces,
+        );
         Ok(Loaded {
+            missing,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(self.settings.since),
             interfaces,
             rules,
@@ -109,12 +116,15 @@ impl Instance {
         })
     }
 
+    /// The process that keeps this instance (`redirector run`), as far as we may see it.
+    pub fn supervisor(&self) -> Option<i32> {
+        supervision::supervisor(&self.directory)
+    }
+
     /// Interfaces may have been renamed since; from another network namespace that is not seen.
-    fn current_names(&self) -> Vec<Interface> {
-        if self.require_namespace().is_err() {
-            return Vec::new();
-        }
-        Network::read().map_or_else(|_| Vec::new(), |network| network.interfaces)
+    fn current_names(&self) -> Option<Vec<Interface>> {
+        self.require_namespace().ok()?;
+        Network::read().ok().map(|network| network.interfaces)
     }
 
     fn find_any(name: &Name) -> Result<Option<Self>, Error> {
@@ -143,7 +153,7 @@ impl Instance {
         }))
     }
 
-    fn interfaces(&self) -> Result<Vec<LoadedInterface>, Error> {
+    fn interfaces(&self, names: &[Interface]) -> Result<Vec<LoadedInterface>, Error> {
         let mut records: Vec<_> = self
             .maps
             .interfaces()?
@@ -152,7 +162,6 @@ impl Instance {
             .collect::<Result<_, _>>()
             .map_err(Error::map("INTERFACES"))?;
         records.sort_by_key(|(_, record): &(u32, InterfaceRecord)| record.order);
-        let names = self.current_names();
         records
             .into_iter()
             .map(|(index, record)| {

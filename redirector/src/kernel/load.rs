@@ -14,7 +14,7 @@ use super::{
     fault::Steps,
     instance::{self, Instance},
     maps::Plain,
-    object, table,
+    object, table, wanted,
 };
 use crate::{
     check::Netfilter,
@@ -51,11 +51,23 @@ pub fn load(
     log_level: log::LevelFilter,
     netfilter: &dyn Fn() -> Netfilter,
 ) -> Result<Outcome, Error> {
+    load_and(name, config, log_level, netfilter, || Ok(())).map(|(outcome, ())| outcome)
+}
+
+/// The same, and then something that nobody else's change comes before.
+pub fn load_and<T>(
+    name: &Name,
+    config: &Config,
+    log_level: log::LevelFilter,
+    netfilter: &dyn Fn() -> Netfilter,
+    then: impl FnOnce() -> Result<T, Error>,
+) -> Result<(Outcome, T), Error> {
     capability::require()?;
     let mut steps = Steps::new();
     steps.next()?;
     let bpffs = BpfFs::mount_and_lock()?;
-    let outcome = load_locked(name, config, log_level, netfilter, &mut steps);
+    let outcome = load_locked(name, config, log_level, netfilter, &mut steps)
+        .and_then(|outcome| Ok((outcome, then()?)));
     if outcome.is_err() {
         bpffs::remove_parent_if_empty();
         bpffs.undo_mount();
@@ -153,6 +165,7 @@ fn build(
     steps.next()?;
     write_settings(&maps, &settings(log_level)?)?;
     write_interfaces(&maps, sites)?;
+    wanted::write(&maps, &config.wanted)?;
     let table = Table::default().next(&config.rules, capacity)?;
     write_slot(&maps, FIRST_SLOT, &Table::default(), &table)?;
     let attached = attach::attach(directory, sites, steps)?;

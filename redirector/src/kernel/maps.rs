@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use redirector_common::abi::{
     EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, PortEntry, Rule, RuleCounters,
-    RuleKey, Settings,
+    RuleKey, Settings, WantedRecord,
 };
 
 use super::Error;
@@ -69,6 +69,10 @@ impl Maps {
 
     pub fn interfaces(&self) -> Result<Table<u32, InterfaceRecord>, Error> {
         self.open("INTERFACES")
+    }
+
+    pub fn wanted(&self) -> Result<Table<u32, WantedRecord>, Error> {
+        self.open("WANTED")
     }
 
     /// Opens a pin; aya compares the sizes of key and value with those of the type.

@@ -15,22 +15,26 @@ mod netlink;
 mod object;
 mod reload;
 mod rule_key;
+mod supervision;
 mod sys;
 mod table;
 mod unload;
+mod wanted;
 
 pub use self::{
-    attach::{Site, choose as choose_sites},
+    attach::{Reason, Site, Tc, choose as choose_sites},
     capability::require as require_capabilities,
     error::Error,
     instance::Instance,
     load::{Outcome, load},
     maps::{Maps, Plain},
+    netlink::{LinkChange, LinkEvents},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object,
     },
     reload::reload,
+    supervision::Claim,
     table::Table,
     unload::{unload, unload_all},
 };

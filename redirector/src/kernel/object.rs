@@ -24,7 +24,7 @@ pub const INGRESS_XDP: &str = "ingress_xdp";
 pub const INGRESS_XDP_GENERIC: &str = "ingress_xdp_skb";
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 13] = [
+const MAPS: [&str; 14] = [
     "SETTINGS",
     "PORTS",
     "RULES",
@@ -37,6 +37,7 @@ const MAPS: [&str; 13] = [
     "COUNTERS",
     "SKIPPED",
     "INTERFACES",
+    "WANTED",
     "AYA_LOGS",
 ];
 

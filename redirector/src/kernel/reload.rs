@@ -10,7 +10,7 @@ use super::{
     instance::Instance,
     load::{switch, write_interfaces, write_slot},
     maps::Plain,
-    object,
+    object, supervision, wanted,
 };
 use crate::{
     check::Netfilter,
@@ -26,8 +26,18 @@ pub fn reload(
     netfilter: &dyn Fn() -> Netfilter,
 ) -> Result<Outcome, Error> {
     capability::require()?;
-    let mut steps = Steps::new();
     let _bpffs = BpfFs::lock_if_mounted()?;
+    supervision::refuse(name)?;
+    reload_locked(name, config, netfilter)
+}
+
+/// For whoever holds the lock on the bpffs, and the instance's if anybody does.
+pub fn reload_locked(
+    name: &Name,
+    config: &Config,
+    netfilter: &dyn Fn() -> Netfilter,
+) -> Result<Outcome, Error> {
+    let mut steps = Steps::new();
     let instance = Instance::open(name)?;
     instance.require_namespace()?;
     let loaded = instance.loaded()?;
@@ -35,6 +45,7 @@ pub fn reload(
     if plan.is_empty() {
         let slot = instance.settings.slot;
         switch(&instance.maps, slot, &instance.table(slot)?, netfilter())?;
+        wanted::write(&instance.maps, &config.wanted)?;
         return Ok(Outcome::Unchanged);
     }
     conflict::refuse(name, config)?;
@@ -59,6 +70,7 @@ pub fn reload(
     };
     detach(&instance, &plan.detach)?;
     write_interfaces(&instance.maps, &sites)?;
+    wanted::write(&instance.maps, &config.wanted)?;
     Ok(Outcome::Done {
         plan,
         sites,

@@ -3,6 +3,7 @@ use super::{
     bpffs::{self, BpfFs},
     capability,
     load::switch_off,
+    supervision,
 };
 use crate::config::Name;
 
@@ -12,23 +13,26 @@ pub fn unload(name: &Name) -> Result<bool, Error> {
     let Some(_bpffs) = BpfFs::lock_if_mounted()? else {
         return Ok(false);
     };
+    supervision::refuse(name)?;
     unload_locked(name)
 }
 
-/// Removes every instance and tells their names.
+/// Removes every instance and tells their names; none if a `redirector run` keeps one of them.
 pub fn unload_all() -> Result<Vec<Name>, Error> {
     capability::require()?;
     let Some(_bpffs) = BpfFs::lock_if_mounted()? else {
         return Ok(Vec::new());
     };
     let removed = bpffs::names()?;
+    removed.iter().try_for_each(supervision::refuse)?;
     for name in &removed {
         unload_locked(name)?;
     }
     Ok(removed)
 }
 
-fn unload_locked(name: &Name) -> Result<bool, Error> {
+/// For whoever holds the lock on the bpffs, and the instance's if anybody does.
+pub fn unload_locked(name: &Name) -> Result<bool, Error> {
     let directories = [bpffs::directory(name), bpffs::staging(name)];
     let found = directories.iter().any(|directory| directory.exists());
     for directory in directories {

@@ -22,7 +22,7 @@ use redirector_common::{
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC, InterfaceRecord},
 };
 
-pub use self::site::{Site, Tc, choose, has_tcx};
+pub use self::site::{Reason, Site, Tc, choose, has_tcx};
 use super::{Error, Maps, fault::Steps, maps::Plain, netlink::Netlink};
 use crate::plan::IngressHook;
 
@@ -30,9 +30,12 @@ use crate::plan::IngressHook;
 /// ingress alone would leave clients without an answer.
 const DIRECTIONS: [Direction; 2] = [Direction::Egress, Direction::Ingress];
 
-/// The programs that these interfaces need.
+/// The programs that these interfaces need, and those that most others would.
 pub fn programs(sites: &[Site]) -> BTreeSet<&'static str> {
     let mut needed = BTreeSet::new();
+    if sites.is_empty() {
+        needed.extend(["ingress", "egress"]);
+    }
     for site in sites {
         needed.extend(DIRECTIONS.map(|direction| site.program(direction)));
         needed.extend(site.xdp.into_iter().flat_map(xdp::programs));

@@ -60,16 +60,27 @@ impl fmt::Display for Reason {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tc = match self.tc {
-            Tc::Tcx => "tcx",
-            Tc::Clsact { .. } => "clsact",
-        };
-        let xdp = if self.xdp.is_some() { "xdp and " } else { "" };
-        write!(f, "{}: {xdp}{tc}, {}", self.interface.name, self.reason)
+        write!(
+            f,
+            "{}: {}, {}",
+            self.interface.name,
+            self.hooks(),
+            self.reason
+        )
     }
 }
 
 impl Site {
+    /// What is attached there, in words.
+    pub const fn hooks(&self) -> &'static str {
+        match (self.xdp, self.tc) {
+            (None, Tc::Tcx) => "tcx",
+            (None, Tc::Clsact { .. }) => "clsact",
+            (Some(_), Tc::Tcx) => "xdp and tcx",
+            (Some(_), Tc::Clsact { .. }) => "xdp and clsact",
+        }
+    }
+
     pub fn program(&self, direction: Direction) -> &'static str {
         match (self.has_link_layer, direction) {
             (true, Direction::Ingress) => "ingress",

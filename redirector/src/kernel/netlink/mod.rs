@@ -1,6 +1,7 @@
 //! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, what XDP programs
-//! an interface has, and what is above it.
+//! an interface has, what is above it, and when interfaces come and go.
 
+mod events;
 mod stack;
 mod tc;
 mod xdp;
@@ -12,6 +13,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
 pub use self::{
+    events::{LinkChange, LinkEvents},
     stack::Stack,
     tc::{Clsact, Filter},
     xdp::XdpMode,

@@ -1,0 +1,64 @@
+//! `redirector run`: loads, and keeps what is attached in line with the interfaces that there are.
+
+mod keeper;
+mod notify;
+mod reconcile;
+mod words;
+
+use std::{fmt::Display, io, io::Write};
+
+use anyhow::Context;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use self::keeper::Keeper;
+use super::args::Run;
+use crate::{exit::Exit, kernel::LinkEvents};
+
+pub fn run(args: Run) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(supervise(&args))
+}
+
+/// Until it is stopped, which unloads. Whatever else ends this leaves what is loaded as it is.
+async fn supervise(args: &Run) -> anyhow::Result<Exit> {
+    // All of them before the first look at the interfaces, so that nothing is missed.
+    let (mut terminate, mut interrupt, mut hangup) = (
+        listen(SignalKind::terminate())?,
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::hangup())?,
+    );
+    let mut links = LinkEvents::subscribe().context("cannot listen to rtnetlink")?;
+    let mut keeper = Keeper::start(args)?;
+    notify::ready(&keeper.status()?);
+    loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                notify::reloading();
+                keeper.reread(args)?;
+                notify::ready(&keeper.status()?);
+            }
+            change = links.next() => {
+                if keeper.follow(change.context("cannot listen to rtnetlink")?)? {
+                    notify::status(&keeper.status()?);
+                }
+            }
+        }
+    }
+    notify::stopping();
+    keeper.stop()?;
+    Ok(Exit::Done)
+}
+
+fn listen(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("cannot listen to signals")
+}
+
+/// A line to whoever watches, who may have gone: the redirection goes on.
+fn say(line: impl Display) {
+    _ = writeln!(io::stderr().lock(), "{line}");
+}

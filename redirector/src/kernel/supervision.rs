@@ -1,0 +1,133 @@
+//! One `redirector run` at a time keeps an instance: it holds a lock on the instance's directory, which
+//! the kernel lets go of when the process ends, however it ends.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    sys::stat::{major, minor},
+};
+use procfs::LockKind;
+
+use super::{
+    Error, Outcome,
+    bpffs::{self, BpfFs},
+    capability,
+    instance::Instance,
+    load::load_and,
+    reload::reload_locked,
+    unload::unload_locked,
+};
+use crate::{
+    check::Netfilter,
+    config::{Config, Name},
+};
+
+/// The right to change an instance, which nobody else has for as long as this lives.
+pub struct Claim {
+    name: Name,
+    lock: Flock<File>,
+}
+
+impl Claim {
+    /// Loads as [`load`](super::load()), and has the instance before anybody else.
+    pub fn load(
+        name: &Name,
+        config: &Config,
+        log_level: log::LevelFilter,
+        netfilter: &dyn Fn() -> Netfilter,
+    ) -> Result<(Outcome, Self), Error> {
+        load_and(name, config, log_level, netfilter, || Self::new(name))
+    }
+
+    /// Of an instance that is loaded. Fails if somebody has it.
+    pub fn take(name: &Name) -> Result<Self, Error> {
+        capability::require()?;
+        let _bpffs = BpfFs::lock_if_mounted()?;
+        Instance::open(name)?.require_namespace()?;
+        Self::new(name)
+    }
+
+    /// As [`reload`](super::reload()).
+    pub fn reload(
+        &self,
+        config: &Config,
+        netfilter: &dyn Fn() -> Netfilter,
+    ) -> Result<Outcome, Error> {
+        let _bpffs = BpfFs::lock_if_mounted()?;
+        self.require()?;
+        reload_locked(&self.name, config, netfilter)
+    }
+
+    /// As [`unload`](super::unload()).
+    pub fn unload(self) -> Result<bool, Error> {
+        let Some(_bpffs) = BpfFs::lock_if_mounted()? else {
+            return Ok(false);
+        };
+        self.require()?;
+        unload_locked(&self.name)
+    }
+
+    /// The caller holds the lock on the bpffs.
+    fn new(name: &Name) -> Result<Self, Error> {
+        Ok(Self {
+            name: name.clone(),
+            lock: lock(name, FlockArg::LockExclusiveNonblock)?,
+        })
+    }
+
+    /// Fails if the directory was removed behind our back, whatever is there now.
+    fn require(&self) -> Result<(), Error> {
+        let directory = bpffs::directory(&self.name);
+        let ours = self
+            .lock
+            .metadata()
+            .map_err(Error::io("look at", &directory))?;
+        match fs::metadata(&directory) {
+            Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => Ok(()),
+            _ => Err(Error::NotLoaded(self.name.clone())),
+        }
+    }
+}
+
+/// Fails if a `redirector run` keeps the instance. The caller holds the lock on the bpffs.
+pub fn refuse(name: &Name) -> Result<(), Error> {
+    match lock(name, FlockArg::LockSharedNonblock) {
+        Err(Error::NotLoaded(_)) => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// The process that keeps an instance, as far as this process may see it.
+pub fn supervisor(directory: &Path) -> Option<i32> {
+    let metadata = fs::metadata(directory).ok()?;
+    let locks = procfs::locks().ok()?;
+    let device = (major(metadata.dev()) as u32, minor(metadata.dev()) as u32);
+    locks
+        .into_iter()
+        .filter(|lock| matches!(lock.kind, LockKind::Write))
+        .find(|lock| (lock.devmaj, lock.devmin) == device && lock.inode == metadata.ino())
+        .and_then(|lock| lock.pid)
+}
+
+fn lock(name: &Name, how: FlockArg) -> Result<Flock<File>, Error> {
+    let directory = bpffs::directory(name);
+    let file = match File::open(&directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NotLoaded(name.clone()));
+        }
+        file => file.map_err(Error::io("open", &directory))?,
+    };
+    Flock::lock(file, how).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => Error::Supervised {
+            name: name.clone(),
+            pid: supervisor(&directory),
+        },
+        errno => Error::io("lock", &directory)(errno.into()),
+    })
+}
