@@ -7,6 +7,9 @@ busybox mount -t proc proc /proc
 busybox --install -s /applets
 mount -t devtmpfs devtmpfs /dev
 mount -t sysfs sysfs /sys
+# Opening it loads the module; elsewhere udev makes it.
+busybox mkdir -p /dev/net
+busybox mknod /dev/net/tun c 10 200
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
