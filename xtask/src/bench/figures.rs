@@ -38,6 +38,7 @@ pub enum Figure {
     Egress,
     Empty,
     Unrelated,
+    Direct,
     Known,
 }
 
@@ -57,7 +58,7 @@ pub struct Facts {
 }
 
 /// In the order of the table.
-pub const ALL: [Figure; 13] = [
+pub const ALL: [Figure; 14] = [
     Figure::Requests,
     Figure::Connections,
     Figure::Upload,
@@ -70,6 +71,7 @@ pub const ALL: [Figure; 13] = [
     Figure::Egress,
     Figure::Empty,
     Figure::Unrelated,
+    Figure::Direct,
     Figure::Known,
 ];
 
@@ -152,7 +154,7 @@ impl Figure {
                 "two programs that do nothing",
                 "ns",
                 Lower,
-                "BPF_PROG_TEST_RUN, as below: what it takes by itself, and so is in the next two",
+                "BPF_PROG_TEST_RUN, as below: what it takes by itself, and so is in the next three",
             ),
             Self::Unrelated => (
                 "unrelated-packet",
@@ -160,6 +162,13 @@ impl Figure {
                 "ns",
                 Lower,
                 "BPF_PROG_TEST_RUN of TCP to and from port 9999: median of 25 interleaved repetitions",
+            ),
+            Self::Direct => (
+                "direct-packet",
+                "packet to and from a target, in and out",
+                "ns",
+                Lower,
+                "the same with port 4430, of no flow: its headers are read, and flows are asked on the way out",
             ),
             Self::Known => (
                 "known-packet",

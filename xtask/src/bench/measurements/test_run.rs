@@ -20,6 +20,8 @@ use crate::bench::{
 
 /// No rule has this port.
 const UNRELATED: u16 = 9999;
+/// A target that is no other rule's source.
+const DIRECT: u16 = 4430;
 
 const REPETITIONS: usize = 25;
 /// Runs of one repetition.
@@ -53,6 +55,7 @@ pub fn packets(stage: &Stage<'_>) -> Result<Numbers> {
                 Vec::new(),
             ),
             (Figure::Unrelated, ours, [UNRELATED; 2], Vec::new()),
+            (Figure::Direct, ours, [DIRECT; 2], Vec::new()),
             (Figure::Known, ours, [FRONT, TARGET], Vec::new()),
         ];
         for _ in 0..REPETITIONS {
