@@ -116,18 +116,25 @@ fn marked<S: State>(state: &S, table: Table, key: &mut FlowKey) -> Marker {
     Marker(state.opaque(marker.0))
 }
 
-/// Proves the connection of a SYN that was moved, if the client acknowledges what answered it: another one
-/// that had its tuple on the wire before is over then.
+/// Proves a handshake whose answer the client acknowledges: one straight to the key's port, which is
+/// told, or one of a SYN that was moved. Another connection that had its tuple on the wire is over then.
 #[inline(never)]
-fn prove<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) {
-    let claim = marked(state, Table::Pending, key);
-    if !claim.is_found() || acknowledgment == 0 {
-        return;
+fn prove<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> u32 {
+    if acknowledgment == 0 {
+        return 0;
     }
     let (from, client) = (key.local_port, key.remote_port);
-    enter(key, claim.target(), claim.port());
-    let _ = track::known_seldom(state, acknowledgment, key, from, client);
-    enter(key, from, client);
+    let direct = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
+    if direct != Decision::PASS {
+        return 1;
+    }
+    let claim = marked(state, Table::Pending, key);
+    if claim.is_found() {
+        enter(key, claim.target(), claim.port());
+        let _ = track::known_seldom(state, acknowledgment, key, from, client);
+        enter(key, from, client);
+    }
+    0
 }
 
 /// A SYN whose tuple at the target is taken, or a repetition of it before it is answered.
@@ -142,7 +149,7 @@ pub fn open<S: State>(
     let (from, client) = (key.local_port, key.remote_port);
     let again = newest(state, key);
     let mut port = NO_PORT;
-    if again.is_found() && again.target() == target {
+    if again.is_found() {
         enter(key, target, again.port());
         if !is_taken(state, key, from, client) {
             port = again.port();
@@ -198,7 +205,9 @@ pub fn translate<S: State>(
     sequence: u32,
     acknowledgment: u32,
 ) -> Decision {
-    prove(state, key, acknowledgment);
+    if prove(state, key, acknowledgment) != 0 {
+        return Decision::PASS;
+    }
     let moved = marker(state, key);
     if !moved.is_found() {
         return Decision::PASS;
@@ -255,13 +264,12 @@ fn enter(key: &mut FlowKey, local: Port, remote: Port) {
     key.remote_port = remote;
 }
 
-/// The client begins anew, and its port is its own.
+/// The client began anew, and its port is its own. What a SYN alone has noted leads nobody away.
 #[inline(always)]
 pub fn forget<S: State>(state: &mut S, key: &mut FlowKey) {
     if state.has_moved() {
         key.kind = KEY_MOVED;
         track::forget(state, Table::Moved, key);
-        track::forget(state, Table::Pending, key);
         key.kind = KEY_FLOW;
     }
 }

@@ -240,3 +240,68 @@ fn a_stray_packet_ends_no_direct_connection_to_a_container() {
         assert_eq!(host.send(&talk.from(8000, data)), Err(Skip::Direct));
     });
 }
+
+/// The answer to a SYN that nobody has seen is not taken for one to another's of long ago.
+#[test]
+fn an_old_claim_explains_no_answer() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        host.memory.now += 5_000_000_000;
+        let answer = tcp(SYN | ACK, 5000, (1 << 31) + 1);
+        assert_eq!(host.send(&talk.from(8000, answer)), Err(Skip::Direct));
+    });
+}
+
+/// Of two SYNs, the second is the client's.
+#[test]
+fn the_connection_of_a_second_syn_counts() {
+    each_family(|talk| {
+        for (peer, seconds) in [(Peer::None, 0), (Peer::Handshake, 5)] {
+            let mut host = Host::with(&[(80, 8000)]);
+            assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+            host.has_socket(&talk, 8000, peer);
+            host.memory.now += seconds * 1_000_000_000;
+            assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
+            assert_eq!(host.send(&talk.from(8000, OTHER_SYN_ACK)), Ok(Some(80)));
+            assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(Some(8000)));
+            assert_eq!(host.connections(), 1, "{peer:?}");
+        }
+    });
+}
+
+/// An ACK of nobody's comes between a SYN-ACK and the client's answer to it.
+#[test]
+fn a_stray_packet_leaves_a_handshake_its_connection() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, LATE)), Ok(Some(8000)));
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        assert_eq!(host.connections(), 1);
+    });
+}
+
+/// A connection whose flow was evicted, and whose client spoke since.
+#[test]
+fn a_syn_does_not_displace_what_came_back() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        host.has_socket(&talk, 8000, CONNECTED);
+        assert_eq!(host.receive(&talk.to(80, LATE)), Ok(Some(8000)));
+        assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, LATE)), Ok(Some(80)));
+    });
+}
+
+#[test]
+fn an_error_about_what_nobody_sent_is_nobodys() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        let came = Direction::Ingress;
+        stays(&mut host, &error(came, &talk, 80, DATA), came);
+    });
+}
