@@ -162,7 +162,7 @@ fn open_moved<S: State>(
     sequence: u32,
 ) -> Decision {
     let client = key.remote_port;
-    let before = moved::newest(state, key).port();
+    let before = moved::marker(state, key).port();
     let decision = moved::open(state, key, target, rule, sequence);
     let moved_to = match decision.into_result() {
         Ok(Some(to)) => to.remote,
@@ -201,10 +201,14 @@ fn earlier_target<S: State>(
     let from = key.local_port;
     let decision = earlier::find(state, key, |state, key, to| {
         let known = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
-        if known != Decision::PASS {
+        let is_tcp = key.protocol == Protocol::TCP;
+        // What is left of a connection whose socket has gone leads nobody there.
+        if known != Decision::PASS
+            && (!is_tcp || owner::owner(state, key) == Owner::of(from, NO_PORT))
+        {
             return Some(known);
         }
-        if key.protocol == Protocol::TCP
+        if is_tcp
             && matches!(state.peer(key), Peer::Connected { .. })
             && resume::is_free(state, key, from, sequence, acknowledgment) == Decision::PASS
         {

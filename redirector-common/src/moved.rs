@@ -94,16 +94,6 @@ pub fn marker<S: State>(state: &S, key: &mut FlowKey) -> Marker {
     marked(state, Table::Pending, key)
 }
 
-/// The same for a SYN: it comes again within a handshake sooner than within what was proven before that.
-#[inline(never)]
-pub fn newest<S: State>(state: &S, key: &mut FlowKey) -> Marker {
-    let claimed = marked(state, Table::Pending, key);
-    if claimed.is_found() {
-        return claimed;
-    }
-    marked(state, Table::Moved, key)
-}
-
 /// What `table` says of that.
 #[inline(never)]
 fn marked<S: State>(state: &S, table: Table, key: &mut FlowKey) -> Marker {
@@ -116,25 +106,21 @@ fn marked<S: State>(state: &S, table: Table, key: &mut FlowKey) -> Marker {
     Marker(state.opaque(marker.0))
 }
 
-/// Proves a handshake whose answer the client acknowledges: one straight to the key's port, which is
-/// told, or one of a SYN that was moved. Another connection that had its tuple on the wire is over then.
+/// Proves a handshake whose answer the client acknowledges: one straight to the key's port, or one of a
+/// SYN that was moved. Another connection that had its tuple on the wire is over then.
 #[inline(never)]
-fn prove<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) -> u32 {
+fn prove<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) {
     if acknowledgment == 0 {
-        return 0;
+        return;
     }
     let (from, client) = (key.local_port, key.remote_port);
-    let direct = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
-    if direct != Decision::PASS {
-        return 1;
-    }
+    let _ = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
     let claim = marked(state, Table::Pending, key);
     if claim.is_found() {
         enter(key, claim.target(), claim.port());
         let _ = track::known_seldom(state, acknowledgment, key, from, client);
         enter(key, from, client);
     }
-    0
 }
 
 /// A SYN whose tuple at the target is taken, or a repetition of it before it is answered.
@@ -147,7 +133,7 @@ pub fn open<S: State>(
     sequence: u32,
 ) -> Decision {
     let (from, client) = (key.local_port, key.remote_port);
-    let again = newest(state, key);
+    let again = marker(state, key);
     let mut port = NO_PORT;
     if again.is_found() {
         enter(key, target, again.port());
@@ -205,9 +191,7 @@ pub fn translate<S: State>(
     sequence: u32,
     acknowledgment: u32,
 ) -> Decision {
-    if prove(state, key, acknowledgment) != 0 {
-        return Decision::PASS;
-    }
+    prove(state, key, acknowledgment);
     let moved = marker(state, key);
     if !moved.is_found() {
         return Decision::PASS;

@@ -223,7 +223,8 @@ pub fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
     let Some(mut flow) = state.flow(Table::Pending, key) else {
         return;
     };
-    if flow.is_opened() && !flow.is_answered() && state.peer(key) == Peer::None {
+    let is_unseen = key.protocol == Protocol::TCP && flow.is_opened() && !flow.is_answered();
+    if is_unseen && state.peer(key) == Peer::None {
         // Its SYN-ACK, which would have told, went another way.
         flow.flags |= FLOW_SOCKETLESS;
     }
@@ -232,16 +233,15 @@ pub fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
     if flow.is_opened() && flow.rule != NO_RULE {
         state.count_connection(flow.rule);
     }
-    end_others(state, key, &flow);
+    if key.protocol == Protocol::TCP {
+        end_others(state, key, &flow);
+    }
 }
 
 /// What had the same tuple on the wire is over: a connection whose client's port was moved, or one to an
 /// earlier target. The key is the flow's own.
 #[inline(always)]
 fn end_others<S: State>(state: &mut S, key: &mut FlowKey, flow: &Flow) {
-    if key.protocol != Protocol::TCP {
-        return;
-    }
     if flow.client != NO_PORT {
         moved::mark(state, Table::Moved, key, flow);
     } else {

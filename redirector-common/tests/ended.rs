@@ -262,9 +262,18 @@ fn the_connection_of_a_second_syn_counts() {
             assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
             host.has_socket(&talk, 8000, peer);
             host.memory.now += seconds * 1_000_000_000;
-            assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
-            assert_eq!(host.send(&talk.from(8000, OTHER_SYN_ACK)), Ok(Some(80)));
-            assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(Some(8000)));
+            assert_eq!(
+                host.receive(&talk.to(80, tcp(SYN, 1 << 31, 0))),
+                Ok(Some(8000))
+            );
+            assert_eq!(
+                host.send(&talk.from(8000, tcp(SYN | ACK, 5000, (1 << 31) + 1))),
+                Ok(Some(80))
+            );
+            assert_eq!(
+                host.receive(&talk.to(80, tcp(ACK, (1 << 31) + 1, 5001))),
+                Ok(Some(8000))
+            );
             assert_eq!(host.connections(), 1, "{peer:?}");
         }
     });
@@ -303,5 +312,17 @@ fn an_error_about_what_nobody_sent_is_nobodys() {
         assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
         let came = Direction::Ingress;
         stays(&mut host, &error(came, &talk, 80, DATA), came);
+    });
+}
+
+/// The rule is gone, a container serves port 80 now, and no socket tells of that.
+#[test]
+fn a_removed_rule_leads_no_new_connection_to_a_container() {
+    each_family(|talk| {
+        let mut host = redirected(&talk, CONNECTED);
+        host.has_socket(&talk, 8000, Peer::None);
+        host.rule(None, 0, 80, None);
+        assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(None));
+        assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(None));
     });
 }
