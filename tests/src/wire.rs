@@ -3,10 +3,11 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use nix::net::if_::if_nametoindex;
+use nix::{errno::Errno, net::if_::if_nametoindex};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::netns::Namespace;
+use crate::wait;
 
 /// Longer than any answer takes, shorter than a test may hang.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -31,9 +32,13 @@ impl Wire {
         })
     }
 
+    /// Again where the other end had no room: ENOBUFS says that it dropped the frame.
     pub fn send(&self, frame: &[u8]) {
-        let sent = self.0.send(frame).expect("a frame leaves");
-        assert_eq!(sent, frame.len());
+        wait::until("a frame leaves", || match self.0.send(frame) {
+            Ok(sent) => sent == frame.len(),
+            Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => false,
+            Err(error) => panic!("cannot send a frame: {error}"),
+        });
     }
 
     /// The next frame that comes, within a deadline.
