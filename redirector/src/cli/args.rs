@@ -81,9 +81,13 @@ pub struct Reload {
 pub struct Unload {
     #[command(flatten)]
     pub instance: Instance,
-    /// Every instance
+    /// Every instance of this network namespace
     #[arg(long, conflicts_with = "name")]
     pub all: bool,
+
+    /// Also what was loaded in another network namespace
+    #[arg(long)]
+    pub any_namespace: bool,
 }
 
 #[derive(Debug, Args)]

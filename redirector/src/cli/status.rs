@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use super::{args::Status, print};
+use super::{args::Status, place, print};
 use crate::{
     exit::Exit,
     kernel::{Error, Instance},
@@ -14,11 +14,12 @@ pub fn run(args: Status) -> anyhow::Result<Exit> {
             print(output::json(&status::Document::not_loaded(name))?)?;
             return Ok(Exit::NotLoaded);
         }
-        return Err(Error::NotLoaded(name).into());
+        return Err(Error::not_loaded(&name).into());
     };
+    let place = place::tell(&instance)?;
     let loaded = instance.loaded()?;
     if args.json.enabled {
-        print(output::json(&status::Document::new(name, &loaded))?)?;
+        print(output::json(&status::Document::new(name, &loaded, &place))?)?;
     } else {
         print(status::text(&name, &loaded, SystemTime::now()))?;
     }

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::unix::fs::MetadataExt,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -10,7 +9,11 @@ use std::{
 use aya::{maps::MapError, sys::SyscallError};
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
-use super::{Error, Maps, Table, attach, bpffs, capability, maps::Plain};
+use super::{
+    Error, Maps, Table, attach, bpffs, capability,
+    maps::Plain,
+    namespace::{self, Place, Way},
+};
 use crate::{
     config::{Interface, Name},
     host::Network,
@@ -29,7 +32,18 @@ pub struct Instance {
 impl Instance {
     /// Opens an instance to read. Nothing is changed, and no lock is taken.
     pub fn open(name: &Name) -> Result<Self, Error> {
-        Self::find(name)?.ok_or_else(|| Error::NotLoaded(name.clone()))
+        Self::find(name)?.ok_or_else(|| Error::not_loaded(name))
+    }
+
+    /// What else is loaded in the calling thread's network namespace, as far as it can be read.
+    pub fn others(name: &Name) -> Vec<Name> {
+        let names = bpffs::names().unwrap_or_default().into_iter();
+        names
+            .filter(|other| other != name)
+            .filter(|other| {
+                matches!(Self::find(other), Ok(Some(found)) if found.require_namespace().is_ok())
+            })
+            .collect()
     }
 
     /// `None` where nothing is loaded by this name, or only what an interrupted load left.
@@ -101,17 +115,32 @@ impl Instance {
 
     /// Fails unless this process is in the network namespace of the instance.
     pub fn require_namespace(&self) -> Result<(), Error> {
-        if self.settings.netns == network_namespace()? {
-            return Ok(());
+        match self.place()? {
+            Place::Here => Ok(()),
+            Place::Elsewhere(way) => Err(Error::OtherNamespace {
+                name: self.name.clone(),
+                way,
+            }),
+            Place::Gone => Err(Error::GoneNamespace {
+                name: self.name.clone(),
+            }),
         }
-        Err(Error::OtherNamespace {
-            name: self.name.clone(),
+    }
+
+    pub fn place(&self) -> Result<Place, Error> {
+        let inode = self.settings.netns;
+        if inode == namespace::current()? {
+            return Ok(Place::Here);
+        }
+        Ok(match Way::to(inode) {
+            Way::Unknown if attach::is_gone(&self.directory)? => Place::Gone,
+            way => Place::Elsewhere(way),
         })
     }
 
     /// Interfaces may have been renamed since; from another network namespace that is not seen.
     fn current_names(&self) -> Vec<Interface> {
-        if self.require_namespace().is_err() {
+        if namespace::current().ok() != Some(self.settings.netns) {
             return Vec::new();
         }
         Network::read().map_or_else(|_| Vec::new(), |network| network.interfaces)
@@ -167,14 +196,6 @@ impl Instance {
             })
             .collect()
     }
-}
-
-/// The inode of the calling thread's network namespace.
-pub fn network_namespace() -> Result<u64, Error> {
-    let path = "/proc/thread-self/ns/net";
-    std::fs::metadata(path)
-        .map(|metadata| metadata.ino())
-        .map_err(Error::io("look at", path))
 }
 
 fn read_settings(maps: &Maps) -> Result<Settings, Error> {

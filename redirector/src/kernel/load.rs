@@ -14,7 +14,7 @@ use super::{
     fault::Steps,
     instance::{self, Instance},
     maps::Plain,
-    object, table,
+    namespace, object, table,
 };
 use crate::{
     check::Netfilter,
@@ -161,7 +161,7 @@ fn build(
 }
 
 fn settings(log_level: log::LevelFilter) -> Result<Settings, Error> {
-    let netns = instance::network_namespace()?;
+    let netns = namespace::current()?;
     Ok(Settings {
         abi: ABI_VERSION,
         slot: SLOT_OFF,

@@ -11,6 +11,7 @@ mod fault;
 mod instance;
 mod load;
 mod maps;
+mod namespace;
 mod netlink;
 mod object;
 mod reload;
@@ -25,11 +26,12 @@ pub use self::{
     instance::Instance,
     load::{Outcome, load},
     maps::{Maps, Plain},
+    namespace::{Place, Way},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object,
     },
     reload::reload,
     table::Table,
-    unload::{unload, unload_all},
+    unload::{Reach, Unloaded, unload, unload_all},
 };

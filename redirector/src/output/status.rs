@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::{RuleDocument, SCHEMA, render, table};
-use crate::{config::Name, plan::Loaded};
+use crate::{config::Name, kernel::Place, plan::Loaded};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
@@ -12,6 +12,8 @@ pub struct Document {
     pub loaded: bool,
     /// Seconds since the Unix epoch; null if not loaded.
     pub since: Option<u64>,
+    /// The network namespace: "here", "elsewhere" or "gone"; null if not loaded.
+    pub namespace: Option<&'static str>,
     pub interfaces: Vec<Interface>,
     pub rules: Vec<RuleDocument>,
 }
@@ -32,14 +34,16 @@ impl Document {
             name,
             loaded: false,
             since: None,
+            namespace: None,
             interfaces: Vec::new(),
             rules: Vec::new(),
         }
     }
 
-    pub fn new(name: Name, loaded: &Loaded) -> Self {
+    pub fn new(name: Name, loaded: &Loaded, place: &Place) -> Self {
         Self {
             loaded: true,
+            namespace: Some(place.name()),
             since: Some(
                 loaded
                     .since
