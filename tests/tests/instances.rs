@@ -24,6 +24,10 @@ fn instances_that_meet_are_refused() {
             assert!(load.stderr.contains(word), "{word}, {rules}: {load:#?}");
         }
         assert_eq!(Footprint::of(&second), before, "{rules}");
+        let rehearsed = second.run("load", &format!("--dry-run -i lo -i eth0 {rules}"));
+        assert_eq!(rehearsed.code, load.code, "{rules}: {rehearsed:#?}");
+        assert_eq!(rehearsed.stderr, load.stderr, "{rules}");
+        assert_eq!(rehearsed.stdout, "", "{rules}");
     }
     for (from, address) in lan.places().into_iter().take(2) {
         Connection::open(from, SocketAddr::new(address, 80), &listener).exchange("port 80");
@@ -44,4 +48,42 @@ fn instances_that_do_not_meet_work_side_by_side() {
             Connection::open(from, to, &listener).exchange(other);
         }
     }
+}
+
+/// A rehearsal is refused where the change is, in the same words.
+#[test]
+fn a_dry_run_is_refused_as_the_change_is() {
+    let lan = Lan::new();
+    let first = Instance::load(&lan.server, "-i eth0 80:8000");
+    let second = Instance::load(&lan.server, "-i eth0 81:8001");
+    let missing = Instance::unloaded(&lan.server);
+    for (instance, verb, rules, code) in [
+        (&first, "load", "-i eth0 80:9000", 1),
+        (&second, "reload", "-i eth0 80:9000", 1),
+        (&missing, "reload", "-i eth0 80:9000", 3),
+        (&missing, "load", "-i eth0 80:0", 2),
+    ] {
+        let before = Footprint::of(instance);
+        let change = instance.run(verb, rules);
+        let rehearsed = instance.run(verb, &format!("--dry-run {rules}"));
+        assert_eq!(change.code, Some(code), "{verb} {rules}: {change:#?}");
+        assert_eq!(rehearsed.code, Some(code), "{verb} {rules}: {rehearsed:#?}");
+        assert_eq!(rehearsed.stderr, change.stderr, "{verb} {rules}");
+        assert_eq!(Footprint::of(instance), before, "{verb} {rules}");
+    }
+}
+
+#[test]
+fn what_is_not_loaded_names_what_is() {
+    let lan = Lan::new();
+    let first = Instance::load(&lan.server, "-i eth0 80:8000");
+    let missing = Instance::unloaded(&lan.server);
+    let help = format!("loaded: {}; see --name", first.name());
+    for verb in ["status", "stats", "flows", "log", "reload"] {
+        let output = missing.run(verb, "");
+        assert_eq!(output.code, Some(3), "{verb}: {output:#?}");
+        assert!(output.stderr.contains(&help), "{verb}: {output:#?}");
+    }
+    let unload = missing.run("unload", "").success("unload");
+    assert!(unload.contains(&help), "{unload}");
 }

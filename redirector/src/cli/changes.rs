@@ -8,7 +8,7 @@ use crate::{
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
-    kernel::{Error, Instance, Outcome, Site, choose_sites},
+    kernel::{Error, Outcome, Site},
     plan::Plan,
 };
 
@@ -27,15 +27,11 @@ pub struct Words {
 pub fn make(
     name: &Name,
     source: &Source,
-    is_dry_run: bool,
     words: &Words,
     change: impl FnOnce(&Config, &dyn Fn() -> Netfilter) -> Result<Outcome, Error>,
 ) -> anyhow::Result<Exit> {
     let wanted = resolve(source)?;
     let config = &wanted.config;
-    if is_dry_run {
-        return dry_run(name, config);
-    }
     let examination = OnceLock::new();
     let examine = || examination.get_or_init(|| check::examine(config));
     let outcome = thread::scope(|scope| {
@@ -79,20 +75,14 @@ pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
     Ok(resolved)
 }
 
-/// Prints what would change, from what is loaded now.
-fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
-    let loaded = match Instance::find(name)? {
-        Some(instance) => Some(instance.loaded()?),
-        None => None,
-    };
-    let plan = Plan::new(loaded.as_ref(), config);
-    if plan.is_empty() {
-        print("nothing would change\n")?;
-    } else {
-        print(format_args!(
-            "{plan}{}",
-            hooks(&plan, &choose_sites(config, &config.interfaces)?)
-        ))?;
+/// Prints what a change would do, which is refused where the change itself would be.
+pub fn rehearse(
+    source: &Source,
+    rehearsal: impl FnOnce(&Config) -> Result<Option<(Plan, Vec<Site>)>, Error>,
+) -> anyhow::Result<Exit> {
+    match rehearsal(&resolve(source)?.config)? {
+        None => print("nothing would change\n")?,
+        Some((plan, sites)) => print(format_args!("{plan}{}", hooks(&plan, &sites)))?,
     }
     Ok(Exit::Done)
 }

@@ -8,11 +8,10 @@ const WORDS: changes::Words = changes::Words {
 
 pub fn run(args: Reload) -> anyhow::Result<Exit> {
     let name = &args.instance.name;
-    changes::make(
-        name,
-        &args.source,
-        args.dry_run,
-        &WORDS,
-        |config, netfilter| kernel::reload(name, config, netfilter),
-    )
+    if args.dry_run {
+        return changes::rehearse(&args.source, |config| kernel::rehearse_reload(name, config));
+    }
+    changes::make(name, &args.source, &WORDS, |config, netfilter| {
+        kernel::reload(name, config, netfilter)
+    })
 }

@@ -63,6 +63,31 @@ pub fn load(
     outcome
 }
 
+/// What a load would do, or why it would be refused; `None` if everything is as wanted already.
+/// Changes nothing.
+pub fn rehearse_load(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
+    capability::require()?;
+    let Some(plan) = admit(name, config)? else {
+        return Ok(None);
+    };
+    let sites = attach::choose(config, &config.interfaces)?;
+    Ok(Some((plan, sites)))
+}
+
+/// `None` if it is loaded so already.
+fn admit(name: &Name, config: &Config) -> Result<Option<Plan>, Error> {
+    if let Some(instance) = Instance::find(name)? {
+        instance.require_namespace()?;
+        let plan = Plan::new(Some(&instance.loaded()?), config);
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        return Err(Error::Differs { name: name.clone() });
+    }
+    conflict::refuse(name, config)?;
+    Ok(Some(Plan::new(None, config)))
+}
+
 fn load_locked(
     name: &Name,
     config: &Config,
@@ -70,21 +95,14 @@ fn load_locked(
     netfilter: &dyn Fn() -> Netfilter,
     steps: &mut Steps,
 ) -> Result<Outcome, Error> {
-    if let Some(instance) = Instance::find(name)? {
-        instance.require_namespace()?;
-        let plan = Plan::new(Some(&instance.loaded()?), config);
-        if plan.is_empty() {
-            return Ok(Outcome::Unchanged);
-        }
-        return Err(Error::Differs { name: name.clone() });
-    }
-    conflict::refuse(name, config)?;
+    let Some(plan) = admit(name, config)? else {
+        return Ok(Outcome::Unchanged);
+    };
     // Whatever is there was left by a load or unload that did not live to its end.
     for leftover in [bpffs::staging(name), bpffs::directory(name)] {
         attach::discard(&leftover)?;
         bpffs::remove(&leftover)?;
     }
-    let plan = Plan::new(None, config);
     let sites = attach::choose(config, &config.interfaces)?;
     let directory = Building {
         directory: bpffs::staging(name),

@@ -20,18 +20,18 @@ mod table;
 mod unload;
 
 pub use self::{
-    attach::{Site, choose as choose_sites},
+    attach::Site,
     capability::require as require_capabilities,
     error::Error,
     instance::Instance,
-    load::{Outcome, load},
+    load::{Outcome, load, rehearse_load},
     maps::{Maps, Plain},
     namespace::{Place, Way},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object,
     },
-    reload::reload,
+    reload::{rehearse_reload, reload},
     table::Table,
     unload::{Reach, Unloaded, unload, unload_all},
 };

@@ -28,9 +28,7 @@ pub fn reload(
     capability::require()?;
     let mut steps = Steps::new();
     let _bpffs = BpfFs::lock_if_mounted()?;
-    let instance = Instance::open(name)?;
-    instance.require_namespace()?;
-    let loaded = instance.loaded()?;
+    let (instance, loaded) = open(name)?;
     let plan = Plan::new(Some(&loaded), config);
     if plan.is_empty() {
         let slot = instance.settings.slot;
@@ -64,6 +62,28 @@ pub fn reload(
         sites,
         notices,
     })
+}
+
+/// What a reload would do, or why it would be refused; `None` if everything is as wanted already.
+/// Changes nothing.
+pub fn rehearse_reload(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
+    capability::require()?;
+    let (instance, loaded) = open(name)?;
+    let plan = Plan::new(Some(&loaded), config);
+    if plan.is_empty() {
+        return Ok(None);
+    }
+    conflict::refuse(name, config)?;
+    next_table(&instance, config)?;
+    let sites = attach::choose(config, &config.interfaces)?;
+    Ok(Some((plan, sites)))
+}
+
+fn open(name: &Name) -> Result<(Instance, Loaded), Error> {
+    let instance = Instance::open(name)?;
+    instance.require_namespace()?;
+    let loaded = instance.loaded()?;
+    Ok((instance, loaded))
 }
 
 fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
