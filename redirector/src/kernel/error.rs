@@ -2,7 +2,7 @@ use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, pin::PinError, sys::SyscallError};
 
-use super::{Instance, namespace::Way, netlink::XdpMode};
+use super::{Instance, attach::ForeignXdp, namespace::Way, netlink::XdpMode};
 use crate::config::{Name, Rule};
 
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +70,13 @@ pub enum Error {
     },
     #[error(
         "{interface} has the XDP program {other} already, and an interface has one; \
-         detach it (ip link set dev {interface} xdp off), or use --hook tc, which goes beside it"
+         detach it ({off}), or use --hook tc, which goes beside it",
+        off = xdp_off(.interface, .other)
     )]
-    ForeignXdp { interface: String, other: String },
+    ForeignXdp {
+        interface: String,
+        other: ForeignXdp,
+    },
     #[error("cannot attach XDP to {interface}, {mode}: {reason}; {help}", help = xdp_help(.mode))]
     Xdp {
         interface: String,
@@ -155,6 +159,14 @@ fn xdp_help(mode: &XdpMode) -> &'static str {
              (ethtool -K ... lro off rx-gro-hw off); --xdp-mode generic or --hook tc needs none of that"
         }
         XdpMode::Generic => "--hook tc takes it",
+    }
+}
+
+fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
+    if other.is_dispatcher() {
+        format!("xdp-loader unload {interface} --all")
+    } else {
+        format!("ip link set dev {interface} xdp off")
     }
 }
 

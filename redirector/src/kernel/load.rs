@@ -70,7 +70,7 @@ pub fn rehearse_load(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<S
     let Some(plan) = admit(name, config)? else {
         return Ok(None);
     };
-    let sites = attach::choose(config, &config.interfaces)?;
+    let sites = attach::choose(name, config, None)?;
     Ok(Some((plan, sites)))
 }
 
@@ -103,7 +103,7 @@ fn load_locked(
         attach::discard(&leftover)?;
         bpffs::remove(&leftover)?;
     }
-    let sites = attach::choose(config, &config.interfaces)?;
+    let sites = attach::choose(name, config, None)?;
     let directory = Building {
         directory: bpffs::staging(name),
     };
@@ -238,9 +238,7 @@ pub fn write_interfaces(maps: &Maps, sites: &[Site]) -> Result<(), Error> {
     let mut map = maps.interfaces()?;
     for (order, site) in (0..).zip(sites) {
         let key = Plain(site.interface.index);
-        // An earlier load or reload may have brought the qdisc.
-        let before = map.get(&key, 0).map_or(0, |Plain(record)| record.attach);
-        let record = instance::record(&site.interface, order, before | site.flags());
+        let record = instance::record(&site.interface, order, site.flags());
         map.insert(key, Plain(record), 0)
             .map_err(Error::map("INTERFACES"))?;
     }

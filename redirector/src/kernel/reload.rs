@@ -39,7 +39,7 @@ pub fn reload(
     let idle = (instance.settings.slot + 1) % SLOTS;
     let stale = instance.table(idle)?;
     let table = next_table(&instance, config)?;
-    let sites = attach::choose(config, &config.interfaces)?;
+    let sites = attach::choose(name, config, Some(&loaded))?;
     write_slot(&instance.maps, idle, &stale, &table)?;
     let switched = attach_new(&instance, &plan, &sites, &mut steps).and_then(|notices| {
         steps.next()?;
@@ -75,7 +75,7 @@ pub fn rehearse_reload(name: &Name, config: &Config) -> Result<Option<(Plan, Vec
     }
     conflict::refuse(name, config)?;
     next_table(&instance, config)?;
-    let sites = attach::choose(config, &config.interfaces)?;
+    let sites = attach::choose(name, config, Some(&loaded))?;
     Ok(Some((plan, sites)))
 }
 

@@ -16,6 +16,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 /// `bpf(2)` command and attribute of `include/uapi/linux/bpf.h`.
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_PROG_QUERY: libc::c_int = 16;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_DETACH: libc::c_int = 34;
 
@@ -39,6 +40,40 @@ struct LinkCreate {
     flags: u32,
     /// TCX: relative to which program, and how often the list has changed; not read.
     reserved: [u64; 2],
+}
+
+#[derive(Default)]
+#[repr(C)]
+struct Query {
+    target_ifindex: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    count: u32,
+    padding: u32,
+    /// Flags of programs, ids of links and their flags; not asked for.
+    not_asked: [u64; 3],
+    revision: u64,
+}
+
+/// The ids of the programs of a TCX hook, in the order in which packets meet them.
+///
+/// aya asks for each program's details too, which takes CAP_SYS_ADMIN; this takes CAP_NET_ADMIN.
+pub fn query(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
+    /// `BPF_MPROG_MAX` of `include/linux/bpf_mprog.h`.
+    const MAX: usize = 64;
+    let mut ids = vec![0_u32; MAX];
+    let mut attribute = Query {
+        target_ifindex: ifindex,
+        attach_type,
+        prog_ids: ids.as_mut_ptr() as u64,
+        count: ids.len() as u32,
+        ..Query::default()
+    };
+    bpf_mut(BPF_PROG_QUERY, &mut attribute)?;
+    ids.truncate(attribute.count as usize);
+    Ok(ids)
 }
 
 /// Opens a pinned object. aya keeps a link's descriptor to itself, and its details are in fdinfo.
@@ -88,6 +123,7 @@ pub fn link_detach(link: &OwnedFd) -> io::Result<()> {
     bpf(BPF_LINK_DETACH, &attribute).map(drop)
 }
 
+/// For commands that only read their attribute.
 fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<libc::c_long> {
     // SAFETY: the attribute and what it points to outlive the call, and the size is its own.
     let outcome = unsafe {
@@ -98,6 +134,23 @@ fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<libc::c_long> {
             size_of::<T>(),
         )
     };
+    number(outcome)
+}
+
+fn bpf_mut<T>(command: libc::c_int, attribute: &mut T) -> io::Result<libc::c_long> {
+    // SAFETY: as above, and the kernel writes no more than the size and the counts in it allow.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attribute),
+            size_of::<T>(),
+        )
+    };
+    number(outcome)
+}
+
+fn number(outcome: libc::c_long) -> io::Result<libc::c_long> {
     if outcome < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -22,7 +22,10 @@ use redirector_common::{
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC, InterfaceRecord},
 };
 
-pub use self::site::{Site, Tc, choose, has_tcx};
+pub use self::{
+    site::{Site, Tc, choose, has_tcx},
+    xdp::ForeignXdp,
+};
 use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
 use crate::plan::IngressHook;
 
