@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    config::{self, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
+    config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
 };
 
@@ -26,7 +26,11 @@ pub enum Command {
     /// Detach it and remove everything load made
     Unload(Unload),
     /// Apply changed rules in place; live connections keep their target
-    #[command(after_help = EXAMPLES)]
+    ///
+    /// What is not named stays as it is loaded: without -i (and `interfaces` in the file) the interfaces,
+    /// without --hook the hook, and without rules and a file the rules. So a plain `redirector reload`
+    /// attaches again what has come off.
+    #[command(after_help = RELOAD_EXAMPLES)]
     Reload(Reload),
     /// Show what is attached where
     Status(Status),
@@ -51,6 +55,12 @@ Examples:
   redirector load 80:8000 443:4430/both -i eth0 -i lo
   redirector load 203.0.113.5:80:8000 '[2001:db8::1]:80:8000'
   redirector load -c web.toml --name web";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  redirector reload 80:9000                  other rules, the same interfaces
+  redirector reload -i eth0 -i eth1          other interfaces, the same rules
+  redirector reload -c web.toml --name web";
 
 #[derive(Debug, Args)]
 pub struct Load {
@@ -203,13 +213,19 @@ impl Source {
             && self.xdp_mode.is_none()
     }
 
-    /// The validated configuration these options ask for on this network.
-    pub fn resolve(&self, network: &Network) -> Result<Resolved, config::Error> {
-        Draft::new(&self.rules, self.config.as_deref())?
-            .interfaces(&self.interfaces)
-            .hook(self.hook)
-            .xdp_mode(self.xdp_mode)
-            .lower(network)
+    /// The validated configuration these options ask for on this network; what is loaded stands in for
+    /// what they do not name.
+    pub fn resolve(
+        &self,
+        network: &Network,
+        loaded: Option<&Config>,
+    ) -> Result<Resolved, config::Error> {
+        let draft = Draft::new(&self.rules, self.config.as_deref())?.interfaces(&self.interfaces);
+        let draft = match loaded {
+            Some(loaded) => draft.keep(loaded),
+            None => draft,
+        };
+        draft.hook(self.hook).xdp_mode(self.xdp_mode).lower(network)
     }
 }
 

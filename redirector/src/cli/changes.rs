@@ -27,10 +27,11 @@ pub struct Words {
 pub fn make(
     name: &Name,
     source: &Source,
+    loaded: Option<&Config>,
     words: &Words,
     change: impl FnOnce(&Config, &dyn Fn() -> Netfilter) -> Result<Outcome, Error>,
 ) -> anyhow::Result<Exit> {
-    let wanted = resolve(source)?;
+    let wanted = resolve(source, loaded)?;
     let config = &wanted.config;
     let examination = OnceLock::new();
     let examine = || examination.get_or_init(|| check::examine(config));
@@ -54,7 +55,7 @@ pub fn make(
                 wanted.origin,
                 summary(&plan, &sites)
             ))?;
-            for notice in notices {
+            for notice in beside(&plan, &sites).chain(notices) {
                 eprintln!("note: {notice}");
             }
         }
@@ -67,8 +68,8 @@ pub fn make(
 }
 
 /// The configuration, with what is worth saying about it on standard error.
-pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
-    let resolved = source.resolve(&Network::read()?)?;
+pub fn resolve(source: &Source, loaded: Option<&Config>) -> anyhow::Result<Resolved> {
+    let resolved = source.resolve(&Network::read()?, loaded)?;
     for notice in &resolved.notices {
         eprintln!("note: {notice}");
     }
@@ -78,11 +79,17 @@ pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
 /// Prints what a change would do, which is refused where the change itself would be.
 pub fn rehearse(
     source: &Source,
+    loaded: Option<&Config>,
     rehearsal: impl FnOnce(&Config) -> Result<Option<(Plan, Vec<Site>)>, Error>,
 ) -> anyhow::Result<Exit> {
-    match rehearsal(&resolve(source)?.config)? {
+    match rehearsal(&resolve(source, loaded)?.config)? {
         None => print("nothing would change\n")?,
-        Some((plan, sites)) => print(format_args!("{plan}{}", hooks(&plan, &sites)))?,
+        Some((plan, sites)) => {
+            print(format_args!("{plan}{}", hooks(&plan, &sites)))?;
+            for notice in beside(&plan, &sites) {
+                eprintln!("note: {notice}");
+            }
+        }
     }
     Ok(Exit::Done)
 }
@@ -101,14 +108,25 @@ fn summary(plan: &Plan, sites: &[Site]) -> String {
 
 /// Where the interfaces of a plan are attached, and why there.
 fn hooks(plan: &Plan, sites: &[Site]) -> String {
-    let is_new = |site: &&Site| {
-        plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
-    };
-    sites
-        .iter()
-        .filter(is_new)
+    changed(plan, sites)
         .map(|site| format!("  {site}\n"))
         .collect()
+}
+
+/// Who else runs before them.
+fn beside<'a>(plan: &'a Plan, sites: &'a [Site]) -> impl Iterator<Item = String> + 'a {
+    changed(plan, sites).filter_map(|site| {
+        let (name, other) = (&site.interface.name, site.beside.as_ref()?);
+        Some(format!(
+            "{name} has the XDP program {other}, which stays and sees packets first"
+        ))
+    })
+}
+
+fn changed<'a>(plan: &'a Plan, sites: &'a [Site]) -> impl Iterator<Item = &'a Site> {
+    sites.iter().filter(|site| {
+        plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
+    })
 }
 
 fn warn(findings: &[Finding]) {

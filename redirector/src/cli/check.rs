@@ -10,7 +10,7 @@ use crate::{
 pub fn run(args: Check) -> anyhow::Result<Exit> {
     let config = match loaded(&args)? {
         Some(config) => config,
-        None => changes::resolve(&args.source)?.config,
+        None => changes::resolve(&args.source, None)?.config,
     };
     let mut findings = check::examine_kernel();
     findings.extend(check::examine(&config)?.findings);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Hook, Port, RuleSpec, XdpMode,
+    Config, Hook, Interface, Port, RuleSpec, XdpMode,
     error::{Error, Place, Problem, line_of},
     file,
     rule::Protocols,
@@ -23,6 +23,8 @@ pub struct Draft {
     pub(super) origin: Origin,
     /// Empty: none were named.
     pub(super) interfaces: Vec<Word>,
+    /// They are those that are loaded.
+    pub(super) keeps_interfaces: bool,
     pub(super) hook: Hook,
     pub(super) xdp_mode: Option<XdpMode>,
     pub(super) rules: Vec<DraftRule>,
@@ -37,6 +39,8 @@ pub enum Origin {
     Defaults,
     CommandLine,
     File(PathBuf),
+    /// What a reload found.
+    Loaded,
 }
 
 #[derive(Debug)]
@@ -70,6 +74,25 @@ impl Draft {
                     span: None,
                 })
                 .collect();
+        }
+        self
+    }
+
+    /// What is loaded stands in for what was not named: for the interfaces, and for the rules if there is
+    /// no file either.
+    pub fn keep(mut self, loaded: &Config) -> Self {
+        if self.interfaces.is_empty() {
+            self.interfaces = words(&loaded.interfaces);
+            self.keeps_interfaces = true;
+        }
+        if self.origin == Origin::Defaults {
+            let rules = loaded.rules.iter().map(|rule| DraftRule {
+                spec: rule.into(),
+                interfaces: words(&rule.interfaces),
+                span: None,
+            });
+            self.rules = rules.collect();
+            self.origin = Origin::Loaded;
         }
         self
     }
@@ -114,6 +137,7 @@ impl Draft {
         Ok(Self {
             origin: Origin::File(path.to_owned()),
             interfaces,
+            keeps_interfaces: false,
             hook,
             xdp_mode,
             rules,
@@ -147,6 +171,7 @@ impl Draft {
         Self {
             origin,
             interfaces: Vec::new(),
+            keeps_interfaces: false,
             hook: Hook::default(),
             xdp_mode: None,
             rules,
@@ -175,8 +200,17 @@ impl fmt::Display for Origin {
             Self::Defaults => f.write_str("the defaults"),
             Self::CommandLine => f.write_str("the command line"),
             Self::File(path) => path.display().fmt(f),
+            Self::Loaded => f.write_str("what is loaded"),
         }
     }
+}
+
+fn words(interfaces: &[Interface]) -> Vec<Word> {
+    let word = |interface: &Interface| Word {
+        text: interface.name.clone(),
+        span: None,
+    };
+    interfaces.iter().map(word).collect()
 }
 
 impl Error {

@@ -177,9 +177,11 @@ impl Draft {
     }
 
     fn unknown_interface(&self, word: &Word, network: &Network) -> Error {
-        let problem = Problem::UnknownInterface {
-            name: word.text.clone(),
-            host: existing(network),
+        let (name, host) = (word.text.clone(), existing(network));
+        let problem = if self.keeps_interfaces {
+            Problem::LoadedInterface { name, host }
+        } else {
+            Problem::UnknownInterface { name, host }
         };
         self.error(word.span.as_ref(), problem)
     }
