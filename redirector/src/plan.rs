@@ -39,6 +39,8 @@ pub struct LoadedInterface {
     pub interface: Interface,
     /// Both halves.
     pub attached: bool,
+    /// Whether the host has the interface; true where that is not seen, from another network namespace.
+    pub exists: bool,
     pub hook: IngressHook,
 }
 

@@ -43,6 +43,7 @@ fn loaded(interfaces: &[(u32, bool)], rules: &[&str]) -> Loaded {
             .map(|&(index, attached)| LoadedInterface {
                 interface: interface(index),
                 attached,
+                exists: true,
                 hook: IngressHook::Tcx,
             })
             .collect(),

@@ -6,12 +6,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use integration::footprint::Footprint;
 use integration::netns::Namespace;
 use integration::process::Background;
-use integration::redirector::{Instance, json};
+use integration::redirector::{Instance, interface, json};
 use integration::server::{Connection, Listener, is_refused};
 use integration::topology::{CLIENT, Host, LOOPBACK, Lan, SERVER};
 use integration::wait;
 use nix::net::if_::if_nametoindex;
-use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
 
@@ -69,75 +68,6 @@ fn an_interface_that_was_made_again_is_attached_by_a_load_after_an_unload() {
     assert_answered(&lan.client, SERVER.both(80), &listener);
     instance.run("unload", "").success("unload");
     assert_eq!(Footprint::of(&instance), before);
-}
-
-/// Whatever it is that is not named: interfaces, rules, or both.
-#[test]
-fn a_reload_keeps_what_it_is_not_told() {
-    let lan = Lan::new();
-    lan.server.ip("link add spare up type bridge");
-    let instance = Instance::load(&lan.server, "-i spare 81:8001 82:8002/udp");
-    let loaded = || {
-        let status = instance.status();
-        let interfaces = status["interfaces"].as_array().expect("interfaces").iter();
-        let rules = status["rules"].as_array().expect("rules").iter();
-        let names: Vec<_> = interfaces.map(|each| each["name"].clone()).collect();
-        let ports: Vec<_> = rules.map(|each| each["to"].clone()).collect();
-        (names, ports)
-    };
-    for (arguments, names, ports) in [
-        ("", &["spare"][..], &[8001, 8002][..]),
-        ("81:9001", &["spare"], &[9001]),
-        ("-i lo -i spare", &["lo", "spare"], &[9001]),
-        ("83:9003", &["lo", "spare"], &[9003]),
-        ("-i spare 83:9003", &["spare"], &[9003]),
-    ] {
-        let reload = instance.run("reload", arguments);
-        assert_eq!(reload.stderr.matches("default").count(), 0, "{reload:#?}");
-        reload.success(arguments);
-        let expected = (
-            names.iter().map(|name| json!(name)).collect(),
-            ports.iter().map(|port| json!(port)).collect(),
-        );
-        assert_eq!(loaded(), expected, "{arguments}");
-    }
-
-    let directory = Background::directory();
-    let file = directory.path().join("redirector.toml");
-    let redirect = "[[redirect]]\nfrom = 84\nto = 9004\n";
-    for (text, name) in [
-        (redirect.to_owned(), "spare"),
-        (format!("interfaces = [\"lo\"]\n{redirect}"), "lo"),
-    ] {
-        fs::write(&file, text).expect("a configuration file");
-        let arguments = format!("-c {}", file.display());
-        instance.run("reload", &arguments).success("from a file");
-        assert_eq!(loaded(), (vec![json!(name)], vec![json!(9004)]));
-    }
-
-    instance.run("reload", "-i spare").success("reload");
-    lan.server.ip("link delete spare");
-    let before = Footprint::of(&instance);
-    let reload = instance.run("reload", "85:9005");
-    assert_eq!(reload.code, Some(2), "{reload:#?}");
-    for word in ["spare", "no longer exists", "-i", "eth0"] {
-        assert!(reload.stderr.contains(word), "{word}: {reload:#?}");
-    }
-    assert_eq!(Footprint::of(&instance), before);
-}
-
-/// A plain one, which names neither interfaces nor the hook.
-#[test]
-fn a_reload_puts_an_interface_back_on_its_hook() {
-    let lan = Lan::new();
-    let instance = Instance::load(&lan.server, "--hook xdp -i eth0 -i lo 80:8000");
-    let hook = |name| interface(&instance.status(), name)["hook"].clone();
-    let before = ["eth0", "lo"].map(hook);
-    assert_eq!(before[0], "xdp-native");
-    lan.server.ip("link delete eth0");
-    connect(&lan.client, &lan.server, "eth0", "eth0");
-    instance.run("reload", "").success("reload");
-    assert_eq!(["eth0", "lo"].map(hook), before);
 }
 
 #[test]
@@ -278,13 +208,6 @@ fn assert_answered(
         connection.exchange(&case);
         connection.push(&case);
     }
-}
-
-fn interface<'a>(status: &'a Value, name: &str) -> &'a Value {
-    status["interfaces"]
-        .as_array()
-        .and_then(|interfaces| interfaces.iter().find(|each| each["name"] == name))
-        .unwrap_or_else(|| panic!("an interface {name} in {status}"))
 }
 
 /// Of `eth0`, once no other host of the link objects to it.

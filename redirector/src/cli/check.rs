@@ -1,18 +1,28 @@
 use super::{args::Check, changes, print};
 use crate::{
     check::{self, Level},
-    config::Config,
     exit::Exit,
     kernel::Instance,
     output,
+    plan::Loaded,
 };
 
 pub fn run(args: Check) -> anyhow::Result<Exit> {
-    let config = match loaded(&args)? {
-        Some(config) => config,
+    let name = &args.instance.name;
+    let loaded = loaded(&args)?;
+    let config = match &loaded {
+        Some(loaded) => loaded.config(),
         None => changes::resolve(&args.source, None)?.config,
     };
+    let degraded = loaded
+        .map(|loaded| check::examine_loaded(name, &loaded))
+        .unwrap_or_default();
+    let exit = match degraded[..] {
+        [] => Exit::Done,
+        [..] => Exit::Degraded,
+    };
     let mut findings = check::examine_kernel();
+    findings.extend(degraded);
     findings.extend(check::examine(&config)?.findings);
     if args.json.enabled {
         print(output::json(&output::check::Document::new(&findings))?)?;
@@ -21,12 +31,12 @@ pub fn run(args: Check) -> anyhow::Result<Exit> {
     }
     Ok(match output::check::worst(&findings) {
         Level::Failure => Exit::Failed,
-        Level::Ok | Level::Warning => Exit::Done,
+        Level::Ok | Level::Warning => exit,
     })
 }
 
 /// What is loaded here, if nothing else is asked about.
-fn loaded(args: &Check) -> anyhow::Result<Option<Config>> {
+fn loaded(args: &Check) -> anyhow::Result<Option<Loaded>> {
     let name = &args.instance.name;
     if !args.source.is_empty() {
         return Ok(None);
@@ -36,5 +46,5 @@ fn loaded(args: &Check) -> anyhow::Result<Option<Config>> {
     };
     instance.require_namespace()?;
     eprintln!("note: these are the rules that instance \"{name}\" has loaded");
-    Ok(Some(instance.loaded()?.config()))
+    Ok(Some(instance.loaded()?))
 }

@@ -2,9 +2,13 @@ use std::time::SystemTime;
 
 use super::{args::Status, place, print};
 use crate::{
+    check,
     exit::Exit,
     kernel::{Error, Instance},
-    output::{self, status},
+    output::{
+        self,
+        status::{self, Reading},
+    },
 };
 
 pub fn run(args: Status) -> anyhow::Result<Exit> {
@@ -18,12 +22,21 @@ pub fn run(args: Status) -> anyhow::Result<Exit> {
     };
     let place = place::tell(&instance)?;
     let loaded = instance.loaded()?;
+    let reading = Reading {
+        neighbours: instance.neighbours(&loaded)?,
+        findings: check::examine_loaded(&name, &loaded),
+        loaded,
+        place,
+    };
     if args.json.enabled {
-        print(output::json(&status::Document::new(name, &loaded, &place))?)?;
+        print(output::json(&status::Document::new(name, &reading))?)?;
     } else {
-        print(status::text(&name, &loaded, SystemTime::now()))?;
+        print(status::text(&name, &reading, SystemTime::now()))?;
+        for note in reading.unread() {
+            eprintln!("note: {note}");
+        }
     }
-    Ok(if loaded.interfaces.iter().all(|loaded| loaded.attached) {
+    Ok(if reading.findings.is_empty() {
         Exit::Done
     } else {
         Exit::Degraded

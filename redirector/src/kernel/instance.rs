@@ -10,7 +10,9 @@ use aya::{maps::MapError, sys::SyscallError};
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
 use super::{
-    Error, Maps, Table, attach, bpffs, capability,
+    Error, Maps, Table,
+    attach::{self, Neighbourhood, Owners},
+    bpffs, capability,
     maps::Plain,
     namespace::{self, Place, Way},
 };
@@ -68,6 +70,19 @@ impl Instance {
             interfaces,
             rules,
         })
+    }
+
+    /// Who else is on the hooks of the interfaces, in their order; nothing can be read of another network
+    /// namespace's.
+    pub fn neighbours(&self, loaded: &Loaded) -> Result<Vec<Neighbourhood>, Error> {
+        if self.place()? != Place::Here {
+            return Ok(Vec::new());
+        }
+        let owners = Owners::of(&self.name)?;
+        let interfaces = loaded.interfaces.iter().map(|each| &each.interface);
+        Ok(interfaces
+            .map(|interface| owners.neighbourhood(interface.index))
+            .collect())
     }
 
     /// The counters of these rules, summed over the CPUs.
@@ -181,6 +196,7 @@ impl Instance {
             .collect::<Result<_, _>>()
             .map_err(Error::map("INTERFACES"))?;
         records.sort_by_key(|(_, record): &(u32, InterfaceRecord)| record.order);
+        let is_here = namespace::current()? == self.settings.netns;
         let names = self.current_names();
         records
             .into_iter()
@@ -191,6 +207,7 @@ impl Instance {
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
                     attached,
+                    exists: current.is_some() || !is_here,
                     hook,
                 })
             })

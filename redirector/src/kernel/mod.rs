@@ -20,13 +20,14 @@ mod table;
 mod unload;
 
 pub use self::{
-    attach::Site,
+    attach::{Neighbour, NeighbourHook, Neighbourhood, Order, Site},
     capability::require as require_capabilities,
     error::Error,
     instance::Instance,
     load::{Outcome, load, rehearse_load},
     maps::{Maps, Plain},
     namespace::{Place, Way},
+    netlink::XdpMode,
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object,

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod flows;
+pub mod neighbours;
 pub mod stats;
 pub mod status;
 

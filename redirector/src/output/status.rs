@@ -2,8 +2,24 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::{RuleDocument, SCHEMA, render, table};
-use crate::{config::Name, kernel::Place, plan::Loaded};
+use super::{RuleDocument, SCHEMA, neighbours, neighbours::Neighbour, render, table};
+use crate::{
+    check::Finding,
+    config::Name,
+    kernel::{Neighbourhood, Place},
+    plan::{Loaded, LoadedInterface},
+};
+
+/// What is known of an instance.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub loaded: Loaded,
+    pub place: Place,
+    /// In the order of the interfaces; none where nothing can be read.
+    pub neighbours: Vec<Neighbourhood>,
+    /// Of the interfaces that are not as they were loaded.
+    pub findings: Vec<Finding>,
+}
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
@@ -25,6 +41,31 @@ pub struct Interface {
     /// Of the ingress half.
     pub hook: &'static str,
     pub attached: bool,
+    /// The way out, if it is not attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Programs of others, in the order in which packets meet them.
+    pub neighbours: Vec<Neighbour>,
+    /// What could not be read of them, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub neighbours_unread: Vec<String>,
+}
+
+impl Reading {
+    fn interfaces(&self) -> impl Iterator<Item = (&LoadedInterface, Neighbourhood)> {
+        let found = |index| self.neighbours.get(index).cloned().unwrap_or_default();
+        let interfaces = self.loaded.interfaces.iter().enumerate();
+        interfaces.map(move |(index, loaded)| (loaded, found(index)))
+    }
+
+    /// What could not be read of the neighbours, a line each.
+    pub fn unread(&self) -> impl Iterator<Item = String> {
+        self.interfaces().flat_map(|(loaded, found)| {
+            let name = &loaded.interface.name;
+            let lines = found.unread.into_iter();
+            lines.map(move |why| format!("cannot tell who else is on {name}: {why}"))
+        })
+    }
 }
 
 impl Document {
@@ -40,26 +81,34 @@ impl Document {
         }
     }
 
-    pub fn new(name: Name, loaded: &Loaded, place: &Place) -> Self {
+    pub fn new(name: Name, reading: &Reading) -> Self {
+        let loaded = &reading.loaded;
+        let help = |name: &str| {
+            let mut findings = reading.findings.iter();
+            findings
+                .find(|finding| finding.subject == name)?
+                .help
+                .clone()
+        };
+        let interfaces = reading.interfaces().map(|(loaded, found)| Interface {
+            name: loaded.interface.name.clone(),
+            ifindex: loaded.interface.index,
+            hook: loaded.hook.name(),
+            attached: loaded.attached,
+            help: help(&loaded.interface.name),
+            neighbours: found.neighbours.iter().map(Neighbour::from).collect(),
+            neighbours_unread: found.unread,
+        });
         Self {
             loaded: true,
-            namespace: Some(place.name()),
             since: Some(
                 loaded
                     .since
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |since| since.as_secs()),
             ),
-            interfaces: loaded
-                .interfaces
-                .iter()
-                .map(|loaded| Interface {
-                    name: loaded.interface.name.clone(),
-                    ifindex: loaded.interface.index,
-                    hook: loaded.hook.name(),
-                    attached: loaded.attached,
-                })
-                .collect(),
+            namespace: Some(reading.place.name()),
+            interfaces: interfaces.collect(),
             rules: loaded
                 .rules
                 .iter()
@@ -71,20 +120,35 @@ impl Document {
 }
 
 /// The same for people.
-pub fn text(name: &Name, loaded: &Loaded, now: SystemTime) -> String {
+pub fn text(name: &Name, reading: &Reading, now: SystemTime) -> String {
+    let loaded = &reading.loaded;
     let age = now.duration_since(loaded.since).unwrap_or_default();
     let age = std::time::Duration::from_secs(age.as_secs());
     let mut interfaces = table(&["INTERFACE", "HOOK", "STATE"], 0..0);
     for loaded in &loaded.interfaces {
-        let state = if loaded.attached { "attached" } else { "gone" };
+        let state = match (loaded.attached, loaded.exists) {
+            (true, _) => "attached",
+            (false, true) => "detached",
+            (false, false) => "gone",
+        };
         interfaces.add_row([&loaded.interface.name, loaded.hook.name(), state]);
     }
     let mut rules = table(&["RULE"], 0..0);
     for loaded in &loaded.rules {
         rules.add_row([loaded.rule.to_string()]);
     }
+    let findings: String = reading
+        .findings
+        .iter()
+        .map(|finding| format!("{finding}\n"))
+        .collect();
+    let neighbours = neighbours::text(
+        reading
+            .interfaces()
+            .map(|(loaded, found)| (loaded.interface.name.as_str(), found.neighbours)),
+    );
     format!(
-        "instance \"{name}\" is loaded since {} ({} ago)\n\n{}\n{}",
+        "instance \"{name}\" is loaded since {} ({} ago)\n\n{}{findings}\n{}{neighbours}",
         humantime::format_rfc3339_seconds(loaded.since),
         humantime::format_duration(age),
         render(&interfaces),

@@ -76,13 +76,17 @@ fn first_priority(filters: &[Filter]) -> Option<u16> {
     }
 }
 
+/// Everybody's, in the order in which packets meet them.
+pub fn filters(ifindex: u32, direction: Direction) -> Result<Vec<Filter>, Error> {
+    netlink()?.filters(ifindex, direction).map_err(failed)
+}
+
 pub fn is_attached(
     ifindex: u32,
     direction: Direction,
     programs: &BTreeSet<u32>,
 ) -> Result<bool, Error> {
-    let filters = netlink()?.filters(ifindex, direction).map_err(failed)?;
-    Ok(filters
+    Ok(filters(ifindex, direction)?
         .iter()
         .any(|filter| programs.contains(&filter.program)))
 }
@@ -168,6 +172,7 @@ mod tests {
             priority,
             handle: 1.into(),
             program: 7,
+            name: None,
             kind: kind.to_owned(),
         }
     }

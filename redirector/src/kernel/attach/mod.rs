@@ -5,6 +5,7 @@
 
 mod clsact;
 mod link;
+mod neighbours;
 mod site;
 mod tcx;
 mod xdp;
@@ -23,7 +24,8 @@ use redirector_common::{
 };
 
 pub use self::{
-    site::{Site, Tc, choose, has_tcx},
+    neighbours::{Hook as NeighbourHook, Neighbour, Neighbourhood, Order, Owners},
+    site::{Site, Tc, choose, has_tcx, own_programs},
     xdp::ForeignXdp,
 };
 use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
