@@ -131,6 +131,10 @@ pub struct Flows {
 pub struct Check {
     #[command(flatten)]
     pub source: Source,
+    /// Also tell which hook each interface gets, and why
+    #[arg(long)]
+    pub explain: bool,
+
     /// Without rules, interfaces and file: what this instance has loaded, if it is
     #[command(flatten)]
     pub instance: Instance,

@@ -2,7 +2,7 @@ use super::{args::Check, changes, print};
 use crate::{
     check::{self, Level},
     exit::Exit,
-    kernel::Instance,
+    kernel::{self, Instance},
     output,
     plan::Loaded,
 };
@@ -13,6 +13,11 @@ pub fn run(args: Check) -> anyhow::Result<Exit> {
     let config = match &loaded {
         Some(loaded) => loaded.config(),
         None => changes::resolve(&args.source, None)?.config,
+    };
+    let explanations = if args.explain {
+        Some(kernel::explain(name, &config, loaded.as_ref())?)
+    } else {
+        None
     };
     let degraded = loaded
         .map(|loaded| check::examine_loaded(name, &loaded))
@@ -25,9 +30,11 @@ pub fn run(args: Check) -> anyhow::Result<Exit> {
     findings.extend(degraded);
     findings.extend(check::examine(&config)?.findings);
     if args.json.enabled {
-        print(output::json(&output::check::Document::new(&findings))?)?;
+        let document = output::check::Document::new(&findings, explanations.as_deref());
+        print(output::json(&document)?)?;
     } else {
-        print(output::check::text(&findings))?;
+        let explained = explanations.as_deref().map(output::explain::text);
+        print(output::check::text(&findings) + &explained.unwrap_or_default())?;
     }
     Ok(match output::check::worst(&findings) {
         Level::Failure => Exit::Failed,

@@ -20,7 +20,7 @@ mod table;
 mod unload;
 
 pub use self::{
-    attach::{Neighbour, NeighbourHook, Neighbourhood, Order, Site},
+    attach::{Explanation, Neighbour, NeighbourHook, Neighbourhood, Order, Probed, Site, explain},
     capability::require as require_capabilities,
     error::Error,
     instance::Instance,

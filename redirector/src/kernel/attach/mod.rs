@@ -4,6 +4,7 @@
 //! whose filters live until somebody removes them: they are known by the ids of the pinned programs.
 
 mod clsact;
+mod explain;
 mod link;
 mod neighbours;
 mod site;
@@ -24,6 +25,7 @@ use redirector_common::{
 };
 
 pub use self::{
+    explain::{Explanation, Probed, explain},
     neighbours::{Hook as NeighbourHook, Neighbour, Neighbourhood, Order, Owners},
     site::{Site, Tc, choose, has_tcx, own_programs},
     xdp::ForeignXdp,

@@ -78,10 +78,9 @@ impl Reason {
         match self {
             Self::Asked => "a hook that is asked for is taken, or the load fails",
             Self::Default => {
-                "hook = auto is traffic control on every interface: XDP has not measured faster. What XDP \
-                 rewrites passes traffic control too, and in a driver it runs before GRO has merged \
-                 packets, so it runs more often. With many small packets on a NIC whose driver has \
-                 native XDP, measure --hook xdp"
+                "hook = auto is traffic control on every interface. What XDP rewrites passes traffic \
+                 control too, and in a driver XDP runs before GRO has merged packets, so more often. For \
+                 many small packets on a NIC whose driver has native XDP, measure --hook xdp"
             }
             Self::Kept => "a reload that names no hook keeps the one that is loaded",
             Self::Loopback => {
@@ -96,7 +95,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Asked => "as asked",
-            Self::Default => "by default; `redirector check --explain` tells why",
+            Self::Default => "by default, as XDP has not measured faster",
             Self::Kept => "as it was",
             Self::Loopback => "without XDP, which would copy every large packet of loopback",
         })
@@ -121,6 +120,17 @@ impl Site {
             (true, Direction::Egress) => "egress",
             (false, Direction::Ingress) => "ingress_l3",
             (false, Direction::Egress) => "egress_l3",
+        }
+    }
+
+    /// Of the ingress half, as JSON has it; the mode of XDP is known once it is attached.
+    pub fn hook_name(&self) -> &'static str {
+        match (self.xdp, self.tc) {
+            (Some(config::XdpMode::Auto), _) => "xdp",
+            (Some(config::XdpMode::Native), _) => IngressHook::XdpNative.name(),
+            (Some(config::XdpMode::Generic), _) => IngressHook::XdpGeneric.name(),
+            (None, Tc::Tcx) => IngressHook::Tcx.name(),
+            (None, Tc::Clsact { .. }) => IngressHook::Clsact.name(),
         }
     }
 
@@ -153,7 +163,7 @@ pub fn choose(name: &Name, config: &Config, loaded: Option<&Loaded>) -> Result<V
 }
 
 /// XDP sees no mark of an interface below.
-fn refuse_stacked(sites: &[&Site], stack: &Stack) -> Result<(), Error> {
+pub fn refuse_stacked(sites: &[&Site], stack: &Stack) -> Result<(), Error> {
     for below in sites {
         let above = stack.above(below.interface.index);
         let mut others = sites.iter().map(|site| &site.interface);
@@ -245,10 +255,22 @@ pub fn decide(config: &Config, interface: &Interface, facts: Facts) -> Result<Si
 /// Whether this kernel has TCX: it is asked for loopback's programs, which every kernel that has it can
 /// list.
 pub fn has_tcx() -> bool {
+    tcx() == Some(true)
+}
+
+/// The same; `None` where this process may not ask.
+pub fn tcx() -> Option<bool> {
     /// The same in every network namespace (`LOOPBACK_IFINDEX` of `include/net/flow.h`).
     const LOOPBACK: u32 = 1;
-    static HAS_TCX: OnceLock<bool> = OnceLock::new();
+    static HAS_TCX: OnceLock<Option<bool>> = OnceLock::new();
     *HAS_TCX.get_or_init(|| {
-        !fault::pretends_no_tcx() && tcx::programs(LOOPBACK, Direction::Ingress).is_ok()
+        if fault::pretends_no_tcx() {
+            return Some(false);
+        }
+        match tcx::programs(LOOPBACK, Direction::Ingress) {
+            Ok(_) => Some(true),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
+            Err(_) => Some(false),
+        }
     })
 }

@@ -1,6 +1,7 @@
 //! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, what XDP programs
-//! an interface has, and what is above it.
+//! an interface has, what is above it, and what its driver can do.
 
+mod netdev;
 mod stack;
 mod tc;
 mod xdp;
@@ -12,7 +13,8 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
 pub use self::{
-    stack::Stack,
+    netdev::xdp_features,
+    stack::{Link, Stack},
     tc::{Clsact, Filter},
     xdp::XdpMode,
 };
