@@ -23,8 +23,8 @@ pub enum Error {
     )]
     OtherVersion { name: Name, found: String },
     #[error(
-        "instance \"{name}\" is loaded in another network namespace; `{way} redirector ...` is about it there, \
-         another --name is free here"
+        "instance \"{name}\" is loaded in another network namespace; `{way} redirector ...` reaches it, \
+         and here choose another --name"
     )]
     OtherNamespace { name: Name, way: Way },
     #[error(

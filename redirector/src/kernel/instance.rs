@@ -42,9 +42,7 @@ impl Instance {
         let names = bpffs::names().unwrap_or_default().into_iter();
         names
             .filter(|other| other != name)
-            .filter(|other| {
-                matches!(Self::find(other), Ok(Some(found)) if found.require_namespace().is_ok())
-            })
+            .filter(|other| matches!(Self::find(other), Ok(Some(found)) if found.is_here()))
             .collect()
     }
 
@@ -75,7 +73,7 @@ impl Instance {
     /// Who else is on the hooks of the interfaces, in their order; nothing can be read of another network
     /// namespace's.
     pub fn neighbours(&self, loaded: &Loaded) -> Result<Vec<Neighbourhood>, Error> {
-        if self.place()? != Place::Here {
+        if !self.is_here() {
             return Ok(Vec::new());
         }
         let owners = Owners::of(&self.name)?;
@@ -142,6 +140,11 @@ impl Instance {
         }
     }
 
+    /// Whether this process is in the network namespace of the instance.
+    pub fn is_here(&self) -> bool {
+        namespace::current().ok() == Some(self.settings.netns)
+    }
+
     pub fn place(&self) -> Result<Place, Error> {
         let inode = self.settings.netns;
         if inode == namespace::current()? {
@@ -155,7 +158,7 @@ impl Instance {
 
     /// Interfaces may have been renamed since; from another network namespace that is not seen.
     fn current_names(&self) -> Vec<Interface> {
-        if namespace::current().ok() != Some(self.settings.netns) {
+        if !self.is_here() {
             return Vec::new();
         }
         Network::read().map_or_else(|_| Vec::new(), |network| network.interfaces)
@@ -196,7 +199,6 @@ impl Instance {
             .collect::<Result<_, _>>()
             .map_err(Error::map("INTERFACES"))?;
         records.sort_by_key(|(_, record): &(u32, InterfaceRecord)| record.order);
-        let is_here = namespace::current()? == self.settings.netns;
         let names = self.current_names();
         records
             .into_iter()
@@ -207,7 +209,7 @@ impl Instance {
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
                     attached,
-                    exists: current.is_some() || !is_here,
+                    exists: current.is_some() || !self.is_here(),
                     hook,
                 })
             })
