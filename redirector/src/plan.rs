@@ -1,6 +1,6 @@
 //! What a load or reload would change, computed without touching anything: `--dry-run` prints it.
 
-use std::{fmt, time::SystemTime};
+use std::{collections::BTreeMap, fmt, time::SystemTime};
 
 use crate::config::{Config, Hook, Interface, Port, Rule, Selector, XdpMode};
 
@@ -10,16 +10,28 @@ pub struct Loaded {
     pub since: SystemTime,
     /// In the order of the configuration.
     pub interfaces: Vec<LoadedInterface>,
-    /// What `run` is to attach and has not.
+    /// Whose interfaces `run` is to attach; empty if no `run` loaded it.
+    pub wanted: Vec<Selector>,
+    /// What of it is not attached.
     pub missing: Vec<Missing>,
     /// In the order in which they were first loaded.
     pub rules: Vec<LoadedRule>,
 }
 
 impl Loaded {
-    /// Whether everything that was asked for is attached.
-    pub fn is_complete(&self) -> bool {
-        self.missing.is_empty() && self.interfaces.iter().all(|loaded| loaded.attached)
+    /// Those that were attached, and then those that are wanted and there.
+    pub fn present(&self) -> impl Iterator<Item = &Interface> {
+        let loaded = self.interfaces.iter().map(|loaded| &loaded.interface);
+        loaded.chain(self.missing.iter().filter_map(|missing| match missing {
+            Missing::Absent(_) => None,
+            Missing::Unattached(interface) => Some(interface),
+        }))
+    }
+
+    pub fn hooks(&self) -> Hooks {
+        let mut hooks = Hooks::default();
+        hooks.learn(self);
+        hooks
     }
 
     /// The configuration that would load the same.
@@ -30,7 +42,7 @@ impl Loaded {
                 .iter()
                 .map(|loaded| loaded.interface.clone())
                 .collect(),
-            wanted: Vec::new(),
+            wanted: self.wanted.clone(),
             hook: Hook::default(),
             xdp_mode: XdpMode::default(),
             rules: self
@@ -47,6 +59,8 @@ pub struct LoadedInterface {
     pub interface: Interface,
     /// Both halves.
     pub attached: bool,
+    /// Whether the host has the interface; true where that is not seen, from another network namespace.
+    pub exists: bool,
     pub hook: IngressHook,
 }
 
@@ -99,6 +113,25 @@ impl IngressHook {
             (Hook::Xdp, XdpMode::Native) => self == Self::XdpNative,
             (Hook::Xdp, XdpMode::Generic) => self == Self::XdpGeneric,
         }
+    }
+}
+
+/// Where interfaces are or were attached, by name: one that is made again has another index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks(BTreeMap<String, IngressHook>);
+
+impl Hooks {
+    /// What holds counts more than what has gone.
+    pub fn learn(&mut self, loaded: &Loaded) {
+        let (attached, gone): (Vec<_>, Vec<_>) =
+            loaded.interfaces.iter().partition(|loaded| loaded.attached);
+        let found = gone.into_iter().chain(attached);
+        let hooks = found.map(|loaded| (loaded.interface.name.clone(), loaded.hook));
+        self.0.extend(hooks);
+    }
+
+    pub fn of(&self, interface: &Interface) -> Option<IngressHook> {
+        self.0.get(&interface.name).copied()
     }
 }
 

@@ -40,11 +40,13 @@ fn loaded(interfaces: &[(u32, bool)], rules: &[&str]) -> Loaded {
     Loaded {
         since: SystemTime::UNIX_EPOCH,
         missing: Vec::new(),
+        wanted: Vec::new(),
         interfaces: interfaces
             .iter()
             .map(|&(index, attached)| LoadedInterface {
                 interface: interface(index),
                 attached,
+                exists: true,
                 hook: IngressHook::Tcx,
             })
             .collect(),

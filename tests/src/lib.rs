@@ -13,6 +13,7 @@ pub mod counters;
 pub mod datapath;
 pub mod flood;
 pub mod footprint;
+pub mod foreign;
 pub mod generate;
 pub mod http;
 pub mod netns;

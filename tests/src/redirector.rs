@@ -171,6 +171,15 @@ fn hook_under_test(host: &Namespace, arguments: &str) -> &'static str {
     hook
 }
 
+/// An interface of `status --json`.
+#[track_caller]
+pub fn interface<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["interfaces"]
+        .as_array()
+        .and_then(|interfaces| interfaces.iter().find(|each| each["name"] == name))
+        .unwrap_or_else(|| panic!("an interface {name} in {status}"))
+}
+
 /// One JSON document.
 #[track_caller]
 pub fn json(text: &str) -> Value {

@@ -1,8 +1,11 @@
 //! System calls that the crates at hand have no safe wrapper for.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::{io, mem};
 
 /// The options that scenarios set: level and name of `setsockopt(2)`.
@@ -92,4 +95,98 @@ fn done(result: libc::c_int) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// A program of two instructions, which returns `verdict`, under a name of the caller's.
+///
+/// # Errors
+/// Those of `BPF_PROG_LOAD`.
+pub fn load_program(kind: u32, name: &str, verdict: i32) -> io::Result<OwnedFd> {
+    const BPF_PROG_LOAD: libc::c_int = 5;
+    /// Up to the name; `union bpf_attr` of `include/uapi/linux/bpf.h`.
+    #[repr(C)]
+    struct Load {
+        prog_type: u32,
+        insn_cnt: u32,
+        insns: u64,
+        license: u64,
+        log: [u64; 2],
+        kern_version: u32,
+        prog_flags: u32,
+        prog_name: [u8; 16],
+    }
+    // BPF_MOV64_IMM(BPF_REG_0, verdict), BPF_EXIT_INSN()
+    let instructions = [0xb7 | (verdict as u32 as u64) << 32, 0x95];
+    let license = c"GPL";
+    let mut attribute = Load {
+        prog_type: kind,
+        insn_cnt: 2,
+        insns: instructions.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        log: [0; 2],
+        kern_version: 0,
+        prog_flags: 0,
+        prog_name: [0; 16],
+    };
+    for (to, byte) in attribute.prog_name.iter_mut().zip(name.bytes()).take(15) {
+        *to = byte;
+    }
+    descriptor(bpf(BPF_PROG_LOAD, &attribute))
+}
+
+/// # Errors
+/// Those of `BPF_OBJ_PIN`.
+pub fn pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
+    const BPF_OBJ_PIN: libc::c_int = 6;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    bpf(BPF_OBJ_PIN, &pinned(&path, object.as_raw_fd() as u32)).map(drop)
+}
+
+/// Takes a pinned link from whatever it holds to. Its pin stays.
+///
+/// # Errors
+/// Those of `BPF_OBJ_GET` and `BPF_LINK_DETACH`.
+pub fn detach_link(path: &Path) -> io::Result<()> {
+    const BPF_OBJ_GET: libc::c_int = 7;
+    const BPF_LINK_DETACH: libc::c_int = 34;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let link = descriptor(bpf(BPF_OBJ_GET, &pinned(&path, 0)))?;
+    bpf(BPF_LINK_DETACH, &(link.as_raw_fd() as u32)).map(drop)
+}
+
+#[repr(C)]
+struct Pinned {
+    pathname: u64,
+    bpf_fd: u32,
+    file_flags: u32,
+}
+
+fn pinned(path: &CString, bpf_fd: u32) -> Pinned {
+    Pinned {
+        pathname: path.as_ptr() as u64,
+        bpf_fd,
+        file_flags: 0,
+    }
+}
+
+fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<libc::c_long> {
+    // SAFETY: the attribute and what it points to outlive the call, and the size is its own.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_ref(attribute),
+            size_of::<T>(),
+        )
+    };
+    if outcome < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(outcome)
+}
+
+fn descriptor(outcome: io::Result<libc::c_long>) -> io::Result<OwnedFd> {
+    let number = RawFd::try_from(outcome?).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }

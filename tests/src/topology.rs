@@ -61,10 +61,17 @@ pub struct Lan {
 impl Lan {
     pub fn new() -> Self {
         let [client, server] = ["client", "server"].map(Namespace::new);
-        client.connect("eth0", &server, "eth0");
-        number(&client, "eth0", CLIENT);
-        number(&server, "eth0", SERVER);
-        Self { client, server }
+        let lan = Self { client, server };
+        lan.connect();
+        lan
+    }
+
+    /// Makes both `eth0`, anew where they have been deleted.
+    pub fn connect(&self) {
+        let Self { client, server } = self;
+        client.connect("eth0", server, "eth0");
+        number(client, "eth0", CLIENT);
+        number(server, "eth0", SERVER);
     }
 
     /// Switches the offloads of both ends and of the server's loopback.

@@ -6,12 +6,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use integration::footprint::Footprint;
 use integration::netns::Namespace;
 use integration::process::Background;
-use integration::redirector::{Instance, json};
+use integration::redirector::{Instance, interface, json};
 use integration::server::{Connection, Listener, is_refused};
 use integration::topology::{CLIENT, Host, LOOPBACK, Lan, SERVER};
 use integration::wait;
 use nix::net::if_::if_nametoindex;
-use serde_json::Value;
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
 
@@ -209,13 +208,6 @@ fn assert_answered(
         connection.exchange(&case);
         connection.push(&case);
     }
-}
-
-fn interface<'a>(status: &'a Value, name: &str) -> &'a Value {
-    status["interfaces"]
-        .as_array()
-        .and_then(|interfaces| interfaces.iter().find(|each| each["name"] == name))
-        .unwrap_or_else(|| panic!("an interface {name} in {status}"))
 }
 
 /// Of `eth0`, once no other host of the link objects to it.

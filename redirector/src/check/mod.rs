@@ -2,6 +2,7 @@
 //!
 //! Each question has a file: facts are read once, and a pure function turns them into findings.
 
+mod attached;
 mod existing_redirect;
 mod firewall;
 mod interface;
@@ -14,7 +15,10 @@ use std::{fmt, sync::OnceLock, thread};
 
 use serde::Serialize;
 
-use crate::config::{Config, Rule};
+use crate::{
+    config::{Config, Name, Rule},
+    plan::Loaded,
+};
 
 /// One answer, about one thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +58,12 @@ pub enum Error {
 /// Whether a load would work: permissions, and what the kernel makes of the programs.
 pub fn examine_kernel() -> Vec<Finding> {
     kernel::findings()
+}
+
+/// Whether what is loaded holds to its interfaces: a finding for each where it does not. The way out is
+/// another one where a `redirector run` keeps the instance.
+pub fn examine_loaded(name: &Name, loaded: &Loaded, supervisor: Option<i32>) -> Vec<Finding> {
+    attached::findings(name, loaded, supervisor)
 }
 
 /// What is so on this host, in the current network namespace.

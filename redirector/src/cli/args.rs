@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::{
-    config::{self, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
+    config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
 };
 
@@ -26,7 +26,11 @@ pub enum Command {
     /// Detach it and remove everything load made
     Unload(Unload),
     /// Apply changed rules in place; live connections keep their target
-    #[command(after_help = EXAMPLES)]
+    ///
+    /// What is not named stays as it is loaded: without -i (and `interfaces` in the file) the interfaces,
+    /// without --hook the hook, and without rules and a file the rules. So a plain `redirector reload`
+    /// attaches again what has come off.
+    #[command(after_help = RELOAD_EXAMPLES)]
     Reload(Reload),
     /// Load, and attach interfaces as they come, until stopped
     #[command(after_help = RUN_HELP)]
@@ -54,6 +58,12 @@ Examples:
   redirector load 80:8000 443:4430/both -i eth0 -i lo
   redirector load 203.0.113.5:80:8000 '[2001:db8::1]:80:8000'
   redirector load -c web.toml --name web";
+
+const RELOAD_EXAMPLES: &str = "\
+Examples:
+  redirector reload 80:9000                  other rules, the same interfaces
+  redirector reload -i eth0 -i eth1          other interfaces, the same rules
+  redirector reload -c web.toml --name web";
 
 const RUN_HELP: &str = "\
 Interfaces may be named before they exist, or by shell pattern:
@@ -102,9 +112,13 @@ pub struct Run {
 pub struct Unload {
     #[command(flatten)]
     pub instance: Instance,
-    /// Every instance
+    /// Every instance of this network namespace
     #[arg(long, conflicts_with = "name")]
     pub all: bool,
+
+    /// Also what was loaded in another network namespace
+    #[arg(long)]
+    pub any_namespace: bool,
 }
 
 #[derive(Debug, Args)]
@@ -138,6 +152,10 @@ pub struct Flows {
 pub struct Check {
     #[command(flatten)]
     pub source: Source,
+    /// Also tell which hook each interface gets, and why
+    #[arg(long)]
+    pub explain: bool,
+
     /// Without rules, interfaces and file: what this instance has loaded, if it is
     #[command(flatten)]
     pub instance: Instance,
@@ -228,9 +246,19 @@ impl Source {
             .xdp_mode(self.xdp_mode))
     }
 
-    /// The validated configuration these options ask for on this network.
-    pub fn resolve(&self, network: &Network) -> Result<Resolved, config::Error> {
-        self.draft()?.lower(network)
+    /// The validated configuration these options ask for on this network; what is loaded stands in for
+    /// what they do not name.
+    pub fn resolve(
+        &self,
+        network: &Network,
+        loaded: Option<&Config>,
+    ) -> Result<Resolved, config::Error> {
+        let draft = self.draft()?;
+        let draft = match loaded {
+            Some(loaded) => draft.keep(loaded),
+            None => draft,
+        };
+        draft.lower(network)
     }
 }
 

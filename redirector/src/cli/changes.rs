@@ -1,4 +1,4 @@
-//! What `load` and `reload` share: from arguments to a change, and what they tell.
+//! What `load`, `reload` and `run` share: from arguments to a change, and what they tell.
 
 use super::{args::Source, print};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     config::{Config, Name, Resolved},
     exit::Exit,
     host::Network,
-    kernel::{Error, Instance, Outcome, Site, choose_sites},
+    kernel::{Error, Outcome, Site},
     plan::Plan,
 };
 
@@ -24,15 +24,12 @@ pub struct Words {
 pub fn make(
     name: &Name,
     source: &Source,
-    is_dry_run: bool,
+    loaded: Option<&Config>,
     words: &Words,
     change: impl FnOnce(&Config, &dyn Fn() -> Netfilter) -> Result<Outcome, Error>,
 ) -> anyhow::Result<Exit> {
-    let wanted = resolve(source)?;
+    let wanted = resolve(source, loaded)?;
     let config = &wanted.config;
-    if is_dry_run {
-        return dry_run(name, config);
-    }
     let (outcome, examined) = check::examine_beside(config, |netfilter| change(config, netfilter));
     let outcome = outcome?;
     print(told(name, &wanted, words, &outcome))?;
@@ -59,10 +56,14 @@ pub fn told(name: &Name, wanted: &Resolved, words: &Words, outcome: &Outcome) ->
 pub fn notes(outcome: &Outcome) -> Vec<String> {
     match outcome {
         Outcome::Unchanged => Vec::new(),
-        Outcome::Done { notices, .. } => notices
-            .iter()
-            .map(|notice| format!("note: {notice}"))
-            .collect(),
+        Outcome::Done {
+            plan,
+            sites,
+            notices,
+        } => {
+            let notices = notices.iter().map(|notice| format!("note: {notice}"));
+            beside(plan, sites).chain(notices).collect()
+        }
     }
 }
 
@@ -85,28 +86,28 @@ pub fn warnings(examined: &Result<Examination, check::Error>) -> Vec<String> {
 }
 
 /// The configuration, with what is worth saying about it on standard error.
-pub fn resolve(source: &Source) -> anyhow::Result<Resolved> {
-    let resolved = source.resolve(&Network::read()?)?;
+pub fn resolve(source: &Source, loaded: Option<&Config>) -> anyhow::Result<Resolved> {
+    let resolved = source.resolve(&Network::read()?, loaded)?;
     for notice in &resolved.notices {
         eprintln!("note: {notice}");
     }
     Ok(resolved)
 }
 
-/// Prints what would change, from what is loaded now.
-fn dry_run(name: &Name, config: &Config) -> anyhow::Result<Exit> {
-    let loaded = match Instance::find(name)? {
-        Some(instance) => Some(instance.loaded()?),
-        None => None,
-    };
-    let plan = Plan::new(loaded.as_ref(), config);
-    if plan.is_empty() {
-        print("nothing would change\n")?;
-    } else {
-        print(format_args!(
-            "{plan}{}",
-            hooks(&plan, &choose_sites(config, &config.interfaces)?)
-        ))?;
+/// Prints what a change would do, which is refused where the change itself would be.
+pub fn rehearse(
+    source: &Source,
+    loaded: Option<&Config>,
+    rehearsal: impl FnOnce(&Config) -> Result<Option<(Plan, Vec<Site>)>, Error>,
+) -> anyhow::Result<Exit> {
+    match rehearsal(&resolve(source, loaded)?.config)? {
+        None => print("nothing would change\n")?,
+        Some((plan, sites)) => {
+            print(format_args!("{plan}{}", hooks(&plan, &sites)))?;
+            for note in beside(&plan, &sites) {
+                eprintln!("{note}");
+            }
+        }
     }
     Ok(Exit::Done)
 }
@@ -125,12 +126,23 @@ fn summary(plan: &Plan, sites: &[Site]) -> String {
 
 /// Where the interfaces of a plan are attached, and why there.
 fn hooks(plan: &Plan, sites: &[Site]) -> String {
-    let is_new = |site: &&Site| {
-        plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
-    };
-    sites
-        .iter()
-        .filter(is_new)
+    changed(plan, sites)
         .map(|site| format!("  {site}\n"))
         .collect()
+}
+
+/// Who else runs before them, a line each.
+fn beside<'a>(plan: &'a Plan, sites: &'a [Site]) -> impl Iterator<Item = String> + 'a {
+    changed(plan, sites).filter_map(|site| {
+        let (name, other) = (&site.interface.name, site.beside.as_ref()?);
+        Some(format!(
+            "note: {name} has the XDP program {other}, which stays and sees packets first"
+        ))
+    })
+}
+
+fn changed<'a>(plan: &'a Plan, sites: &'a [Site]) -> impl Iterator<Item = &'a Site> {
+    sites.iter().filter(|site| {
+        plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
+    })
 }

@@ -57,7 +57,7 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
 
 fn exit_of_kernel(error: &kernel::Error) -> Option<Exit> {
     match error {
-        kernel::Error::NotLoaded(_) => Some(Exit::NotLoaded),
+        kernel::Error::NotLoaded { .. } => Some(Exit::NotLoaded),
         error if error.is_permission() => Some(Exit::NotPermitted),
         _ => None,
     }

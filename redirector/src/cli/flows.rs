@@ -1,4 +1,4 @@
-use super::{args::Flows, print};
+use super::{args::Flows, place, print};
 use crate::{
     exit::Exit,
     kernel::Instance,
@@ -8,7 +8,9 @@ use crate::{
 
 pub fn run(args: Flows) -> anyhow::Result<Exit> {
     let name = args.instance.name;
-    let tracked = stats::flows::read(&Instance::open(&name)?)?;
+    let instance = Instance::open(&name)?;
+    place::tell(&instance)?;
+    let tracked = stats::flows::read(&instance)?;
     if args.json.enabled {
         print(output::json(&flows::Document::new(name, &tracked))?)?;
     } else {

@@ -8,12 +8,13 @@ const WORDS: changes::Words = changes::Words {
 
 pub fn run(args: Load) -> anyhow::Result<Exit> {
     let name = &args.instance.name;
+    if args.dry_run {
+        return changes::rehearse(&args.source, None, |config| {
+            kernel::rehearse_load(name, config)
+        });
+    }
     let level = args.log_level.into();
-    changes::make(
-        name,
-        &args.source,
-        args.dry_run,
-        &WORDS,
-        |config, netfilter| kernel::load(name, config, level, netfilter),
-    )
+    changes::make(name, &args.source, None, &WORDS, |config, netfilter| {
+        kernel::load(name, config, level, netfilter)
+    })
 }

@@ -8,7 +8,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::args::Log;
+use super::{args::Log, place};
 use crate::{
     config::Name,
     exit::Exit,
@@ -20,6 +20,7 @@ const LOOK_UP_EVERY: u16 = 1000;
 
 /// Prints messages until interrupted, or until the instance is unloaded.
 pub fn run(args: Log) -> anyhow::Result<Exit> {
+    place::tell(&Instance::open(&args.instance.name)?)?;
     let program = program(&args.instance.name)?;
     let mut logger = EbpfLogger::init_from_id_with_logger(program.id(), Lines)
         .context("cannot open the programs' log")?;
@@ -43,7 +44,7 @@ fn require_program(name: &Name, id: u32) -> anyhow::Result<()> {
     if program(name)?.id() == id {
         return Ok(());
     }
-    Err(Error::NotLoaded(name.clone())).context("another load has replaced what was followed")
+    Err(Error::not_loaded(name)).context("another load has replaced what was followed")
 }
 
 /// One line a message: time, level, text.

@@ -8,6 +8,7 @@ mod error;
 mod flows;
 mod load;
 mod log;
+mod place;
 mod print;
 mod reload;
 mod report;

@@ -1,5 +1,9 @@
 use super::{args::Reload, changes};
-use crate::{exit::Exit, kernel};
+use crate::{
+    config::{Config, Name},
+    exit::Exit,
+    kernel::{self, Instance},
+};
 
 const WORDS: changes::Words = changes::Words {
     unchanged: "is as wanted already",
@@ -8,11 +12,26 @@ const WORDS: changes::Words = changes::Words {
 
 pub fn run(args: Reload) -> anyhow::Result<Exit> {
     let name = &args.instance.name;
+    let loaded = loaded(name)?;
+    if args.dry_run {
+        return changes::rehearse(&args.source, loaded.as_ref(), |config| {
+            kernel::rehearse_reload(name, config)
+        });
+    }
     changes::make(
         name,
         &args.source,
-        args.dry_run,
+        loaded.as_ref(),
         &WORDS,
         |config, netfilter| kernel::reload(name, config, netfilter),
     )
+}
+
+/// `None` if it is not loaded, which the change says once its arguments are known to be good.
+fn loaded(name: &Name) -> anyhow::Result<Option<Config>> {
+    let Some(instance) = Instance::find(name)? else {
+        return Ok(None);
+    };
+    instance.require_changeable()?;
+    Ok(Some(instance.loaded()?.config()))
 }

@@ -8,7 +8,7 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{args::Stats, print};
+use super::{args::Stats, place, print};
 use crate::{
     config::Name,
     exit::Exit,
@@ -23,6 +23,7 @@ const REDRAW: &str = "\x1b[H\x1b[2J";
 pub fn run(args: Stats) -> anyhow::Result<Exit> {
     let name = args.instance.name;
     let json = args.json.enabled;
+    place::tell(&Instance::open(&name)?)?;
     let Some(interval) = args.watch else {
         let snapshot = snapshot(&name)?;
         if json {

@@ -1,10 +1,14 @@
 use std::time::SystemTime;
 
-use super::{args::Status, print};
+use super::{args::Status, place, print};
 use crate::{
+    check,
     exit::Exit,
     kernel::{Error, Instance},
-    output::{self, status},
+    output::{
+        self,
+        status::{self, Reading},
+    },
 };
 
 pub fn run(args: Status) -> anyhow::Result<Exit> {
@@ -14,18 +18,27 @@ pub fn run(args: Status) -> anyhow::Result<Exit> {
             print(output::json(&status::Document::not_loaded(name))?)?;
             return Ok(Exit::NotLoaded);
         }
-        return Err(Error::NotLoaded(name).into());
+        return Err(Error::not_loaded(&name).into());
     };
+    let place = place::tell(&instance)?;
     let loaded = instance.loaded()?;
     let supervisor = instance.supervisor();
+    let reading = Reading {
+        neighbours: instance.neighbours(&loaded)?,
+        findings: check::examine_loaded(&name, &loaded, supervisor),
+        loaded,
+        supervisor,
+        place,
+    };
     if args.json.enabled {
-        print(output::json(&status::Document::new(
-            name, &loaded, supervisor,
-        ))?)?;
+        print(output::json(&status::Document::new(name, &reading))?)?;
     } else {
-        print(status::text(&name, &loaded, supervisor, SystemTime::now()))?;
+        print(status::text(&name, &reading, SystemTime::now()))?;
+        for note in reading.unread() {
+            eprintln!("note: {note}");
+        }
     }
-    Ok(if loaded.is_complete() {
+    Ok(if reading.findings.is_empty() {
         Exit::Done
     } else {
         Exit::Degraded

@@ -1,16 +1,50 @@
 use super::{args::Unload, print};
-use crate::{exit::Exit, kernel};
+use crate::{
+    config::Name,
+    exit::Exit,
+    kernel::{self, Error, Reach, Way},
+};
 
 pub fn run(args: Unload) -> anyhow::Result<Exit> {
     let name = args.instance.name;
-    if args.all {
-        for name in kernel::unload_all()? {
-            print(format_args!("unloaded instance \"{name}\"\n"))?;
-        }
-    } else if kernel::unload(&name)? {
-        print(format_args!("unloaded instance \"{name}\"\n"))?;
+    let reach = if args.any_namespace {
+        Reach::Anywhere
     } else {
-        print(format_args!("instance \"{name}\" is not loaded\n"))?;
+        Reach::Here
+    };
+    let unloaded = if args.all {
+        kernel::unload_all(reach)?
+    } else {
+        kernel::unload(&name, reach)?
+    };
+    for name in &unloaded.removed {
+        print(format_args!("unloaded instance \"{name}\"\n"))?;
+    }
+    if unloaded.removed.is_empty() && !args.all {
+        print(format_args!("{}\n", Error::not_loaded(&name)))?;
+    }
+    left(&unloaded.left);
+    for (name, way) in &unloaded.with_filters {
+        eprintln!(
+            "note: the filters of \"{name}\" stay on its interfaces and redirect nothing; \
+             `{way} tc filter` shows and deletes them"
+        );
     }
     Ok(Exit::Done)
+}
+
+fn left(instances: &[(Name, Way)]) {
+    let [(first, way), ..] = instances else {
+        return;
+    };
+    let names: Vec<_> = instances.iter().map(|(name, _)| name.as_str()).collect();
+    let (count, noun) = match instances.len() {
+        1 => (1, "instance"),
+        more => (more, "instances"),
+    };
+    eprintln!(
+        "note: left {count} {noun} of other network namespaces ({}); \
+         `{way} redirector unload --name {first}`, or --any-namespace from here",
+        names.join(", ")
+    );
 }

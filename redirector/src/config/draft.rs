@@ -7,10 +7,11 @@ use std::{
 };
 
 use super::{
-    Config, Hook, Port, RuleSpec, Selector, XdpMode,
+    Config, Hook, Port, RuleSpec, XdpMode,
     error::{Error, Place, Problem, line_of},
     file,
     rule::Protocols,
+    select::Absent,
 };
 
 /// Used where neither rules nor a file are named, if it exists.
@@ -23,6 +24,8 @@ pub struct Draft {
     pub(super) origin: Origin,
     /// Empty: none were named.
     pub(super) interfaces: Vec<Word>,
+    /// What becomes of those that do not exist.
+    pub(super) absent: Absent,
     pub(super) hook: Hook,
     pub(super) xdp_mode: Option<XdpMode>,
     pub(super) rules: Vec<DraftRule>,
@@ -37,6 +40,8 @@ pub enum Origin {
     Defaults,
     CommandLine,
     File(PathBuf),
+    /// What a reload found.
+    Loaded,
 }
 
 #[derive(Debug)]
@@ -63,24 +68,41 @@ impl Draft {
     /// Replaces the interfaces, unless the list is empty.
     pub fn interfaces(mut self, names: &[String]) -> Self {
         if !names.is_empty() {
-            self.interfaces = names
-                .iter()
-                .map(|name| Word {
-                    text: name.clone(),
-                    span: None,
-                })
-                .collect();
+            self.interfaces = words(names);
         }
         self
     }
 
-    /// Keeps the interfaces that were chosen for this configuration where none were named.
-    pub fn settle(self, config: &Config) -> Self {
+    /// The interfaces of a configuration stand in where none were named: the names and patterns that were
+    /// [wanted](Config::wanted) if there are any, else those that were attached.
+    pub fn keep_interfaces(mut self, config: &Config) -> Self {
         if !self.interfaces.is_empty() {
             return self;
         }
-        let chosen = config.wanted.iter().map(Selector::to_string);
-        self.interfaces(&chosen.collect::<Vec<_>>())
+        if config.wanted.is_empty() {
+            self.interfaces = words(config.interfaces.iter().map(|each| &each.name));
+            self.absent = Absent::Lost;
+        } else {
+            self.interfaces = words(&config.wanted);
+            self.absent = Absent::Kept;
+        }
+        self
+    }
+
+    /// What is loaded stands in for what was not named: for the interfaces, and for the rules if there is
+    /// no file either.
+    pub fn keep(self, loaded: &Config) -> Self {
+        let mut draft = self.keep_interfaces(loaded);
+        if draft.origin == Origin::Defaults {
+            let rules = loaded.rules.iter().map(|rule| DraftRule {
+                spec: rule.into(),
+                interfaces: words(rule.interfaces.iter().map(|each| &each.name)),
+                span: None,
+            });
+            draft.rules = rules.collect();
+            draft.origin = Origin::Loaded;
+        }
+        draft
     }
 
     /// Replaces the hook, if one is given.
@@ -123,6 +145,7 @@ impl Draft {
         Ok(Self {
             origin: Origin::File(path.to_owned()),
             interfaces,
+            absent: Absent::Refused,
             hook,
             xdp_mode,
             rules,
@@ -156,6 +179,7 @@ impl Draft {
         Self {
             origin,
             interfaces: Vec::new(),
+            absent: Absent::Refused,
             hook: Hook::default(),
             xdp_mode: None,
             rules,
@@ -184,8 +208,17 @@ impl fmt::Display for Origin {
             Self::Defaults => f.write_str("the defaults"),
             Self::CommandLine => f.write_str("the command line"),
             Self::File(path) => path.display().fmt(f),
+            Self::Loaded => f.write_str("what is loaded"),
         }
     }
+}
+
+fn words(names: impl IntoIterator<Item = impl ToString>) -> Vec<Word> {
+    let words = names.into_iter().map(|name| Word {
+        text: name.to_string(),
+        span: None,
+    });
+    words.collect()
 }
 
 impl Error {

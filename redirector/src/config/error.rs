@@ -43,6 +43,11 @@ pub enum Problem {
     )]
     Unmatched { pattern: String, host: Existing },
     #[error(
+        "interface {name:?}, which is loaded, no longer exists; \
+         name those to stay with -i{host}"
+    )]
+    LoadedInterface { name: String, host: Existing },
+    #[error(
         "interface \"eth0\" does not exist, and there is no default route to choose another by; \
          name one with -i{0}"
     )]

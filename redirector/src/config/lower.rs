@@ -29,6 +29,8 @@ pub enum Notice {
     DefaultRoute { interface: String },
     /// No interface has this name or matches this pattern; it is waited for.
     Awaited { selector: Selector, host: String },
+    /// The same for a change that does not wait itself.
+    StaysWanted { selector: Selector },
     /// The target of a rule is the source of another one.
     NotChained {
         rule: String,
@@ -40,7 +42,7 @@ pub enum Notice {
 impl Draft {
     /// Every interface that was named must exist. Takes time linear in the number of rules.
     pub fn lower(&self, network: &Network) -> Result<Resolved, Error> {
-        self.lower_with(network, Absent::Refused)
+        self.lower_with(network, self.absent)
     }
 
     /// The same for `run`: interfaces that do not exist are waited for, and so are their rules.
@@ -63,8 +65,8 @@ impl Draft {
             config: Config {
                 interfaces: selection.interfaces,
                 wanted: match absent {
-                    Absent::Refused => Vec::new(),
-                    Absent::Awaited => selection.wanted,
+                    Absent::Refused | Absent::Lost => Vec::new(),
+                    Absent::Awaited | Absent::Kept => selection.wanted,
                 },
                 hook: self.hook,
                 xdp_mode: self.xdp_mode.unwrap_or_default(),
@@ -152,6 +154,12 @@ impl fmt::Display for Notice {
             }
             Self::Awaited { selector, host } => {
                 write!(f, "{selector} does not exist: waiting for it{host}")
+            }
+            Self::StaysWanted { selector } => {
+                write!(
+                    f,
+                    "no interface is there for {selector}, which stays wanted"
+                )
             }
             Self::NotChained { rule, next, more } => {
                 write!(f, "the target of {rule} is the source of {next}: ")?;

@@ -72,15 +72,21 @@ pub struct Rule {
     pub interfaces: Vec<Interface>,
 }
 
+/// Without the interfaces.
+impl From<&Rule> for RuleSpec {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            protocol: rule.protocol.into(),
+            address: rule.address,
+            from: rule.from,
+            to: rule.to,
+        }
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        RuleSpec {
-            protocol: self.protocol.into(),
-            address: self.address,
-            from: self.from,
-            to: self.to,
-        }
-        .fmt(f)?;
+        RuleSpec::from(self).fmt(f)?;
         for (position, interface) in self.interfaces.iter().enumerate() {
             let separator = if position == 0 { " on " } else { ", " };
             write!(f, "{separator}{}", interface.name)?;

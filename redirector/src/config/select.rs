@@ -16,7 +16,11 @@ pub(super) const LOOPBACK: &str = "lo";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Absent {
     Refused,
+    /// As above; it was loaded.
+    Lost,
     Awaited,
+    /// It stays wanted, as it was. A rule's alone is refused: the rule would be lost.
+    Kept,
 }
 
 /// The instance's interfaces.
@@ -96,7 +100,7 @@ impl Draft {
             let selector = self.selector(word)?;
             let matching = network.matching(&selector);
             if matching.is_empty() {
-                if absent == Absent::Refused {
+                if matches!(absent, Absent::Refused | Absent::Lost) {
                     return Err(self.unmatched(word, &selector, existing(network)));
                 }
                 selection.await_one(&selector, network);
@@ -167,7 +171,7 @@ impl Draft {
         if selector.is_pattern() {
             return Err(self.unmatched(word, selector, selection.existing()));
         }
-        if network.interface(&word.text).is_none() && selection.absent == Absent::Refused {
+        if network.interface(&word.text).is_none() && selection.absent != Absent::Awaited {
             return Err(self.unmatched(word, selector, existing(network)));
         }
         let problem = Problem::ForeignInterface {
@@ -179,15 +183,15 @@ impl Draft {
     }
 
     fn unmatched(&self, word: &Word, selector: &Selector, host: Existing) -> Error {
-        let problem = match selector.is_pattern() {
-            true => Problem::Unmatched {
-                pattern: selector.to_string(),
-                host,
-            },
-            false => Problem::UnknownInterface {
-                name: word.text.clone(),
-                host,
-            },
+        let name = word.text.clone();
+        let is_kept = word.span.is_none() && matches!(self.absent, Absent::Lost | Absent::Kept);
+        let problem = if selector.is_pattern() {
+            let pattern = name;
+            Problem::Unmatched { pattern, host }
+        } else if is_kept {
+            Problem::LoadedInterface { name, host }
+        } else {
+            Problem::UnknownInterface { name, host }
         };
         self.error(word.span.as_ref(), problem)
     }
@@ -225,9 +229,13 @@ impl Selection {
     }
 
     fn await_one(&mut self, selector: &Selector, network: &Network) {
-        let notice = Notice::Awaited {
-            selector: selector.clone(),
-            host: existing(network).to_string(),
+        let selector = selector.clone();
+        let notice = match self.absent {
+            Absent::Kept => Notice::StaysWanted { selector },
+            _ => Notice::Awaited {
+                selector,
+                host: existing(network).to_string(),
+            },
         };
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
@@ -237,12 +245,12 @@ impl Selection {
     /// The interfaces of the instance, those that are waited for included.
     fn names(&self) -> String {
         let mut names: Vec<_> = match self.absent {
-            Absent::Refused => self
+            Absent::Refused | Absent::Lost => self
                 .interfaces
                 .iter()
                 .map(|each| each.name.as_str())
                 .collect(),
-            Absent::Awaited => self.wanted.iter().map(Selector::as_str).collect(),
+            Absent::Awaited | Absent::Kept => self.wanted.iter().map(Selector::as_str).collect(),
         };
         names.sort_unstable();
         names.join(", ")

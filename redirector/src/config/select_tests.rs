@@ -85,7 +85,7 @@ fn the_default_route_is_asked_once() {
         ..network(&["lo", "wlan0"])
     };
     let resolved = draft(&[]).lower_awaiting(&before).unwrap();
-    let settled = draft(&[]).settle(&resolved.config);
+    let settled = draft(&[]).keep_interfaces(&resolved.config);
     let after = Network {
         default_route: Some("tun0".to_owned()),
         ..network(&["lo", "tun0"])
@@ -93,6 +93,32 @@ fn the_default_route_is_asked_once() {
     let resolved = settled.lower_awaiting(&after).unwrap();
     assert_eq!(wanted(&resolved), ["wlan0", "lo"]);
     assert_eq!(interfaces(&resolved), ["lo"]);
+}
+
+#[test]
+fn a_reload_keeps_what_a_run_waited_for() {
+    let text = "interfaces = [\"eth*\", \"wg0\"]
+        [[redirect]]\nfrom = 80\nto = 8000
+        [[redirect]]\nfrom = 81\nto = 8000\ninterfaces = [\"eth0\"]\n";
+    let loaded = file(text).lower_awaiting(&network(&["eth0"])).unwrap();
+    let plain = || {
+        let draft = Draft::with_default_file(&[], None, Path::new("/nonexistent/config.toml"));
+        draft.unwrap().keep(&loaded.config)
+    };
+    let resolved = plain().lower(&network(&["eth0", "eth1"])).unwrap();
+    assert_eq!(interfaces(&resolved), ["eth0", "eth1"]);
+    assert_eq!(resolved.config.wanted, loaded.config.wanted);
+    assert_eq!(
+        notices(&resolved),
+        ["no interface is there for wg0, which stays wanted"]
+    );
+    // The pins do not tell of a rule that is left out.
+    let lost = plain().lower(&network(&["eth1"])).unwrap_err();
+    let message = lost.to_string();
+    assert!(message.contains("\"eth0\", which is loaded"), "{message}");
+    // What is named is all that is wanted.
+    let named = draft(&["eth1"]).keep_interfaces(&loaded.config);
+    assert_eq!(named.lower(&network(&["eth1"])).unwrap().config.wanted, []);
 }
 
 #[test]

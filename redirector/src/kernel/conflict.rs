@@ -16,7 +16,7 @@ pub fn refuse(name: &Name, config: &Config) -> Result<(), Error> {
         let Ok(Some(instance)) = Instance::find(&other) else {
             continue;
         };
-        if instance.require_namespace().is_err() {
+        if !instance.is_here() {
             continue;
         }
         let loaded = instance.loaded()?;

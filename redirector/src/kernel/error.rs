@@ -2,7 +2,7 @@ use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, pin::PinError, sys::SyscallError};
 
-use super::netlink::XdpMode;
+use super::{Instance, attach::ForeignXdp, namespace::Way, netlink::XdpMode};
 use crate::config::{Name, Rule};
 
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +12,8 @@ pub enum Error {
         list(.missing)
     )]
     NotPermitted { missing: Vec<&'static str> },
-    #[error("instance \"{0}\" is not loaded; `redirector load` loads it")]
-    NotLoaded(Name),
+    #[error("instance \"{name}\" is not loaded; {help}", help = not_loaded_help(.others))]
+    NotLoaded { name: Name, others: Vec<Name> },
     #[error(
         "instance \"{name}\" is loaded with other rules or interfaces; `redirector reload` changes it in place"
     )]
@@ -23,9 +23,19 @@ pub enum Error {
     )]
     OtherVersion { name: Name, found: String },
     #[error(
-        "instance \"{name}\" belongs to another network namespace; enter that one (nsenter --net), choose another --name, or `redirector unload` it from here"
+        "instance \"{name}\" is loaded in another network namespace; `{way} redirector ...` reaches it, \
+         and here choose another --name"
     )]
-    OtherNamespace { name: Name },
+    OtherNamespace { name: Name, way: Way },
+    #[error(
+        "instance \"{name}\" was loaded in a network namespace that is gone; `redirector unload --name {name}` removes its pins"
+    )]
+    GoneNamespace { name: Name },
+    #[error(
+        "instance \"{name}\" is loaded in another network namespace and was left alone; \
+         `{way} redirector unload --name {name}` unloads it there, --any-namespace from here"
+    )]
+    UnloadElsewhere { name: Name, way: Way },
     #[error(
         "instance \"{name}\" is kept by `redirector run`{}; for other rules or interfaces change its file \
          and send it SIGHUP, to end it send it SIGTERM (with systemd: reload or stop its service)",
@@ -66,9 +76,13 @@ pub enum Error {
     },
     #[error(
         "{interface} has the XDP program {other} already, and an interface has one; \
-         detach it (ip link set dev {interface} xdp off), or use --hook tc, which goes beside it"
+         detach it ({off}), or use --hook tc, which goes beside it",
+        off = xdp_off(.interface, .other)
     )]
-    ForeignXdp { interface: String, other: String },
+    ForeignXdp {
+        interface: String,
+        other: ForeignXdp,
+    },
     #[error("cannot attach XDP to {interface}, {mode}: {reason}; {help}", help = xdp_help(.mode))]
     Xdp {
         interface: String,
@@ -105,6 +119,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// With what is loaded instead.
+    pub fn not_loaded(name: &Name) -> Self {
+        Self::NotLoaded {
+            name: name.clone(),
+            others: Instance::others(name),
+        }
+    }
+
     /// Whether the kernel refused for want of rights.
     pub fn is_permission(&self) -> bool {
         let kind = match self {
@@ -148,6 +170,22 @@ fn xdp_help(mode: &XdpMode) -> &'static str {
 
 fn process(pid: &Option<i32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
+}
+
+fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
+    if other.is_dispatcher() {
+        format!("xdp-loader unload {interface} --all")
+    } else {
+        format!("ip link set dev {interface} xdp off")
+    }
+}
+
+fn not_loaded_help(others: &[Name]) -> String {
+    if others.is_empty() {
+        return "`redirector load` loads it".to_owned();
+    }
+    let others: Vec<_> = others.iter().map(Name::as_str).collect();
+    format!("loaded: {}; see --name", others.join(", "))
 }
 
 fn list(missing: &[&str]) -> String {

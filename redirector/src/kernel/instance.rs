@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::unix::fs::MetadataExt,
     path::PathBuf,
     time::{Duration, SystemTime},
 };
@@ -10,7 +9,14 @@ use std::{
 use aya::{maps::MapError, sys::SyscallError};
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
-use super::{Error, Maps, Table, attach, bpffs, capability, maps::Plain, supervision, wanted};
+use super::{
+    Error, Maps, Table,
+    attach::{self, Neighbourhood, Owners},
+    bpffs, capability,
+    maps::Plain,
+    namespace::{self, Place, Way},
+    wanted,
+};
 use crate::{
     config::{Interface, Name},
     host::Network,
@@ -29,7 +35,16 @@ pub struct Instance {
 impl Instance {
     /// Opens an instance to read. Nothing is changed, and no lock is taken.
     pub fn open(name: &Name) -> Result<Self, Error> {
-        Self::find(name)?.ok_or_else(|| Error::NotLoaded(name.clone()))
+        Self::find(name)?.ok_or_else(|| Error::not_loaded(name))
+    }
+
+    /// What else is loaded in the calling thread's network namespace, as far as it can be read.
+    pub fn others(name: &Name) -> Vec<Name> {
+        let names = bpffs::names().unwrap_or_default().into_iter();
+        names
+            .filter(|other| other != name)
+            .filter(|other| matches!(Self::find(other), Ok(Some(found)) if found.is_here()))
+            .collect()
     }
 
     /// `None` where nothing is loaded by this name, or only what an interrupted load left.
@@ -39,7 +54,7 @@ impl Instance {
 
     pub fn loaded(&self) -> Result<Loaded, Error> {
         let names = self.current_names();
-        let interfaces = self.interfaces(names.as_deref().unwrap_or_default())?;
+        let interfaces = self.interfaces(names.as_deref())?;
         let known: Vec<_> = interfaces
             .iter()
             .map(|loaded| loaded.interface.clone())
@@ -50,17 +65,28 @@ impl Instance {
             .into_iter()
             .map(|(number, rule)| LoadedRule { number, rule })
             .collect();
-        let missing = wanted::missing(
-            &wanted::read(&self.maps)?,
-            names.as_deref().unwrap_or(&known),
-            &interfaces,
-        );
+        let wanted = wanted::read(&self.maps)?;
+        let present = names.as_deref().unwrap_or(&known);
         Ok(Loaded {
-            missing,
+            missing: wanted::missing(&wanted, present, &interfaces),
+            wanted,
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(self.settings.since),
             interfaces,
             rules,
         })
+    }
+
+    /// Who else is on the hooks of the [present](Loaded::present) interfaces, in their order; nothing can be read of another network
+    /// namespace's.
+    pub fn neighbours(&self, loaded: &Loaded) -> Result<Vec<Neighbourhood>, Error> {
+        if !self.is_here() {
+            return Ok(Vec::new());
+        }
+        let owners = Owners::of(&self.name)?;
+        Ok(loaded
+            .present()
+            .map(|interface| owners.neighbourhood(interface.index))
+            .collect())
     }
 
     /// The counters of these rules, summed over the CPUs.
@@ -108,22 +134,39 @@ impl Instance {
 
     /// Fails unless this process is in the network namespace of the instance.
     pub fn require_namespace(&self) -> Result<(), Error> {
-        if self.settings.netns == network_namespace()? {
-            return Ok(());
+        match self.place()? {
+            Place::Here => Ok(()),
+            Place::Elsewhere(way) => Err(Error::OtherNamespace {
+                name: self.name.clone(),
+                way,
+            }),
+            Place::Gone => Err(Error::GoneNamespace {
+                name: self.name.clone(),
+            }),
         }
-        Err(Error::OtherNamespace {
-            name: self.name.clone(),
-        })
     }
 
-    /// The process that keeps this instance (`redirector run`), as far as we may see it.
-    pub fn supervisor(&self) -> Option<i32> {
-        supervision::supervisor(&self.directory)
+    /// Whether this process is in the network namespace of the instance.
+    pub fn is_here(&self) -> bool {
+        namespace::current().ok() == Some(self.settings.netns)
+    }
+
+    pub fn place(&self) -> Result<Place, Error> {
+        let inode = self.settings.netns;
+        if inode == namespace::current()? {
+            return Ok(Place::Here);
+        }
+        Ok(match Way::to(inode) {
+            Way::Unknown if attach::is_gone(&self.directory)? => Place::Gone,
+            way => Place::Elsewhere(way),
+        })
     }
 
     /// Interfaces may have been renamed since; from another network namespace that is not seen.
     fn current_names(&self) -> Option<Vec<Interface>> {
-        self.require_namespace().ok()?;
+        if !self.is_here() {
+            return None;
+        }
         Network::read().ok().map(|network| network.interfaces)
     }
 
@@ -153,7 +196,7 @@ impl Instance {
         }))
     }
 
-    fn interfaces(&self, names: &[Interface]) -> Result<Vec<LoadedInterface>, Error> {
+    fn interfaces(&self, names: Option<&[Interface]>) -> Result<Vec<LoadedInterface>, Error> {
         let mut records: Vec<_> = self
             .maps
             .interfaces()?
@@ -165,25 +208,19 @@ impl Instance {
         records
             .into_iter()
             .map(|(index, record)| {
-                let current = names.iter().find(|interface| interface.index == index);
+                let mut current = names.into_iter().flatten();
+                let current = current.find(|interface| interface.index == index);
                 let name = current.map_or_else(|| name_of(&record), |found| found.name.clone());
                 let (attached, hook) = attach::state(&self.directory, index, &record)?;
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
                     attached,
+                    exists: current.is_some() || names.is_none(),
                     hook,
                 })
             })
             .collect()
     }
-}
-
-/// The inode of the calling thread's network namespace.
-pub fn network_namespace() -> Result<u64, Error> {
-    let path = "/proc/thread-self/ns/net";
-    std::fs::metadata(path)
-        .map(|metadata| metadata.ino())
-        .map_err(Error::io("look at", path))
 }
 
 fn read_settings(maps: &Maps) -> Result<Settings, Error> {

@@ -14,12 +14,12 @@ use super::{
     fault::Steps,
     instance::{self, Instance},
     maps::Plain,
-    object, table, wanted,
+    namespace, object, table, wanted,
 };
 use crate::{
     check::Netfilter,
     config::{Config, Name},
-    plan::Plan,
+    plan::{Hooks, Plan},
 };
 
 /// The slot that a load fills.
@@ -75,6 +75,31 @@ pub fn load_and<T>(
     outcome
 }
 
+/// What a load would do, or why it would be refused; `None` if everything is as wanted already.
+/// Changes nothing.
+pub fn rehearse_load(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
+    capability::require()?;
+    let Some(plan) = admit(name, config)? else {
+        return Ok(None);
+    };
+    let sites = attach::choose(name, config, &Hooks::default())?;
+    Ok(Some((plan, sites)))
+}
+
+/// `None` if it is loaded so already.
+fn admit(name: &Name, config: &Config) -> Result<Option<Plan>, Error> {
+    if let Some(instance) = Instance::find(name)? {
+        instance.require_namespace()?;
+        let plan = Plan::new(Some(&instance.loaded()?), config);
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        return Err(Error::Differs { name: name.clone() });
+    }
+    conflict::refuse(name, config)?;
+    Ok(Some(Plan::new(None, config)))
+}
+
 fn load_locked(
     name: &Name,
     config: &Config,
@@ -82,22 +107,15 @@ fn load_locked(
     netfilter: &dyn Fn() -> Netfilter,
     steps: &mut Steps,
 ) -> Result<Outcome, Error> {
-    if let Some(instance) = Instance::find(name)? {
-        instance.require_namespace()?;
-        let plan = Plan::new(Some(&instance.loaded()?), config);
-        if plan.is_empty() {
-            return Ok(Outcome::Unchanged);
-        }
-        return Err(Error::Differs { name: name.clone() });
-    }
-    conflict::refuse(name, config)?;
+    let Some(plan) = admit(name, config)? else {
+        return Ok(Outcome::Unchanged);
+    };
     // Whatever is there was left by a load or unload that did not live to its end.
     for leftover in [bpffs::staging(name), bpffs::directory(name)] {
         attach::discard(&leftover)?;
         bpffs::remove(&leftover)?;
     }
-    let plan = Plan::new(None, config);
-    let sites = attach::choose(config, &config.interfaces)?;
+    let sites = attach::choose(name, config, &Hooks::default())?;
     let directory = Building {
         directory: bpffs::staging(name),
     };
@@ -174,7 +192,7 @@ fn build(
 }
 
 fn settings(log_level: log::LevelFilter) -> Result<Settings, Error> {
-    let netns = instance::network_namespace()?;
+    let netns = namespace::current()?;
     Ok(Settings {
         abi: ABI_VERSION,
         slot: SLOT_OFF,
@@ -233,9 +251,7 @@ pub fn write_interfaces(maps: &Maps, sites: &[Site]) -> Result<(), Error> {
     let mut map = maps.interfaces()?;
     for (order, site) in (0..).zip(sites) {
         let key = Plain(site.interface.index);
-        // An earlier load or reload may have brought the qdisc.
-        let before = map.get(&key, 0).map_or(0, |Plain(record)| record.attach);
-        let record = instance::record(&site.interface, order, before | site.flags());
+        let record = instance::record(&site.interface, order, site.flags());
         map.insert(key, Plain(record), 0)
             .map_err(Error::map("INTERFACES"))?;
     }

@@ -11,6 +11,7 @@ mod fault;
 mod instance;
 mod load;
 mod maps;
+mod namespace;
 mod netlink;
 mod object;
 mod reload;
@@ -22,19 +23,23 @@ mod unload;
 mod wanted;
 
 pub use self::{
-    attach::{Reason, Site, Tc, choose as choose_sites},
+    attach::{
+        Explanation, Neighbour, NeighbourHook, Neighbourhood, Order, Probed, Reason, Site, Tc,
+        explain,
+    },
     capability::require as require_capabilities,
     error::Error,
     instance::Instance,
-    load::{Outcome, load},
+    load::{Outcome, load, rehearse_load},
     maps::{Maps, Plain},
-    netlink::{LinkChange, LinkEvents},
+    namespace::{Place, Way},
+    netlink::{LinkChange, LinkEvents, XdpMode},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object,
     },
-    reload::reload,
+    reload::{rehearse_reload, reload},
     supervision::Claim,
     table::Table,
-    unload::{unload, unload_all},
+    unload::{Reach, Unloaded, unload, unload_all},
 };

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     check::Netfilter,
     config::{Config, Interface, Name},
-    plan::{Loaded, Plan},
+    plan::{Hooks, Loaded, Plan},
 };
 
 /// Changes an instance in place. Packets see the old rules or the new ones, and a connection keeps
@@ -28,19 +28,20 @@ pub fn reload(
     capability::require()?;
     let _bpffs = BpfFs::lock_if_mounted()?;
     supervision::refuse(name)?;
-    reload_locked(name, config, netfilter)
+    reload_locked(name, config, &mut Hooks::default(), netfilter)
 }
 
-/// For whoever holds the lock on the bpffs, and the instance's if anybody does.
+/// For whoever holds the lock on the bpffs, and the instance's if anybody does. `hooks` are those that
+/// interfaces had before, and learns those that they have.
 pub fn reload_locked(
     name: &Name,
     config: &Config,
+    hooks: &mut Hooks,
     netfilter: &dyn Fn() -> Netfilter,
 ) -> Result<Outcome, Error> {
     let mut steps = Steps::new();
-    let instance = Instance::open(name)?;
-    instance.require_namespace()?;
-    let loaded = instance.loaded()?;
+    let (instance, loaded) = open(name)?;
+    hooks.learn(&loaded);
     let plan = Plan::new(Some(&loaded), config);
     if plan.is_empty() {
         let slot = instance.settings.slot;
@@ -48,11 +49,9 @@ pub fn reload_locked(
         wanted::write(&instance.maps, &config.wanted)?;
         return Ok(Outcome::Unchanged);
     }
-    conflict::refuse(name, config)?;
+    let (table, sites) = admit(&instance, config, hooks)?;
     let idle = (instance.settings.slot + 1) % SLOTS;
     let stale = instance.table(idle)?;
-    let table = next_table(&instance, config)?;
-    let sites = attach::choose(config, &config.interfaces)?;
     write_slot(&instance.maps, idle, &stale, &table)?;
     let switched = attach_new(&instance, &plan, &sites, &mut steps).and_then(|notices| {
         steps.next()?;
@@ -78,11 +77,36 @@ pub fn reload_locked(
     })
 }
 
-fn next_table(instance: &Instance, config: &Config) -> Result<Table, Error> {
+/// What a reload would do, or why it would be refused; `None` if everything is as wanted already.
+/// Changes nothing.
+pub fn rehearse_reload(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
+    capability::require()?;
+    let _bpffs = BpfFs::lock_if_mounted()?;
+    supervision::refuse(name)?;
+    let (instance, loaded) = open(name)?;
+    let plan = Plan::new(Some(&loaded), config);
+    if plan.is_empty() {
+        return Ok(None);
+    }
+    let (_, sites) = admit(&instance, config, &loaded.hooks())?;
+    Ok(Some((plan, sites)))
+}
+
+fn open(name: &Name) -> Result<(Instance, Loaded), Error> {
+    let instance = Instance::open(name)?;
+    instance.require_namespace()?;
+    let loaded = instance.loaded()?;
+    Ok((instance, loaded))
+}
+
+/// What is to be in force, and where.
+fn admit(instance: &Instance, config: &Config, hooks: &Hooks) -> Result<(Table, Vec<Site>), Error> {
+    conflict::refuse(&instance.name, config)?;
     let capacity = instance.maps.counters()?.len() as usize;
-    instance
-        .table(instance.settings.slot)?
-        .next(&config.rules, capacity)
+    let table = instance.table(instance.settings.slot)?;
+    let table = table.next(&config.rules, capacity)?;
+    let sites = attach::choose(&instance.name, config, hooks)?;
+    Ok((table, sites))
 }
 
 /// What is new, and what is to be elsewhere.

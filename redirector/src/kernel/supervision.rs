@@ -26,12 +26,15 @@ use super::{
 use crate::{
     check::Netfilter,
     config::{Config, Name},
+    plan::Hooks,
 };
 
 /// The right to change an instance, which nobody else has for as long as this lives.
 pub struct Claim {
     name: Name,
     lock: Flock<File>,
+    /// Those of interfaces that have gone meanwhile included.
+    hooks: Hooks,
 }
 
 impl Claim {
@@ -55,13 +58,13 @@ impl Claim {
 
     /// As [`reload`](super::reload()).
     pub fn reload(
-        &self,
+        &mut self,
         config: &Config,
         netfilter: &dyn Fn() -> Netfilter,
     ) -> Result<Outcome, Error> {
         let _bpffs = BpfFs::lock_if_mounted()?;
         self.require()?;
-        reload_locked(&self.name, config, netfilter)
+        reload_locked(&self.name, config, &mut self.hooks, netfilter)
     }
 
     /// As [`unload`](super::unload()).
@@ -75,9 +78,11 @@ impl Claim {
 
     /// The caller holds the lock on the bpffs.
     fn new(name: &Name) -> Result<Self, Error> {
+        let lock = lock(name, FlockArg::LockExclusiveNonblock)?;
         Ok(Self {
             name: name.clone(),
-            lock: lock(name, FlockArg::LockExclusiveNonblock)?,
+            lock: lock.ok_or_else(|| Error::not_loaded(name))?,
+            hooks: Hooks::default(),
         })
     }
 
@@ -90,21 +95,36 @@ impl Claim {
             .map_err(Error::io("look at", &directory))?;
         match fs::metadata(&directory) {
             Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => Ok(()),
-            _ => Err(Error::NotLoaded(self.name.clone())),
+            _ => Err(Error::not_loaded(&self.name)),
+        }
+    }
+}
+
+impl Instance {
+    /// The process that keeps this instance (`redirector run`), as far as we may see it.
+    pub fn supervisor(&self) -> Option<i32> {
+        supervisor(&self.directory)
+    }
+
+    /// Fails where a change would be refused whatever it is, for those who have something to say before.
+    pub fn require_changeable(&self) -> Result<(), Error> {
+        self.require_namespace()?;
+        match self.supervisor() {
+            None => Ok(()),
+            pid => Err(Error::Supervised {
+                name: self.name.clone(),
+                pid,
+            }),
         }
     }
 }
 
 /// Fails if a `redirector run` keeps the instance. The caller holds the lock on the bpffs.
 pub fn refuse(name: &Name) -> Result<(), Error> {
-    match lock(name, FlockArg::LockSharedNonblock) {
-        Err(Error::NotLoaded(_)) => Ok(()),
-        outcome => outcome.map(drop),
-    }
+    lock(name, FlockArg::LockSharedNonblock).map(drop)
 }
 
-/// The process that keeps an instance, as far as this process may see it.
-pub fn supervisor(directory: &Path) -> Option<i32> {
+fn supervisor(directory: &Path) -> Option<i32> {
     let metadata = fs::metadata(directory).ok()?;
     let locks = procfs::locks().ok()?;
     let device = (major(metadata.dev()) as u32, minor(metadata.dev()) as u32);
@@ -115,19 +135,19 @@ pub fn supervisor(directory: &Path) -> Option<i32> {
         .and_then(|lock| lock.pid)
 }
 
-fn lock(name: &Name, how: FlockArg) -> Result<Flock<File>, Error> {
+/// `None` where there is nothing to lock.
+fn lock(name: &Name, how: FlockArg) -> Result<Option<Flock<File>>, Error> {
     let directory = bpffs::directory(name);
     let file = match File::open(&directory) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::NotLoaded(name.clone()));
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         file => file.map_err(Error::io("open", &directory))?,
     };
-    Flock::lock(file, how).map_err(|(_, errno)| match errno {
+    let locked = Flock::lock(file, how).map_err(|(_, errno)| match errno {
         Errno::EWOULDBLOCK => Error::Supervised {
             name: name.clone(),
             pid: supervisor(&directory),
         },
         errno => Error::io("lock", &directory)(errno.into()),
-    })
+    })?;
+    Ok(Some(locked))
 }

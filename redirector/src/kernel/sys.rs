@@ -16,6 +16,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 /// `bpf(2)` command and attribute of `include/uapi/linux/bpf.h`.
 const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
+const BPF_PROG_QUERY: libc::c_int = 16;
 const BPF_LINK_CREATE: libc::c_int = 28;
 const BPF_LINK_DETACH: libc::c_int = 34;
 
@@ -39,6 +40,40 @@ struct LinkCreate {
     flags: u32,
     /// TCX: relative to which program, and how often the list has changed; not read.
     reserved: [u64; 2],
+}
+
+#[derive(Default)]
+#[repr(C)]
+struct Query {
+    target_ifindex: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    prog_ids: u64,
+    count: u32,
+    padding: u32,
+    /// Flags of programs, ids of links and their flags; not asked for.
+    not_asked: [u64; 3],
+    revision: u64,
+}
+
+/// The ids of the programs of a TCX hook, in the order in which packets meet them.
+///
+/// aya asks for each program's details too, which takes CAP_SYS_ADMIN; this takes CAP_NET_ADMIN.
+pub fn query(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
+    /// `BPF_MPROG_MAX` of `include/linux/bpf_mprog.h`.
+    const MAX: usize = 64;
+    let mut ids = vec![0_u32; MAX];
+    let mut attribute = Query {
+        target_ifindex: ifindex,
+        attach_type,
+        prog_ids: ids.as_mut_ptr() as u64,
+        count: ids.len() as u32,
+        ..Query::default()
+    };
+    bpf_mut(BPF_PROG_QUERY, &mut attribute)?;
+    ids.truncate(attribute.count as usize);
+    Ok(ids)
 }
 
 /// Opens a pinned object. aya keeps a link's descriptor to itself, and its details are in fdinfo.
@@ -88,6 +123,7 @@ pub fn link_detach(link: &OwnedFd) -> io::Result<()> {
     bpf(BPF_LINK_DETACH, &attribute).map(drop)
 }
 
+/// For commands that only read their attribute.
 fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<libc::c_long> {
     // SAFETY: the attribute and what it points to outlive the call, and the size is its own.
     let outcome = unsafe {
@@ -98,6 +134,23 @@ fn bpf<T>(command: libc::c_int, attribute: &T) -> io::Result<libc::c_long> {
             size_of::<T>(),
         )
     };
+    number(outcome)
+}
+
+fn bpf_mut<T>(command: libc::c_int, attribute: &mut T) -> io::Result<libc::c_long> {
+    // SAFETY: as above, and the kernel writes no more than the size and the counts in it allow.
+    let outcome = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            std::ptr::from_mut(attribute),
+            size_of::<T>(),
+        )
+    };
+    number(outcome)
+}
+
+fn number(outcome: libc::c_long) -> io::Result<libc::c_long> {
     if outcome < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -122,6 +175,58 @@ pub fn fdinfo(fd: &OwnedFd, key: &str) -> io::Result<Option<String>> {
 
 /// The hardware type of an interface of the calling thread's network namespace (`ARPHRD_*`).
 pub fn hardware_type(interface: &str) -> io::Result<u16> {
+    let request = ask_device(interface, libc::SIOCGIFHWADDR, std::ptr::null_mut())?;
+    // SAFETY: the kernel has written this field.
+    Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
+}
+
+/// Up to the driver's name; `include/uapi/linux/ethtool.h`.
+#[repr(C)]
+struct DriverInfo {
+    command: u32,
+    driver: [u8; 32],
+    rest: [u8; 160],
+}
+
+pub fn driver(interface: &str) -> io::Result<String> {
+    const ETHTOOL_GDRVINFO: u32 = 3;
+    let mut info = DriverInfo {
+        command: ETHTOOL_GDRVINFO,
+        driver: [0; 32],
+        rest: [0; 160],
+    };
+    ask_device(interface, libc::SIOCETHTOOL, (&raw mut info).cast())?;
+    let name = info.driver.split(|byte| *byte == 0).next();
+    Ok(String::from_utf8_lossy(name.unwrap_or_default()).into_owned())
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct ReceiveOffloads {
+    pub gro: bool,
+    pub lro: bool,
+}
+
+pub fn receive_offloads(interface: &str) -> io::Result<ReceiveOffloads> {
+    const ETHTOOL_GFLAGS: u32 = 0x25;
+    const ETHTOOL_GGRO: u32 = 0x2b;
+    const ETH_FLAG_LRO: u32 = 1 << 15;
+    let ask = |command: u32| {
+        // `struct ethtool_value`: the command, and what the kernel answers.
+        let mut value = [command, 0];
+        ask_device(interface, libc::SIOCETHTOOL, (&raw mut value).cast()).map(|_| value[1])
+    };
+    Ok(ReceiveOffloads {
+        gro: ask(ETHTOOL_GGRO)? != 0,
+        lro: ask(ETHTOOL_GFLAGS)? & ETH_FLAG_LRO != 0,
+    })
+}
+
+/// `data` is null, or to what the command reads and writes.
+fn ask_device(
+    interface: &str,
+    command: libc::Ioctl,
+    data: *mut libc::c_char,
+) -> io::Result<libc::ifreq> {
     let socket = socket(
         AddressFamily::Inet,
         SockType::Datagram,
@@ -136,14 +241,14 @@ pub fn hardware_type(interface: &str) -> io::Result<u16> {
     for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
         *to = from as libc::c_char;
     }
-    // SAFETY: the request outlives the call and its name ends with a zero.
-    let failed =
-        unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFHWADDR, &raw mut request) } != 0;
+    request.ifr_ifru.ifru_data = data;
+    // SAFETY: the request and what it points to outlive the call, its name ends with a zero, and the
+    // callers hand over what the command writes.
+    let failed = unsafe { libc::ioctl(socket.as_raw_fd(), command, &raw mut request) } != 0;
     if failed {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the kernel has written this field.
-    Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
+    Ok(request)
 }
 
 /// Waits until every packet that was in a program at the call has left it: an RCU grace period

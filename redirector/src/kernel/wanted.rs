@@ -101,6 +101,7 @@ mod tests {
         LoadedInterface {
             interface: interface(name, index),
             attached,
+            exists: true,
             hook: IngressHook::Tcx,
         }
     }

@@ -1,7 +1,10 @@
 use serde::Serialize;
 
-use super::SCHEMA;
-use crate::check::{Finding, Level};
+use super::{SCHEMA, explain};
+use crate::{
+    check::{Finding, Level},
+    kernel::Explanation,
+};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document<'a> {
@@ -9,14 +12,18 @@ pub struct Document<'a> {
     /// The worst of the findings.
     pub level: Level,
     pub findings: &'a [Finding],
+    /// Which hook each interface gets, and why; with `--explain`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain: Option<Vec<explain::Interface>>,
 }
 
 impl<'a> Document<'a> {
-    pub fn new(findings: &'a [Finding]) -> Self {
+    pub fn new(findings: &'a [Finding], explanations: Option<&[Explanation]>) -> Self {
         Self {
             schema: SCHEMA,
             level: worst(findings),
             findings,
+            explain: explanations.map(|explanations| explanations.iter().map(Into::into).collect()),
         }
     }
 }

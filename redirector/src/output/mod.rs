@@ -1,7 +1,9 @@
 //! One file per document: its JSON, and its table for people.
 
 pub mod check;
+pub mod explain;
 pub mod flows;
+pub mod neighbours;
 pub mod stats;
 pub mod status;
 

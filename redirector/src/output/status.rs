@@ -2,11 +2,26 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::{RuleDocument, SCHEMA, render, table};
+use super::{RuleDocument, SCHEMA, neighbours, neighbours::Neighbour, render, table};
 use crate::{
-    config::Name,
+    check::Finding,
+    config::{self, Name},
+    kernel::{Neighbourhood, Place},
     plan::{Loaded, LoadedInterface, Missing},
 };
+
+/// What is known of an instance.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    pub loaded: Loaded,
+    pub place: Place,
+    /// The process that keeps it.
+    pub supervisor: Option<i32>,
+    /// In the order of the interfaces that are [present](Loaded::present); none where nothing can be read.
+    pub neighbours: Vec<Neighbourhood>,
+    /// Of the interfaces that are not as they should be.
+    pub findings: Vec<Finding>,
+}
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
@@ -15,6 +30,8 @@ pub struct Document {
     pub loaded: bool,
     /// Seconds since the Unix epoch; null if not loaded.
     pub since: Option<u64>,
+    /// The network namespace: "here", "elsewhere" or "gone"; null if not loaded.
+    pub namespace: Option<&'static str>,
     /// The process id of `redirector run`; null if none keeps the instance.
     pub supervisor: Option<i32>,
     pub interfaces: Vec<Interface>,
@@ -29,6 +46,28 @@ pub struct Interface {
     /// Of the ingress half; null if it was never attached.
     pub hook: Option<&'static str>,
     pub attached: bool,
+    /// The way out, if it is not attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Programs of others, in the order in which packets meet them.
+    pub neighbours: Vec<Neighbour>,
+    /// What could not be read of them, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub neighbours_unread: Vec<String>,
+}
+
+impl Reading {
+    fn neighbours(&self) -> impl Iterator<Item = (&config::Interface, &Neighbourhood)> {
+        self.loaded.present().zip(&self.neighbours)
+    }
+
+    /// What could not be read of the neighbours, a line each.
+    pub fn unread(&self) -> impl Iterator<Item = String> {
+        self.neighbours().flat_map(|(interface, found)| {
+            let why = found.unread.iter();
+            why.map(|why| format!("cannot tell who else is on {}: {why}", interface.name))
+        })
+    }
 }
 
 impl Document {
@@ -38,13 +77,32 @@ impl Document {
             name,
             loaded: false,
             since: None,
+            namespace: None,
             supervisor: None,
             interfaces: Vec::new(),
             rules: Vec::new(),
         }
     }
 
-    pub fn new(name: Name, loaded: &Loaded, supervisor: Option<i32>) -> Self {
+    pub fn new(name: Name, reading: &Reading) -> Self {
+        let loaded = &reading.loaded;
+        let mut interfaces: Vec<_> = loaded
+            .interfaces
+            .iter()
+            .map(Interface::from)
+            .chain(loaded.missing.iter().map(Interface::from))
+            .collect();
+        for interface in &mut interfaces {
+            let mut findings = reading.findings.iter();
+            let finding = findings.find(|finding| finding.subject == interface.name);
+            interface.help = finding.and_then(|finding| finding.help.clone());
+            let mut neighbours = reading.neighbours();
+            let found = neighbours.find(|(present, _)| Some(present.index) == interface.ifindex);
+            if let Some((_, found)) = found {
+                interface.neighbours = found.neighbours.iter().map(Neighbour::from).collect();
+                interface.neighbours_unread.clone_from(&found.unread);
+            }
+        }
         Self {
             loaded: true,
             since: Some(
@@ -53,13 +111,9 @@ impl Document {
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |since| since.as_secs()),
             ),
-            supervisor,
-            interfaces: loaded
-                .interfaces
-                .iter()
-                .map(Interface::from)
-                .chain(loaded.missing.iter().map(Interface::from))
-                .collect(),
+            namespace: Some(reading.place.name()),
+            supervisor: reading.supervisor,
+            interfaces,
             rules: loaded
                 .rules
                 .iter()
@@ -77,6 +131,9 @@ impl From<&LoadedInterface> for Interface {
             ifindex: Some(loaded.interface.index),
             hook: Some(loaded.hook.name()),
             attached: loaded.attached,
+            help: None,
+            neighbours: Vec::new(),
+            neighbours_unread: Vec::new(),
         }
     }
 }
@@ -92,17 +149,25 @@ impl From<&Missing> for Interface {
             ifindex,
             hook: None,
             attached: false,
+            help: None,
+            neighbours: Vec::new(),
+            neighbours_unread: Vec::new(),
         }
     }
 }
 
 /// The same for people.
-pub fn text(name: &Name, loaded: &Loaded, supervisor: Option<i32>, now: SystemTime) -> String {
+pub fn text(name: &Name, reading: &Reading, now: SystemTime) -> String {
+    let loaded = &reading.loaded;
     let age = now.duration_since(loaded.since).unwrap_or_default();
     let age = std::time::Duration::from_secs(age.as_secs());
     let mut interfaces = table(&["INTERFACE", "HOOK", "STATE"], 0..0);
     for loaded in &loaded.interfaces {
-        let state = if loaded.attached { "attached" } else { "gone" };
+        let state = match (loaded.attached, loaded.exists) {
+            (true, _) => "attached",
+            (false, true) => "detached",
+            (false, false) => "gone",
+        };
         interfaces.add_row([&loaded.interface.name, loaded.hook.name(), state]);
     }
     for missing in &loaded.missing {
@@ -116,32 +181,23 @@ pub fn text(name: &Name, loaded: &Loaded, supervisor: Option<i32>, now: SystemTi
     for loaded in &loaded.rules {
         rules.add_row([loaded.rule.to_string()]);
     }
-    let kept = supervisor.map_or_else(String::new, |pid| {
+    let kept = reading.supervisor.map_or_else(String::new, |pid| {
         format!(", kept by `redirector run` (pid {pid})")
     });
+    let findings: String = reading
+        .findings
+        .iter()
+        .map(|finding| format!("{finding}\n"))
+        .collect();
+    let neighbours = reading.neighbours();
+    let neighbours = neighbours::text(
+        neighbours.map(|(interface, found)| (interface.name.as_str(), &found.neighbours[..])),
+    );
     format!(
-        "instance \"{name}\" is loaded since {} ({} ago){kept}\n\n{}\n{}{}",
+        "instance \"{name}\" is loaded since {} ({} ago){kept}\n\n{}{findings}\n{}{neighbours}",
         humantime::format_rfc3339_seconds(loaded.since),
         humantime::format_duration(age),
         render(&interfaces),
         render(&rules),
-        way_out(loaded, supervisor),
     )
-}
-
-/// What brings a degraded instance back.
-fn way_out(loaded: &Loaded, supervisor: Option<i32>) -> &'static str {
-    let is_refused = |missing: &Missing| matches!(missing, Missing::Unattached(_));
-    match supervisor {
-        _ if loaded.is_complete() => "",
-        Some(_) if loaded.missing.iter().any(is_refused) => {
-            "\ndegraded: `redirector run` is attaching what is there, or has said why it cannot; it tries \
-             again at every change of interfaces\n"
-        }
-        Some(_) => "\ndegraded: `redirector run` attaches what is absent when it appears\n",
-        None => {
-            "\ndegraded: `redirector reload` attaches what is there again; `redirector run` does that \
-             by itself, as interfaces come\n"
-        }
-    }
 }

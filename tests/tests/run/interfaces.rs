@@ -7,7 +7,10 @@ use integration::netns::Namespace;
 use integration::process::Background;
 use integration::redirector::Instance;
 use integration::server::{Connection, Listener};
+use integration::system::detach_link;
 use integration::topology::{LOOPBACK, Lan, SERVER};
+use nix::net::if_::if_nametoindex;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{Run, apart, assert_answered, assert_refused, attached, connect, interface, status_is};
@@ -42,7 +45,7 @@ fn come_and_go(instance: impl Fn(&Namespace) -> Instance, hook: &str) {
     assert_eq!(attached(&status), ["lo"]);
     assert_eq!(status["supervisor"], run.0.pid(), "{status}");
     let text = instance.run("status", "").stdout;
-    for word in ["absent", "degraded", "redirector run"] {
+    for word in ["eth0 is absent", "redirector run", "waits for one"] {
         assert!(text.contains(word), "{word}: {text}");
     }
     assert_answered(&server, LOOPBACK.both(80), &listener);
@@ -155,5 +158,44 @@ fn one_that_is_refused() {
     lan.server.ip("link add eth3 type bridge");
     run.says("eth3 appeared: attached by", 1);
     assert_eq!(attached(&status_is(&instance, 5)), ["eth0", "eth2", "eth3"]);
+    run.stop();
+}
+
+/// Where the configuration names no hook, and nothing is loaded while the interface is away.
+#[test]
+fn one_that_is_made_again_keeps_its_hook() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, &format!("--hook xdp {RULES}"));
+    let mut run = Run::start(&instance, RULES);
+    lan.server.ip("link delete eth0");
+    run.says("eth0 disappeared; waiting for eth0", 1);
+    lan.connect();
+    run.says("eth0 appeared: attached by xdp and tcx", 1);
+    let status = status_is(&instance, 0);
+    let found = interface(&status, "eth0").expect("eth0");
+    assert_eq!(found["hook"], "xdp-native", "{status}");
+    run.stop();
+}
+
+/// By a signal, since nobody else may change what a run keeps.
+#[test]
+fn one_that_is_detached_is_attached_again_by_a_hangup() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::unloaded(&lan.server);
+    let mut run = Run::start(&instance, RULES);
+    let index = lan.server.enter(|| if_nametoindex("eth0")).expect("eth0");
+    let link = instance.pins().join(format!("links/{index}-ingress"));
+    detach_link(&link).expect("a link");
+    for verb in ["status", "check"] {
+        let told = instance.run(verb, "").stdout;
+        for word in ["eth0 is detached", "SIGHUP", &run.0.pid().to_string()] {
+            assert!(told.contains(word), "{verb}, {word}: {told}");
+        }
+    }
+    run.0.signal(Signal::SIGHUP);
+    run.says("reloaded", 1);
+    status_is(&instance, 0);
+    assert_answered(&lan.client, SERVER.both(80), &listener);
     run.stop();
 }

@@ -85,6 +85,27 @@ fn what_is_missing_is_told_after_a_kill() {
     status_is(&instance, 0);
 }
 
+/// Nothing is attached that the run would not have attached, and nothing it waits for is forgotten.
+#[test]
+fn a_plain_reload_after_a_kill_keeps_what_is_waited_for() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::unloaded(&lan.server);
+    Run::start(&instance, "-i eth* -i wg0 80:8000").kill();
+    lan.server.ip("link delete eth0");
+    connect(&lan.client, &lan.server, "eth1");
+    let reload = instance.run("reload", "");
+    assert!(reload.stderr.contains("wg0"), "{reload:#?}");
+    reload.success("reload");
+    let status = status_is(&instance, 5);
+    assert_eq!(attached(&status), ["eth1"]);
+    assert_answered(&lan.client, SERVER.both(80), &listener);
+    lan.server.ip("link add wg0 type bridge");
+    instance.run("reload", "81:8000").success("reload");
+    assert_eq!(attached(&status_is(&instance, 0)), ["eth1", "wg0"]);
+    assert_answered(&lan.client, SERVER.both(81), &listener);
+}
+
 #[test]
 fn a_hangup_reads_the_file_again() {
     let lan = Lan::new();
@@ -130,10 +151,14 @@ fn nobody_else_changes_what_it_keeps() {
     for (verb, arguments) in [
         ("run", "-i eth0 80:9000"),
         ("reload", "-i eth0 80:9000"),
+        ("reload", ""),
+        ("reload", "--dry-run"),
         ("unload", ""),
+        ("unload", "--any-namespace"),
     ] {
         let refused = instance.run(verb, arguments);
         assert_eq!(refused.code, Some(1), "{verb}: {refused:#?}");
+        assert_eq!(refused.stderr.lines().count(), 1, "{verb}: {refused:#?}");
         for word in [&run.0.pid().to_string(), "redirector run", "SIGTERM"] {
             assert!(
                 refused.stderr.contains(word),

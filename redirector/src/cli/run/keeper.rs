@@ -62,7 +62,7 @@ impl Keeper {
             let mut keeper = Self {
                 name: name.clone(),
                 claim,
-                draft: draft.settle(&resolved.config),
+                draft: draft.keep_interfaces(&resolved.config),
                 wanted: Vec::new(),
                 seen: Network::default(),
                 refused: BTreeMap::new(),
@@ -140,7 +140,7 @@ impl Keeper {
     fn replace(&mut self, args: &Run, network: &Network) -> anyhow::Result<()> {
         let draft = args.source.draft()?;
         let resolved = draft.lower_awaiting(network)?;
-        let draft = draft.settle(&resolved.config);
+        let draft = draft.keep_interfaces(&resolved.config);
         let known = network.without(|each| self.refused.contains_key(&each.index));
         let config = draft.lower_awaiting(&known)?.config;
         let (outcome, examined) =
@@ -158,11 +158,10 @@ impl Keeper {
     /// Tells what was done, and what could not be done if it is news.
     fn settle(&mut self, reconciled: Reconciled, network: Network) -> anyhow::Result<()> {
         let Reconciled { moves, refused } = reconciled;
-        let notes = moves.notices.iter().map(|notice| format!("note: {notice}"));
         for line in moves
             .lines(&self.seen, &network, &self.wanted)
-            .into_iter()
-            .chain(notes)
+            .iter()
+            .chain(&moves.notes)
         {
             say(line);
         }
@@ -226,7 +225,7 @@ fn tell(
 /// Then there is nothing to keep; any other error leaves something.
 fn fail_if_unloaded(error: Error) -> anyhow::Result<()> {
     match error.downcast_ref() {
-        Some(kernel::Error::NotLoaded(_)) => Err(error),
+        Some(kernel::Error::NotLoaded { .. }) => Err(error),
         _ => Ok(()),
     }
 }

@@ -1,6 +1,7 @@
 //! What became of the interfaces, a line each.
 
 use crate::{
+    cli::changes,
     config::{Interface, Selector},
     host::Network,
     kernel::{Outcome, Site},
@@ -12,24 +13,19 @@ use crate::{
 pub struct Moves {
     attached: Vec<Site>,
     detached: Vec<Interface>,
-    /// What the operator should hear besides.
-    pub notices: Vec<String>,
+    /// What the operator should hear besides, a line each.
+    pub notes: Vec<String>,
 }
 
 impl Moves {
     pub fn add(&mut self, outcome: Outcome) {
-        let Outcome::Done {
-            plan,
-            sites,
-            notices,
-        } = outcome
-        else {
+        self.notes.extend(changes::notes(&outcome));
+        let Outcome::Done { plan, sites, .. } = outcome else {
             return;
         };
         self.detached.extend(plan.detach);
         let is_new = |site: &Site| plan.attach.contains(&site.interface);
         self.attached.extend(sites.into_iter().filter(is_new));
-        self.notices.extend(notices);
     }
 
     /// From one state of the network to another.
@@ -78,16 +74,19 @@ pub fn status(loaded: &Loaded) -> String {
         true => "redirecting nowhere".to_owned(),
         false => format!("redirecting on {}", names.join(", ")),
     };
-    let gone = loaded
+    let off = loaded
         .interfaces
         .iter()
         .filter(|loaded| !loaded.attached)
-        .map(|loaded| format!("{} is gone", loaded.interface.name));
+        .map(|loaded| {
+            let state = if loaded.exists { "detached" } else { "gone" };
+            format!("{} is {state}", loaded.interface.name)
+        });
     let missing = loaded.missing.iter().map(|missing| match missing {
         Missing::Absent(selector) => format!("waiting for {selector}"),
         Missing::Unattached(interface) => format!("{} is not attached", interface.name),
     });
-    let degraded: Vec<_> = gone.chain(missing).collect();
+    let degraded: Vec<_> = off.chain(missing).collect();
     match degraded.is_empty() {
         true => redirecting,
         false => format!("degraded: {redirecting}; {}", degraded.join("; ")),

@@ -36,6 +36,7 @@ fn lines(
             interface,
             has_link_layer: true,
             tc: Tc::Tcx,
+            beside: None,
             reason: Reason::Default,
         })
         .collect();

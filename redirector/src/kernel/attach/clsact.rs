@@ -3,11 +3,14 @@
 use std::{collections::BTreeSet, fs, io, os::fd::AsRawFd, path::Path};
 
 use aya::programs::ProgramInfo;
-use redirector_common::Direction;
+use redirector_common::{
+    Direction,
+    abi::{ATTACH_OWN_QDISC, InterfaceRecord},
+};
 
-use super::{DIRECTIONS, Site, Tc, name, netlink};
+use super::{DIRECTIONS, Site, Tc, name, netlink, records};
 use crate::kernel::{
-    Error,
+    Error, bpffs,
     netlink::{Clsact, Filter, Netlink, Refusal},
     sys,
 };
@@ -73,13 +76,17 @@ fn first_priority(filters: &[Filter]) -> Option<u16> {
     }
 }
 
+/// Everybody's, in the order in which packets meet them.
+pub fn filters(ifindex: u32, direction: Direction) -> Result<Vec<Filter>, Error> {
+    netlink()?.filters(ifindex, direction).map_err(failed)
+}
+
 pub fn is_attached(
     ifindex: u32,
     direction: Direction,
     programs: &BTreeSet<u32>,
 ) -> Result<bool, Error> {
-    let filters = netlink()?.filters(ifindex, direction).map_err(failed)?;
-    Ok(filters
+    Ok(filters(ifindex, direction)?
         .iter()
         .any(|filter| programs.contains(&filter.program)))
 }
@@ -121,15 +128,34 @@ fn remove_qdisc(netlink: &Netlink, ifindex: u32) -> Result<(), Error> {
     }
 }
 
-/// Whether there is a qdisc already that is not to be removed.
-pub fn is_there(ifindex: u32) -> Result<bool, Error> {
-    netlink()?.has_clsact(ifindex).map_err(failed)
+/// Whether the qdisc is ours to remove once nobody uses it: the load brings it, or an instance that brought
+/// it uses it still. The last of ours to leave removes it.
+pub fn is_qdisc_ours(ifindex: u32) -> Result<bool, Error> {
+    if !netlink()?.has_clsact(ifindex).map_err(failed)? {
+        return Ok(true);
+    }
+    for name in bpffs::names()? {
+        let directory = bpffs::directory(&name);
+        let records = records(&directory).unwrap_or_default();
+        let owns = |(index, record): &(u32, InterfaceRecord)| {
+            *index == ifindex && record.attach & ATTACH_OWN_QDISC != 0
+        };
+        if !records.iter().any(owns) {
+            continue;
+        }
+        let known = programs(&directory)?;
+        for direction in DIRECTIONS {
+            if is_attached(ifindex, direction, &known)? {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 impl Site {
-    /// Whether the load brings the qdisc.
-    pub fn brings_qdisc(&self) -> bool {
-        matches!(self.tc, Tc::Clsact { brings_qdisc: true })
+    pub fn owns_qdisc(&self) -> bool {
+        matches!(self.tc, Tc::Clsact { owns_qdisc: true })
     }
 }
 
@@ -146,6 +172,7 @@ mod tests {
             priority,
             handle: 1.into(),
             program: 7,
+            name: None,
             kind: kind.to_owned(),
         }
     }

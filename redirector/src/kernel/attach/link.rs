@@ -10,6 +10,11 @@ pub fn is_attached(pin: &Path, ifindex: u32) -> Result<bool, Error> {
     Ok(number(pin, "ifindex")? == Some(ifindex))
 }
 
+/// Whether what is pinned holds to any interface, of whichever network namespace.
+pub fn holds(pin: &Path) -> Result<bool, Error> {
+    Ok(number(pin, "ifindex")?.is_some_and(|ifindex| ifindex != 0))
+}
+
 /// The id of the program that a link runs.
 pub fn program(pin: &Path) -> Result<Option<u32>, Error> {
     number(pin, "prog_id")

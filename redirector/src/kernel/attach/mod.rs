@@ -4,7 +4,9 @@
 //! whose filters live until somebody removes them: they are known by the ids of the pinned programs.
 
 mod clsact;
+mod explain;
 mod link;
+mod neighbours;
 mod site;
 mod tcx;
 mod xdp;
@@ -22,8 +24,13 @@ use redirector_common::{
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC, InterfaceRecord},
 };
 
-pub use self::site::{Reason, Site, Tc, choose, has_tcx};
-use super::{Error, Maps, fault::Steps, maps::Plain, netlink::Netlink};
+pub use self::{
+    explain::{Explanation, Probed, explain},
+    neighbours::{Hook as NeighbourHook, Neighbour, Neighbourhood, Order, Owners},
+    site::{Reason, Site, Tc, choose, has_tcx, own_programs},
+    xdp::ForeignXdp,
+};
+use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
 use crate::plan::IngressHook;
 
 /// In the order in which they come; they go in the reverse one. Egress alone redirects nothing,
@@ -123,9 +130,15 @@ pub fn remove(directory: &Path, ifindex: u32, record: &InterfaceRecord) -> Resul
 }
 
 /// Detaches everything of an instance, also of one that was only half made.
+///
+/// Links are detached wherever they hold. Interface indexes mean others in another network namespace, so
+/// filters of an instance of another one are not looked for.
 pub fn discard(directory: &Path) -> Result<(), Error> {
     for pin in link_pins(directory)? {
         link::detach(&pin)?;
+    }
+    if is_elsewhere(directory)? {
+        return Ok(());
     }
     let known = clsact::programs(directory)?;
     if known.is_empty() {
@@ -148,6 +161,40 @@ pub fn discard(directory: &Path) -> Result<(), Error> {
         Err(_) => {}
     }
     Ok(())
+}
+
+/// Whether nothing of an instance holds to any interface. Filters cannot be asked from another network
+/// namespace; those may still be there.
+pub fn is_gone(directory: &Path) -> Result<bool, Error> {
+    if has_filters(directory) {
+        return Ok(false);
+    }
+    for pin in link_pins(directory)? {
+        if link::holds(&pin)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether an instance has filters on clsact qdiscs.
+pub fn has_filters(directory: &Path) -> bool {
+    records(directory).is_ok_and(|records| {
+        let mut records = records.iter();
+        records.any(|(_, record)| record.attach & ATTACH_CLSACT != 0)
+    })
+}
+
+fn is_elsewhere(directory: &Path) -> Result<bool, Error> {
+    let settings = Maps::new(directory.join("maps")).settings();
+    let netns = settings
+        .ok()
+        .and_then(|settings| settings.get(&0, 0).ok())
+        .map(|Plain(settings)| settings.netns)
+        // Not written yet, or not to be read.
+        .filter(|netns| *netns != 0);
+    let here = namespace::current()?;
+    Ok(netns.is_some_and(|netns| netns != here))
 }
 
 /// Whether everything that an interface has of an instance still holds to it, and where its ingress

@@ -16,15 +16,28 @@ const BPF_F_BEFORE: u32 = 1 << 3;
 pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<OwnedFd, Error> {
     let path = directory.join("programs").join(site.program(direction));
     let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
-    let hook = match direction {
+    sys::link_create(
+        &program,
+        site.interface.index,
+        hook(direction),
+        BPF_F_BEFORE,
+    )
+    .map_err(|source: io::Error| Error::Attach {
+        interface: site.interface.name.clone(),
+        direction: name(direction),
+        reason: source.to_string(),
+    })
+}
+
+/// The ids of everybody's programs, in the order in which packets meet them. Kernels without TCX answer
+/// `EINVAL`.
+pub fn programs(ifindex: u32, direction: Direction) -> io::Result<Vec<u32>> {
+    sys::query(ifindex, hook(direction))
+}
+
+const fn hook(direction: Direction) -> u32 {
+    match direction {
         Direction::Ingress => BPF_TCX_INGRESS,
         Direction::Egress => BPF_TCX_EGRESS,
-    };
-    sys::link_create(&program, site.interface.index, hook, BPF_F_BEFORE).map_err(
-        |source: io::Error| Error::Attach {
-            interface: site.interface.name.clone(),
-            direction: name(direction),
-            reason: source.to_string(),
-        },
-    )
+    }
 }

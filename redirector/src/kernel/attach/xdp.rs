@@ -1,14 +1,15 @@
 //! XDP links. An interface has one XDP program, so a foreign one stays and ours is refused.
 
 use std::{
-    io,
+    collections::BTreeSet,
+    fmt, io,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
 };
 
 use aya::programs::{ProgramInfo, loaded_programs};
 
-use super::{clsact, link, netlink};
+use super::{link, netlink};
 use crate::{
     config::{self, Interface},
     kernel::{
@@ -22,6 +23,8 @@ use crate::{
 
 /// `include/uapi/linux/bpf.h`.
 const BPF_XDP: u32 = 37;
+
+pub const DISPATCHER: &str = "xdp_dispatcher";
 
 /// The programs that may be attached.
 pub const fn programs(mode: config::XdpMode) -> &'static [&'static str] {
@@ -45,12 +48,6 @@ pub fn attach(
     interface: &Interface,
     mode: config::XdpMode,
 ) -> Result<(OwnedFd, Option<String>), Error> {
-    if let Some(other) = foreign(directory, interface.index)? {
-        return Err(Error::ForeignXdp {
-            interface: interface.name.clone(),
-            other,
-        });
-    }
     let refused = |mode, reason| Error::Xdp {
         interface: interface.name.clone(),
         mode,
@@ -125,24 +122,53 @@ fn pinned(directory: &Path, mode: XdpMode) -> std::path::PathBuf {
     directory.join("programs").join(program(mode))
 }
 
-/// Who has the interface's XDP already: its name, id and mode.
-fn foreign(directory: &Path, ifindex: u32) -> Result<Option<String>, Error> {
+/// An XDP program of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignXdp {
+    pub program: u32,
+    /// Empty where it cannot be read, which takes CAP_SYS_ADMIN.
+    pub name: String,
+    pub mode: XdpMode,
+}
+
+/// Who has the interface's XDP already, other than those that run one of our own programs.
+pub fn foreign(ifindex: u32, own: &BTreeSet<u32>) -> Result<Option<ForeignXdp>, Error> {
     let attached = netlink()?
         .xdp(ifindex)
         .map_err(|error| Error::io("ask", "rtnetlink about XDP")(io::Error::other(error)))?;
-    let own = clsact::programs(directory)?;
-    let Some(other) = attached.iter().find(|xdp| !own.contains(&xdp.program)) else {
-        return Ok(None);
-    };
+    let other = attached.iter().find(|xdp| !own.contains(&xdp.program));
+    Ok(other.map(|other| ForeignXdp {
+        program: other.program,
+        name: program_name(other.program).unwrap_or_default(),
+        mode: other.mode,
+    }))
+}
+
+/// As the kernel has it: 15 bytes at most.
+pub fn program_name(id: u32) -> Option<String> {
     let mut programs = loaded_programs().flatten();
-    let name = programs
-        .find(|program| program.id() == other.program)
-        .and_then(|program| program.name_as_str().map(str::to_owned))
-        .unwrap_or_default();
-    Ok(Some(format!(
-        "\"{name}\" (id {}, {})",
-        other.program, other.mode
-    )))
+    let program = programs.find(|program| program.id() == id)?;
+    program.name_as_str().map(str::to_owned)
+}
+
+impl ForeignXdp {
+    /// The dispatcher of libxdp, which runs several programs one after another
+    /// (`lib/libxdp/xdp-dispatcher.c.in` of xdp-tools).
+    pub fn is_dispatcher(&self) -> bool {
+        self.name == DISPATCHER
+    }
+}
+
+impl fmt::Display for ForeignXdp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let libxdp = if self.is_dispatcher() {
+            " of libxdp"
+        } else {
+            ""
+        };
+        let (name, id, mode) = (&self.name, self.program, self.mode);
+        write!(f, "\"{name}\"{libxdp} (id {id}, {mode})")
+    }
 }
 
 /// In the driver's words, if it has any.

@@ -1,7 +1,8 @@
 //! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, what XDP programs
-//! an interface has, what is above it, and when interfaces come and go.
+//! an interface has, what is above it, what its driver can do, and when interfaces come and go.
 
 mod events;
+mod netdev;
 mod stack;
 mod tc;
 mod xdp;
@@ -14,7 +15,8 @@ use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
 pub use self::{
     events::{LinkChange, LinkEvents},
-    stack::Stack,
+    netdev::xdp_features,
+    stack::{Link, Stack},
     tc::{Clsact, Filter},
     xdp::XdpMode,
 };

@@ -14,36 +14,91 @@ use super::{Netlink, Refusal};
 #[derive(Debug, Default)]
 pub struct Stack(Vec<(u32, u32)>);
 
+/// What the kernel tells of an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    pub index: u32,
+    pub mtu: Option<u32>,
+    pub rx_queues: Option<u32>,
+    /// Of a device that is made by command, e.g. `vlan`.
+    pub kind: Option<String>,
+}
+
 impl Netlink {
     /// All interfaces of the network namespace.
     pub fn stack(&self) -> Result<Stack, Refusal> {
+        Ok(Stack(self.dump()?.iter().flat_map(pairs).collect()))
+    }
+
+    /// The same ones, each alone.
+    pub fn links(&self) -> Result<Vec<Link>, Refusal> {
+        Ok(self.dump()?.iter().map(link).collect())
+    }
+
+    fn dump(&self) -> Result<Vec<LinkMessage>, Refusal> {
         let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
         let answers = self.request(request, NLM_F_DUMP)?;
-        Ok(Stack(answers.iter().flat_map(pairs).collect()))
+        let links = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewLink(link) => Some(link),
+            _ => None,
+        });
+        Ok(links.collect())
     }
 }
 
 impl Stack {
     /// Every interface that packets of this one come to afterwards.
     pub fn above(&self, ifindex: u32) -> BTreeSet<u32> {
-        let mut found = BTreeSet::new();
-        let mut next = vec![ifindex];
-        while let Some(below) = next.pop() {
-            let above = self.0.iter().filter(|pair| pair.0 == below);
-            next.extend(
-                above
-                    .map(|pair| pair.1)
-                    .filter(|above| found.insert(*above)),
-            );
-        }
-        found
+        closure(ifindex, &self.0)
+    }
+
+    /// Every interface whose packets come to this one.
+    pub fn below(&self, ifindex: u32) -> BTreeSet<u32> {
+        let reversed: Vec<_> = self
+            .0
+            .iter()
+            .map(|(below, above)| (*above, *below))
+            .collect();
+        closure(ifindex, &reversed)
     }
 }
 
-fn pairs(answer: &RouteNetlinkMessage) -> Vec<(u32, u32)> {
-    let RouteNetlinkMessage::NewLink(link) = answer else {
-        return Vec::new();
+fn closure(from: u32, pairs: &[(u32, u32)]) -> BTreeSet<u32> {
+    let mut found = BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(from) = next.pop() {
+        let reached = pairs.iter().filter(|pair| pair.0 == from);
+        next.extend(
+            reached
+                .map(|pair| pair.1)
+                .filter(|reached| found.insert(*reached)),
+        );
+    }
+    found
+}
+
+fn link(message: &LinkMessage) -> Link {
+    let mut link = Link {
+        index: message.header.index,
+        ..Link::default()
     };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::Mtu(mtu) => link.mtu = Some(*mtu),
+            LinkAttribute::NumRxQueues(queues) => link.rx_queues = Some(*queues),
+            LinkAttribute::LinkInfo(info) => {
+                link.kind = info.iter().find_map(|info| match info {
+                    LinkInfo::Kind(kind) => Some(kind.to_string()),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    link
+}
+
+fn pairs(link: &LinkMessage) -> Vec<(u32, u32)> {
     let index = link.header.index;
     let is_above = |info: &LinkInfo| {
         use InfoKind::{IpVlan, MacVlan, Vlan};
@@ -73,5 +128,7 @@ mod tests {
         for (below, above) in [(2, &[5, 7][..]), (5, &[5, 7]), (4, &[6]), (6, &[])] {
             assert_eq!(stack.above(below), above.iter().copied().collect());
         }
+        assert_eq!(stack.below(6), [4].into());
+        assert_eq!(stack.below(7), [2, 3, 5, 7].into());
     }
 }

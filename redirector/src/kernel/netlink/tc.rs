@@ -33,6 +33,8 @@ pub struct Filter {
     pub handle: TcHandle,
     /// The program's id; 0 if the filter has none.
     pub program: u32,
+    /// What whoever attached it called it, as often the program's section of an object file.
+    pub name: Option<String>,
     /// Its kind, e.g. `bpf` or `flower`.
     pub kind: String,
 }
@@ -96,6 +98,7 @@ impl Netlink {
                 priority: (filter.header.info >> 16) as u16,
                 handle: filter.header.handle,
                 program: program(&filter),
+                name: name(&filter),
                 kind: kind(&filter).to_owned(),
             });
         }
@@ -173,21 +176,33 @@ fn kind(message: &TcMessage) -> &str {
 }
 
 fn program(message: &TcMessage) -> u32 {
-    let options = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
+    let mut options = bpf_options(message);
+    let id = options.find_map(|option| match option {
+        TcFilterBpfOption::ProgId(id) => Some(*id),
+        _ => None,
+    });
+    id.unwrap_or_default()
+}
+
+fn name(message: &TcMessage) -> Option<String> {
+    bpf_options(message).find_map(|option| match option {
+        TcFilterBpfOption::ProgName(name) => Some(name.clone()),
+        _ => None,
+    })
+}
+
+fn bpf_options(message: &TcMessage) -> impl Iterator<Item = &TcFilterBpfOption> {
+    let attributes = message.attributes.iter();
+    attributes
+        .filter_map(|attribute| match attribute {
             TcAttribute::Options(options) => Some(options),
             _ => None,
-        });
-    let id = options
-        .into_iter()
+        })
         .flatten()
-        .find_map(|option| match option {
-            TcOption::Bpf(TcFilterBpfOption::ProgId(id)) => Some(*id),
+        .filter_map(|option| match option {
+            TcOption::Bpf(option) => Some(option),
             _ => None,
-        });
-    id.unwrap_or_default()
+        })
 }
 
 fn is_missing(error: &io::Error) -> bool {
