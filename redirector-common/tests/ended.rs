@@ -30,6 +30,18 @@ fn redirected(talk: &Talk, peer: Peer) -> Host {
     host
 }
 
+/// A direct connection that is over, and whose flow is still known.
+fn ended_direct(talk: &Talk) -> Host {
+    let mut host = Host::with(&[(80, 8000)]);
+    assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+    host.has_socket(talk, 8000, Peer::Handshake);
+    assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+    host.has_socket(talk, 8000, CONNECTED);
+    assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
+    host.has_socket(talk, 8000, Peer::None);
+    host
+}
+
 /// The client has the port again, and the server of port 80 itself is asked.
 #[test]
 fn a_removed_rule_leads_no_new_connection() {
@@ -192,13 +204,7 @@ fn a_spoofed_syn_does_not_turn_a_handshake_away() {
 #[test]
 fn an_error_is_about_the_syn_that_it_quotes() {
     each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000)]);
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-        host.has_socket(&talk, 8000, Peer::Handshake);
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
-        host.has_socket(&talk, 8000, CONNECTED);
-        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
-        host.has_socket(&talk, 8000, Peer::None);
+        let mut host = ended_direct(&talk);
         assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
         let left = Direction::Egress;
         becomes(
@@ -215,13 +221,7 @@ fn an_error_is_about_the_syn_that_it_quotes() {
 #[test]
 fn what_is_left_of_a_direct_connection_answers_nobody() {
     each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000)]);
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-        host.has_socket(&talk, 8000, Peer::Handshake);
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
-        host.has_socket(&talk, 8000, CONNECTED);
-        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
-        host.has_socket(&talk, 8000, Peer::None);
+        let mut host = ended_direct(&talk);
         assert_eq!(host.receive(&talk.to(80, LATE)), Ok(Some(8000)));
         let reset = tcp(RST, 1 << 30, 0);
         assert_eq!(host.send(&talk.from(8000, reset)), Ok(Some(80)));
