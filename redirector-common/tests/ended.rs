@@ -42,6 +42,24 @@ fn ended_direct(talk: &Talk) -> Host {
     host
 }
 
+/// A container's connection through 80 whose client's port was moved because of a direct one, and the port
+/// that it was moved to.
+fn moved_in_a_container(talk: &Talk) -> (Host, u16) {
+    let mut host = Host::with(&[(80, 8000)]);
+    assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
+    assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
+    assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
+    let port = host.client_port;
+    assert_ne!(port, CLIENT);
+    let moved = Talk {
+        client: (talk.client.0, port),
+        ..*talk
+    };
+    assert_eq!(host.send(&moved.from(8000, OTHER_SYN_ACK)), Ok(Some(80)));
+    assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(Some(8000)));
+    (host, port)
+}
+
 /// The client has the port again, and the server of port 80 itself is asked.
 #[test]
 fn a_removed_rule_leads_no_new_connection() {
@@ -111,18 +129,7 @@ fn a_syn_ends_no_connection_to_an_earlier_target() {
 #[test]
 fn a_syn_ends_no_moved_connection() {
     each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000)]);
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
-        assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
-        let port = host.client_port;
-        assert_ne!(port, CLIENT);
-        let moved = Talk {
-            client: (talk.client.0, port),
-            ..talk
-        };
-        assert_eq!(host.send(&moved.from(8000, OTHER_SYN_ACK)), Ok(Some(80)));
-        assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(Some(8000)));
+        let (mut host, port) = moved_in_a_container(&talk);
         host.lose_pending();
 
         let spoofed = 1 << 31;
@@ -149,17 +156,7 @@ fn a_syn_ends_no_moved_connection() {
 #[test]
 fn a_moved_syn_ends_no_moved_connection() {
     each_family(|talk| {
-        let mut host = Host::with(&[(80, 8000)]);
-        assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
-        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));
-        assert_eq!(host.receive(&talk.to(80, OTHER_OPENING)), Ok(Some(8000)));
-        let port = host.client_port;
-        let moved = Talk {
-            client: (talk.client.0, port),
-            ..talk
-        };
-        assert_eq!(host.send(&moved.from(8000, OTHER_SYN_ACK)), Ok(Some(80)));
-        assert_eq!(host.receive(&talk.to(80, OTHER_FINAL_ACK)), Ok(Some(8000)));
+        let (mut host, port) = moved_in_a_container(&talk);
         host.rule(None, 0, 80, Some(9000));
         host.has_socket(&talk, 9000, CONNECTED);
         assert_eq!(
