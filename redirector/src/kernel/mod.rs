@@ -33,7 +33,7 @@ pub use self::{
     load::{Outcome, load, rehearse_load},
     maps::{Maps, Plain},
     namespace::{Place, Way},
-    netlink::{LinkChange, LinkEvents, XdpMode},
+    netlink::{LinkChange, LinkEvents, Listener, XdpMode, listeners},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object,
