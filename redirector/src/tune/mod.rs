@@ -1,1 +1,5 @@
-
+mod error;
+mod guide;
+mod host;
+mod plan;
+pub use error::Error;
