@@ -78,10 +78,7 @@ const REMARKS: [(&str, &str); 6] = [
         "net/ipv4/ip_local_port_range",
         "for connections that this host opens, not for those it accepts",
     ),
-    (
-        "net/ipv4/tcp_timestamps",
-        "on by default, and best left so",
-    ),
+    ("net/ipv4/tcp_timestamps", "on by default, and best left so"),
     (
         "net/ipv4/tcp_low_latency",
         "without effect since Linux 4.14",
