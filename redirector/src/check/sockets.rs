@@ -40,37 +40,14 @@ impl std::fmt::Display for Owner {
 
 pub type Sockets = HashMap<(Protocol, u16), Vec<Socket>>;
 
+/// A socket's protocol, local address and inode.
+pub type Bound = (Protocol, SocketAddr, u64);
+
 /// TCP listeners and unconnected UDP sockets on any port that a rule mentions.
 pub fn read(config: &Config) -> Result<Sockets, Error> {
-    let wanted: HashSet<(Protocol, u16)> = config
-        .rules
-        .iter()
-        .flat_map(|r| [(r.protocol, r.from.get()), (r.protocol, r.to.get())])
-        .collect();
-    let mut found: Vec<(Protocol, SocketAddr, u64)> = Vec::new();
-    if config
-        .rules
-        .iter()
-        .any(|rule| rule.protocol == Protocol::Tcp)
-    {
-        let tables = [table(procfs::net::tcp())?, table(procfs::net::tcp6())?].concat();
-        let listening = tables
-            .into_iter()
-            .filter(|entry| entry.state == TcpState::Listen);
-        found.extend(listening.map(|entry| (Protocol::Tcp, entry.local_address, entry.inode)));
-    }
-    if config
-        .rules
-        .iter()
-        .any(|rule| rule.protocol == Protocol::Udp)
-    {
-        let tables = [table(procfs::net::udp())?, table(procfs::net::udp6())?].concat();
-        let unconnected = tables
-            .into_iter()
-            .filter(|entry| entry.remote_address.port() == 0);
-        found.extend(unconnected.map(|entry| (Protocol::Udp, entry.local_address, entry.inode)));
-    }
-    found.retain(|(protocol, address, _)| wanted.contains(&(*protocol, address.port())));
+    let rules = config.rules.iter();
+    let ports = rules.flat_map(|r| [(r.protocol, r.from.get()), (r.protocol, r.to.get())]);
+    let found = bound(&ports.collect())?;
     let holders = Holders::first(found.iter().map(|(_, _, inode)| *inode).collect());
     let mut sockets = Sockets::new();
     for (protocol, address, inode) in found {
@@ -89,6 +66,28 @@ pub fn read(config: &Config) -> Result<Sockets, Error> {
             .push(socket);
     }
     Ok(sockets)
+}
+
+/// The same of these ports. Takes time linear in the number of all sockets.
+pub fn bound(ports: &HashSet<(Protocol, u16)>) -> Result<Vec<Bound>, Error> {
+    let any = |protocol| ports.iter().any(|(each, _)| *each == protocol);
+    let mut found: Vec<Bound> = Vec::new();
+    if any(Protocol::Tcp) {
+        let tables = [table(procfs::net::tcp())?, table(procfs::net::tcp6())?].concat();
+        let listening = tables
+            .into_iter()
+            .filter(|entry| entry.state == TcpState::Listen);
+        found.extend(listening.map(|entry| (Protocol::Tcp, entry.local_address, entry.inode)));
+    }
+    if any(Protocol::Udp) {
+        let tables = [table(procfs::net::udp())?, table(procfs::net::udp6())?].concat();
+        let unconnected = tables
+            .into_iter()
+            .filter(|entry| entry.remote_address.port() == 0);
+        found.extend(unconnected.map(|entry| (Protocol::Udp, entry.local_address, entry.inode)));
+    }
+    found.retain(|(protocol, address, _)| ports.contains(&(*protocol, address.port())));
+    Ok(found)
 }
 
 /// A kernel without IPv6 has no tcp6.

@@ -1,6 +1,10 @@
 use std::{io, path::PathBuf};
 
-use crate::config::{Key, Misfit};
+use crate::{
+    check,
+    config::{Key, Misfit},
+    kernel,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -20,13 +24,10 @@ pub enum Error {
         "the journal {path} cannot be understood ({reason}), so there would be no way back; move it away to begin anew"
     )]
     Journal { path: PathBuf, reason: String },
-    #[error("cannot list listening sockets")]
-    Sockets(#[source] io::Error),
-    #[error("cannot read {what}")]
-    Proc {
-        what: &'static str,
-        source: procfs::ProcError,
-    },
+    #[error(transparent)]
+    Sockets(#[from] check::Error),
+    #[error(transparent)]
+    Namespace(#[from] kernel::Error),
 }
 
 impl Error {
@@ -37,7 +38,8 @@ impl Error {
 
     pub fn is_permission(&self) -> bool {
         let source = match self {
-            Self::Io { source, .. } | Self::Sockets(source) => source,
+            Self::Io { source, .. } => source,
+            Self::Namespace(error) => return error.is_permission(),
             _ => return false,
         };
         source.kind() == io::ErrorKind::PermissionDenied

@@ -59,6 +59,14 @@ pub const KEYS: [Entry; 9] = [
     ),
 ];
 
+/// The backlog that the guide wants to be possible.
+pub fn somaxconn() -> u32 {
+    let entry = KEYS.iter().find(|entry| entry.key == "net.core.somaxconn");
+    entry
+        .and_then(|entry| entry.value.parse().ok())
+        .unwrap_or(0)
+}
+
 /// What a key of guides is about that does not help a server, or that is no more.
 pub fn remark(key: &Key) -> Option<&'static str> {
     let (_, remark) = REMARKS.iter().find(|(name, _)| *name == key.path())?;

@@ -1,12 +1,93 @@
-mod apply;
+//! Tuning for massive connections: floors under what the kernel and the applications have, never less
+//! than there is, and a way back.
+//!
+//! [`plan`] says what would be changed, without I/O. [`journal`] remembers what was there before.
+
+mod applications;
+mod boot;
+mod changes;
 mod durable;
 mod error;
 mod guide;
 mod host;
 mod journal;
+mod permanent;
 mod plan;
-mod revert;
 mod store;
+mod unit;
+mod verbs;
+mod way_back;
 #[cfg(test)]
 mod way_back_tests;
-pub use error::Error;
+
+use std::path::PathBuf;
+
+pub use self::{
+    applications::Targets,
+    boot::Line,
+    changes::{Application, LimitOutcome, LimitRow, Outcome},
+    error::Error,
+    guide::remark,
+    host::Limits,
+    permanent::{Fate as FileFate, Wanted as File},
+    plan::{KeyRow, Step},
+    unit::Unit,
+    verbs::{apply, bounds, check, export, rehearse, rehearse_revert, revert},
+    way_back::{Fate, KeyBack, LimitBack},
+};
+use crate::{config::Tuning, stats::listeners::Listening};
+
+/// What is to be tuned.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub tuning: Tuning,
+    /// Where the rules lead: whoever listens there is the application.
+    pub targets: Targets,
+    /// `None`: the services that the applications belong to.
+    pub unit: Option<Unit>,
+}
+
+/// What was or would be changed.
+#[derive(Debug)]
+pub struct Tuned {
+    pub keys: Vec<(KeyRow, Outcome)>,
+    pub nofile: u64,
+    pub limits: Vec<LimitRow>,
+    /// Those that were or would be written.
+    pub files: Vec<PathBuf>,
+    /// What the operator should hear besides, a line each.
+    pub notes: Vec<String>,
+}
+
+/// What is so now, and what the next boot will bring.
+#[derive(Debug)]
+pub struct Report {
+    pub keys: Vec<KeyStatus>,
+    pub nofile: u64,
+    pub limits: Vec<LimitRow>,
+    /// Which files speak of `nofile`, for whom, and how.
+    pub nofile_at_boot: Vec<(String, Option<Line>)>,
+    /// Or why it cannot be told.
+    pub listening: Result<Listening, String>,
+    /// A line each.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug)]
+pub struct KeyStatus {
+    pub row: KeyRow,
+    /// `None`: the kernel's own value.
+    pub at_boot: Option<Line>,
+    /// `None`: nobody knows what the kernel's own value will be.
+    pub enough_at_boot: Option<bool>,
+}
+
+/// What was or would be taken back.
+#[derive(Debug, Default)]
+pub struct Reverted {
+    /// Values and limits that went with an earlier boot.
+    pub of_earlier_boot: usize,
+    pub keys: Vec<KeyBack>,
+    pub limits: Vec<LimitBack>,
+    pub files: Vec<(PathBuf, FileFate)>,
+}

@@ -3,7 +3,6 @@
 use std::io;
 
 use super::{
-    error::Error,
     host::{Host, Limits, Reading},
     journal::{Journal, KeyEntry, LimitEntry, Namespace},
 };
@@ -47,7 +46,7 @@ pub fn keys(
     namespace: Namespace,
     host: &mut impl Host,
     dry_run: bool,
-) -> Result<Vec<KeyBack>, Error> {
+) -> Vec<KeyBack> {
     let mut rows = Vec::with_capacity(journal.keys.len());
     // The last one first: what made room for others is taken back after them.
     let entries = std::mem::take(&mut journal.keys);
@@ -66,7 +65,7 @@ pub fn keys(
     }
     kept.reverse();
     journal.keys = kept;
-    Ok(rows)
+    rows
 }
 
 fn key(
