@@ -15,6 +15,7 @@ mod report;
 mod run;
 mod stats;
 mod status;
+mod tune;
 mod unload;
 
 use std::process::ExitCode;
@@ -45,6 +46,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Flows(args) => flows::run(args),
         Command::Check(args) => check::run(args),
         Command::Log(args) => log::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Completions(args) => completions::run(args),
         Command::ProgramReport => report::run(),
     }

@@ -35,7 +35,10 @@ pub use self::{
     verbs::{apply, bounds, check, export, rehearse, rehearse_revert, revert},
     way_back::{Fate, KeyBack, LimitBack},
 };
-use crate::{config::Tuning, stats::listeners::Listening};
+use crate::{
+    config::Tuning,
+    stats::listeners::{Bounds, Listening},
+};
 
 /// What is to be tuned.
 #[derive(Clone, Debug)]
@@ -69,6 +72,7 @@ pub struct Report {
     pub nofile_at_boot: Vec<(String, Option<Line>)>,
     /// Or why it cannot be told.
     pub listening: Result<Listening, String>,
+    pub bounds: Bounds,
     /// A line each.
     pub notes: Vec<String>,
 }
@@ -90,4 +94,44 @@ pub struct Reverted {
     pub keys: Vec<KeyBack>,
     pub limits: Vec<LimitBack>,
     pub files: Vec<(PathBuf, FileFate)>,
+}
+
+impl Request {
+    /// Whether what is asked for fits this kernel's keys.
+    pub fn validate(&self) -> Result<(), Error> {
+        verbs::validate(self)
+    }
+}
+
+impl Tuned {
+    /// Whether something wanted could not be had for want of rights.
+    pub fn is_denied(&self) -> bool {
+        let denied = |(row, outcome): &(KeyRow, Outcome)| match outcome {
+            Outcome::Refused(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+            _ => row.step == Step::Cannot(plan::Obstacle::Denied),
+        };
+        self.keys.iter().any(denied) || self.limits.iter().any(LimitRow::is_denied)
+    }
+
+    /// Whether something wanted could not be had that nobody could expect to be refused.
+    pub fn has_failed(&self) -> bool {
+        let refused = |(_, outcome): &(KeyRow, Outcome)| matches!(outcome, Outcome::Refused(_));
+        self.is_denied()
+            || self.keys.iter().any(refused)
+            || self.limits.iter().any(LimitRow::has_failed)
+    }
+}
+
+impl Reverted {
+    pub const fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.limits.is_empty() && self.files.is_empty()
+    }
+
+    pub fn has_failed(&self) -> bool {
+        let fates = self.keys.iter().map(|row| &row.fate);
+        let mut fates = fates.chain(self.limits.iter().map(|row| &row.fate));
+        let mut files = self.files.iter();
+        fates.any(|fate| matches!(fate, Fate::Failed(_)))
+            || files.any(|(_, fate)| matches!(fate, FileFate::Failed(_)))
+    }
 }

@@ -27,6 +27,10 @@ use crate::{
 
 const SOMAXCONN: &str = "net.core.somaxconn";
 
+pub fn validate(request: &Request) -> Result<(), Error> {
+    key_rows(request, |key| Linux.read(key)).map(drop)
+}
+
 /// What `apply` would do.
 pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
     let namespace = namespace()?;
@@ -159,6 +163,7 @@ pub fn check(request: &Request) -> Result<Report, Error> {
         limits,
         nofile_at_boot,
         listening: listening.map_err(|error| error.to_string()),
+        bounds,
         notes,
     })
 }

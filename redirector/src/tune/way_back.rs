@@ -6,6 +6,7 @@ use super::{
     host::{Host, Limits, Reading},
     journal::{Journal, KeyEntry, LimitEntry, Namespace},
 };
+use crate::kernel::Way;
 
 /// What would come, or came, of an entry of the journal.
 #[derive(Debug)]
@@ -18,8 +19,8 @@ pub enum Fate {
     Gone,
     /// An application has more files open than the limit of before allows.
     InUse(u64),
-    /// Another network namespace's, with this inode.
-    Elsewhere(u64),
+    /// Another network namespace's.
+    Elsewhere(Way),
     Failed(io::Error),
 }
 
@@ -75,8 +76,10 @@ fn key(
     dry_run: bool,
 ) -> (Option<String>, Fate) {
     if !entry.is_of(namespace) {
-        let inode = entry.namespace.map_or(0, |own| own.inode);
-        return (None, Fate::Elsewhere(inode));
+        let way = entry
+            .namespace
+            .map_or(Way::Unknown, |own| Way::to(own.inode));
+        return (None, Fate::Elsewhere(way));
     }
     let Ok(name) = entry.key.parse() else {
         return (None, Fate::Gone);

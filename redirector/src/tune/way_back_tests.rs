@@ -382,7 +382,7 @@ fn other_namespaces_are_left_alone() {
     let other = Namespace { cookie: 2, ..HERE };
     let rows = way_back::keys(&mut disk, other, &mut host, false);
     assert!(
-        matches!(rows[0].fate, way_back::Fate::Elsewhere(inode) if inode == HERE.inode),
+        matches!(rows[0].fate, way_back::Fate::Elsewhere(_)),
         "{rows:?}"
     );
     assert_eq!(host.keys["net.core.somaxconn"], "1024");
