@@ -1,5 +1,7 @@
 //! The command line's grammar. What the words mean together is decided in `config`.
 
+mod tune;
+
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,8 +10,9 @@ use clap_complete::Shell;
 use crate::{
     config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
-    tune::Unit,
 };
+
+pub use self::tune::{Tune, TuneApply, TuneCheck, TuneExport, TuneRevert, TuneVerb, TuneWanted};
 
 /// Redirect ports to an unprivileged application with eBPF.
 #[derive(Debug, Parser)]
@@ -47,7 +50,7 @@ pub enum Command {
     /// Print the messages of the eBPF programs as they come
     Log(Log),
     /// Fit the kernel and the applications for massive connections, and take that back
-    #[command(after_help = TUNE_EXAMPLES)]
+    #[command(after_help = tune::EXAMPLES)]
     Tune(Tune),
     /// Print a completion script
     Completions(Completions),
@@ -75,14 +78,6 @@ Interfaces may be named before they exist, or by shell pattern:
 
 SIGHUP reads the file again, SIGTERM and SIGINT unload. What is loaded already is taken over, and
 stays if run is killed. With systemd: Type=notify-reload.";
-
-const TUNE_EXAMPLES: &str = "\
-Examples:
-  redirector tune check                      what is so, what is wanted, and what the next boot brings
-  redirector tune apply --dry-run            what would be changed
-  redirector tune apply                      now, until the next boot
-  redirector tune apply --permanent          now, and again at every boot, login and start
-  redirector tune revert                     back to what was there before";
 
 #[derive(Debug, Args)]
 pub struct Load {
@@ -186,78 +181,6 @@ pub struct Log {
     #[command(flatten)]
     pub instance: Instance,
 }
-
-#[derive(Debug, Args)]
-pub struct Tune {
-    #[command(subcommand)]
-    pub verb: TuneVerb,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum TuneVerb {
-    /// Show what is so, what is wanted, and which file has the last word at the next boot
-    Check(TuneCheck),
-    /// Raise what is less than wanted; nothing is lowered without --exact
-    Apply(TuneApply),
-    /// Take back what apply changed, where it still is as apply left it
-    Revert(TuneRevert),
-    /// Print the files that apply --permanent would write
-    Export(TuneExport),
-}
-
-#[derive(Debug, Args)]
-pub struct TuneCheck {
-    #[command(flatten)]
-    pub wanted: TuneWanted,
-    #[command(flatten)]
-    pub json: Json,
-}
-
-#[derive(Debug, Args)]
-pub struct TuneApply {
-    #[command(flatten)]
-    pub wanted: TuneWanted,
-    /// Print what would be changed, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Also write files for the next boot, login and start of the service
-    #[arg(long)]
-    pub permanent: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct TuneRevert {
-    /// Print what would be taken back, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct TuneExport {
-    #[command(flatten)]
-    pub wanted: TuneWanted,
-}
-
-/// What is to be tuned, and how.
-#[derive(Debug, Args)]
-pub struct TuneWanted {
-    /// The rules whose applications are meant [default: what is loaded, else those of the file]
-    #[arg(value_name = "RULE")]
-    pub rules: Vec<RuleSpec>,
-    #[arg(short, long, value_name = "FILE", help = TUNE_CONFIG_HELP)]
-    pub config: Option<PathBuf>,
-    #[command(flatten)]
-    pub instance: Instance,
-    /// To the letter: lower, too, what is more than wanted
-    #[arg(long)]
-    pub exact: bool,
-    /// The service that the application belongs to [default: the one whose process listens]
-    #[arg(long, value_name = "NAME")]
-    pub unit: Option<Unit>,
-}
-
-const TUNE_CONFIG_HELP: &str = "Read [tuning] and the rules from this file \
-    [default: /etc/redirector/config.toml, if it exists]";
 
 #[derive(Debug, Args)]
 pub struct Completions {

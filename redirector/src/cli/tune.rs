@@ -96,11 +96,11 @@ fn tell(tuned: &Tuned, dry_run: bool) -> anyhow::Result<()> {
 fn check(args: &TuneCheck) -> anyhow::Result<Exit> {
     let report = tune::check(&request(&args.wanted)?)?;
     if args.json.enabled {
-        let document = output::tune::Document::new(&report);
+        let document = output::tune::check::Document::new(&report);
         print(output::json(&document)?)?;
         return Ok(Exit::Done);
     }
-    print(output::tune::report(&report))?;
+    print(output::tune::check::text(&report))?;
     for note in &report.notes {
         eprintln!("note: {note}");
     }
@@ -130,7 +130,7 @@ fn revert(args: &TuneRevert) -> anyhow::Result<Exit> {
         true => tune::rehearse_revert()?,
         false => tune::revert()?,
     };
-    print(output::tune::reverted(&reverted, args.dry_run))?;
+    print(output::tune::revert::text(&reverted, args.dry_run))?;
     if reverted.of_earlier_boot > 0 {
         eprintln!(
             "note: the journal is of an earlier boot; what it tells of {} running values went with that",

@@ -32,7 +32,9 @@ pub use self::{
     instance::Instance,
     load::{Outcome, load, rehearse_load},
     maps::{Maps, Plain},
-    namespace::{Place, Way, cookie as namespace_cookie, current as namespace_inode, is_of_host},
+    namespace::{
+        Place, Way, cookie as namespace_cookie, current as namespace_inode, is_first_process_here,
+    },
     netlink::{LinkChange, LinkEvents, Listener, XdpMode, listeners},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,

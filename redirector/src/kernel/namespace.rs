@@ -81,10 +81,10 @@ pub fn cookie() -> io::Result<u64> {
     sys::namespace_cookie()
 }
 
-/// Whether the calling thread is in the network namespace of the first process, as far as may be seen.
-pub fn is_of_host() -> bool {
-    let first = identity(Path::new("/proc/1/ns/net"));
-    first.is_none() || first == current().ok()
+/// Whether the first process is in the calling thread's network namespace; `None` if that may not be seen.
+pub fn is_first_process_here() -> Option<bool> {
+    let first = identity(Path::new("/proc/1/ns/net"))?;
+    Some(first == current().ok()?)
 }
 
 fn identity(path: &Path) -> Option<u64> {

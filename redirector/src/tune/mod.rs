@@ -8,6 +8,7 @@ mod boot;
 mod changes;
 mod durable;
 mod error;
+mod facts;
 mod guide;
 mod host;
 mod journal;
@@ -27,12 +28,13 @@ pub use self::{
     boot::Line,
     changes::{Application, LimitOutcome, LimitRow, Outcome},
     error::Error,
+    facts::bounds,
     guide::remark,
     host::Limits,
     permanent::{Fate as FileFate, Wanted as File},
     plan::{KeyRow, Step},
     unit::Unit,
-    verbs::{apply, bounds, check, export, rehearse, rehearse_revert, revert},
+    verbs::{apply, check, export, rehearse, rehearse_revert, revert},
     way_back::{Fate, KeyBack, LimitBack},
 };
 use crate::{

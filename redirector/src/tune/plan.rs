@@ -269,16 +269,22 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { remark: None } => f.write_str("this kernel has no such key"),
-            Self::Missing { remark: Some(remark) } => {
+            Self::Missing {
+                remark: Some(remark),
+            } => {
                 write!(f, "this kernel has no such key: {remark}")
             }
             Self::OfHost => f.write_str(
-                "not of this network namespace but of the whole host: tune it there (nsenter --net=/proc/1/ns/net)",
+                "of the whole host, not of this network namespace: tune it from the host's own",
             ),
             Self::ReadOnlyKey => f.write_str("the kernel lets nobody change it here"),
-            Self::ReadOnlyMount => f.write_str("/proc/sys is read-only here, as in a container: tune it on the host"),
+            Self::ReadOnlyMount => {
+                f.write_str("/proc/sys is read-only here, as in a container: tune it on the host")
+            }
             Self::Denied => f.write_str("not permitted: run it as root or with sudo"),
-            Self::Unreadable(why) => write!(f, "cannot be read ({why}), so there would be no way back"),
+            Self::Unreadable(why) => {
+                write!(f, "cannot be read ({why}), so there would be no way back")
+            }
         }
     }
 }
