@@ -39,6 +39,12 @@ fn permanent_files_come_and_go() {
         );
     }
     assert!(
+        table
+            .stderr
+            .contains("this one gets nothing from it at boot"),
+        "{table:#?}"
+    );
+    assert!(
         table.stderr.contains("systemctl daemon-reload"),
         "{table:#?}"
     );
