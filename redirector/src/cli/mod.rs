@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 pub mod args;
+mod backlogs;
 mod changes;
 mod check;
 mod completions;

@@ -1,6 +1,5 @@
 use std::{
     io::{self, IsTerminal},
-    sync::Once,
     time::Duration,
 };
 
@@ -9,17 +8,13 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{args::Stats, place, print};
+use super::{args::Stats, backlogs::Backlogs, place, print};
 use crate::{
-    config::Name,
+    config::{Name, Rule},
     exit::Exit,
     kernel::Instance,
     output::{self, stats},
-    stats::{
-        Snapshot,
-        listeners::{Bounds, Listening},
-    },
-    tune,
+    stats::Snapshot,
 };
 
 /// Cursor home and clear to the end (ECMA-48 CUP and ED).
@@ -29,26 +24,26 @@ pub fn run(args: Stats) -> anyhow::Result<Exit> {
     let name = args.instance.name;
     let json = args.json.enabled;
     place::tell(&Instance::open(&name)?)?;
-    let bounds = tune::bounds();
     let Some(interval) = args.watch else {
         let snapshot = snapshot(&name)?;
-        let listening = listening(&name, &snapshot, &bounds, None)?;
+        let mut backlogs = Backlogs::new();
+        backlogs.look(&name, rules(&snapshot))?;
         if json {
             let document = stats::Document::new(name, &snapshot);
-            print(output::json(&with(document, listening.as_ref(), &bounds))?)?;
+            print(output::json(&backlogs.add_to(document))?)?;
         } else {
-            print(text(&snapshot, listening.as_ref(), &bounds))?;
+            print(stats::text(&snapshot) + &backlogs.text())?;
         }
         return Ok(Exit::Done);
     };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(watch(&name, json, interval.0, &bounds))
+        .block_on(watch(&name, json, interval.0))
 }
 
 /// Prints again and again until interrupted, which is its normal end.
-async fn watch(name: &Name, json: bool, every: Duration, bounds: &Bounds) -> anyhow::Result<Exit> {
+async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit> {
     let redraw = if io::stdout().is_terminal() {
         REDRAW
     } else {
@@ -56,7 +51,7 @@ async fn watch(name: &Name, json: bool, every: Duration, bounds: &Bounds) -> any
     };
     let mut ticks = time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut before = None;
+    let mut backlogs = Backlogs::new();
     loop {
         tokio::select! {
             interrupted = signal::ctrl_c() => {
@@ -66,65 +61,19 @@ async fn watch(name: &Name, json: bool, every: Duration, bounds: &Bounds) -> any
             _ = ticks.tick() => {}
         }
         let snapshot = snapshot(name)?;
-        let listening = listening(name, &snapshot, bounds, before.as_ref())?;
+        backlogs.look(name, rules(&snapshot))?;
         if json {
             let document = stats::Document::new(name.clone(), &snapshot);
-            print(output::json_line(&with(
-                document,
-                listening.as_ref(),
-                bounds,
-            ))?)?;
+            print(output::json_line(&backlogs.add_to(document))?)?;
         } else {
-            let text = text(&snapshot, listening.as_ref(), bounds);
+            let text = stats::text(&snapshot) + &backlogs.text();
             print(format_args!("{redraw}{text}\n"))?;
         }
-        before = listening;
     }
 }
 
-fn text(snapshot: &Snapshot, listening: Option<&Listening>, bounds: &Bounds) -> String {
-    let mut text = stats::text(snapshot);
-    if let Some(listening) = listening {
-        text += "\n";
-        text += &output::listeners::text(listening);
-        for hint in listening.hints(bounds) {
-            text += &format!("{hint}\n");
-        }
-    }
-    text
-}
-
-fn with(
-    document: stats::Document,
-    listening: Option<&Listening>,
-    bounds: &Bounds,
-) -> stats::Document {
-    match listening {
-        Some(listening) => document.listening(output::listeners::Document::new(listening, bounds)),
-        None => document,
-    }
-}
-
-/// `None` for an instance of another network namespace, and where the kernel does not tell, which is said
-/// once.
-fn listening(
-    name: &Name,
-    snapshot: &Snapshot,
-    bounds: &Bounds,
-    before: Option<&Listening>,
-) -> anyhow::Result<Option<Listening>> {
-    static SAID: Once = Once::new();
-    if !Instance::open(name)?.is_here() {
-        return Ok(None);
-    }
-    let rules = snapshot.rules.iter().map(|(rule, _)| rule);
-    match Listening::read(rules, bounds, before) {
-        Ok(listening) => Ok(Some(listening)),
-        Err(error) => {
-            SAID.call_once(|| eprintln!("note: backlogs cannot be read: {error}"));
-            Ok(None)
-        }
-    }
+fn rules(snapshot: &Snapshot) -> impl Iterator<Item = &Rule> {
+    snapshot.rules.iter().map(|(rule, _)| rule)
 }
 
 /// Opened anew each time, so that an unload and a load in between are seen.
