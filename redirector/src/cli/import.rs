@@ -1,0 +1,191 @@
+use std::{
+    fs::{self, File},
+    io::{self, IsTerminal, Read, Write},
+    os::unix::fs::FileTypeExt,
+    path::{Path, PathBuf},
+};
+
+use super::{args::Import, print};
+use crate::{
+    config::{Draft, Resolved},
+    exit::Exit,
+    host::Network,
+    import::{
+        self, Imported, Source,
+        running::{self, Running},
+        takeover::Takeover,
+    },
+    output,
+};
+
+const STANDARD_INPUT: &str = "-";
+
+/// Bad input of an import.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("{} exists; remove it, or name another file", .0.display())]
+    Exists(PathBuf),
+    #[error("cannot write {}: {error}", path.display())]
+    Unwritable { path: PathBuf, error: io::Error },
+    #[error("no rule to take in {0}")]
+    Nothing(String),
+}
+
+pub fn run(args: Import) -> anyhow::Result<Exit> {
+    if args.apply {
+        return apply(&args);
+    }
+    let sources = sources(args.file.as_deref())?;
+    let imported = import::lower(&sources);
+    let config = (!imported.rules.is_empty()).then(|| import::text(&imported, &sources));
+    tell(&args, &sources, &imported, config.as_deref())?;
+    let Some(config) = config else {
+        let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
+        return Err(ImportError::Nothing(names.join(", ")).into());
+    };
+    match &args.output {
+        Some(path) => write(path, &config)?,
+        None if args.json => {}
+        None => print(config)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn apply(args: &Import) -> anyhow::Result<Exit> {
+    let running = running::read()?;
+    let sources: Vec<_> = running.iter().map(|each| each.source.clone()).collect();
+    let imported = import::lower(&sources);
+    if imported.rules.is_empty() {
+        tell(args, &sources, &imported, None)?;
+        eprintln!("note: nothing to move over");
+        return Ok(Exit::Done);
+    }
+    let config = import::text(&imported, &sources);
+    let resolved = resolve(&config)?;
+    tell(args, &sources, &imported, Some(&config))?;
+    for notice in &resolved.notices {
+        eprintln!("note: {notice}");
+    }
+    if let Some(path) = &args.output {
+        write(path, &config)?;
+    }
+    let moved = take_over(args, &running, &imported, &resolved);
+    match (&moved, &args.output) {
+        (Err(_), Some(path)) => _ = fs::remove_file(path),
+        (Ok(()), Some(_)) => {}
+        (Ok(()), None) if args.json => {}
+        (Ok(()), None) => print(config)?,
+        (Err(_), None) => {}
+    }
+    moved?;
+    for note in left(args) {
+        eprintln!("note: {note}");
+    }
+    Ok(Exit::Done)
+}
+
+fn take_over(
+    args: &Import,
+    running: &[Running],
+    imported: &Imported,
+    resolved: &Resolved,
+) -> Result<(), import::takeover::Error> {
+    let takeover = Takeover {
+        name: &args.instance.name,
+        config: &resolved.config,
+        imported,
+        scripts: &running::scripts(running, imported),
+    };
+    takeover.run(&mut |step| eprintln!("{step}"))
+}
+
+/// What a boot would make of it.
+fn left(args: &Import) -> Vec<String> {
+    let mut notes = Vec::new();
+    if args.output.is_none() {
+        notes.push("after a boot it is not loaded: keep the configuration above".to_owned());
+    }
+    for (path, lines) in running::persistent() {
+        let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+        notes.push(format!(
+            "{path} brings such rules back at boot; delete its lines {}",
+            lines.join(", ")
+        ));
+    }
+    notes
+}
+
+fn resolve(config: &str) -> anyhow::Result<Resolved> {
+    let draft = Draft::parse(Path::new("the imported rules"), config.to_owned())?;
+    Ok(draft.lower(&Network::read()?)?)
+}
+
+/// The named file; standard input where something comes in there; else the running rules.
+fn sources(file: Option<&Path>) -> anyhow::Result<Vec<Source>> {
+    let source = match file {
+        Some(path) if path != Path::new(STANDARD_INPUT) => {
+            let read = fs::read(path).map_err(|error| ImportError::Unreadable {
+                path: path.to_owned(),
+                error,
+            })?;
+            Source::new(&path.display().to_string(), &String::from_utf8_lossy(&read))
+        }
+        None if !is_fed()? => {
+            let running = running::read()?;
+            return Ok(running.into_iter().map(|each| each.source).collect());
+        }
+        _ => {
+            let mut read = Vec::new();
+            io::stdin()
+                .lock()
+                .read_to_end(&mut read)
+                .map_err(|error| ImportError::Unreadable {
+                    path: STANDARD_INPUT.into(),
+                    error,
+                })?;
+            Source::new("standard input", &String::from_utf8_lossy(&read))
+        }
+    };
+    Ok(vec![source])
+}
+
+/// Whether standard input is a pipe or a file. A terminal, /dev/null and a closed one are not.
+fn is_fed() -> io::Result<bool> {
+    if io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let Ok(metadata) = fs::metadata("/proc/self/fd/0") else {
+        return Ok(false);
+    };
+    let kind = metadata.file_type();
+    Ok(kind.is_fifo() || kind.is_file())
+}
+
+fn tell(
+    args: &Import,
+    sources: &[Source],
+    imported: &Imported,
+    config: Option<&str>,
+) -> anyhow::Result<()> {
+    let document = output::import::Document::new(sources, imported, config);
+    if args.json {
+        print(output::json(&document)?)?;
+    } else {
+        eprint!("{}", output::import::text(&document));
+    }
+    Ok(())
+}
+
+/// Never over a file that is there.
+fn write(path: &Path, config: &str) -> Result<(), ImportError> {
+    let written = File::create_new(path).and_then(|mut file| file.write_all(config.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => ImportError::Exists(path.to_owned()),
+        _ => ImportError::Unwritable {
+            path: path.to_owned(),
+            error,
+        },
+    })
+}
