@@ -29,8 +29,6 @@ pub enum ImportError {
     Exists(PathBuf),
     #[error("cannot write {}: {error}", path.display())]
     Unwritable { path: PathBuf, error: io::Error },
-    #[error("no rule to take in {0}")]
-    Nothing(String),
 }
 
 pub fn run(args: Import) -> anyhow::Result<Exit> {
@@ -43,7 +41,7 @@ pub fn run(args: Import) -> anyhow::Result<Exit> {
     tell(&args, &sources, &imported, config.as_deref())?;
     let Some(config) = config else {
         let names: Vec<_> = sources.iter().map(|source| source.name.as_str()).collect();
-        return Err(ImportError::Nothing(names.join(", ")).into());
+        anyhow::bail!("no redirect to take in {}", names.join(", "));
     };
     match &args.output {
         Some(path) => write(path, &config)?,

@@ -40,6 +40,10 @@ impl Addresses {
         found.map(|(_, address)| *address)
     }
 
+    pub fn are_of_this_host(&self, address: IpAddr) -> bool {
+        address.is_loopback() || self.ip.iter().any(|(_, own)| *own == address)
+    }
+
     /// The rule's own address, or the first of each family that the interface has.
     pub fn reached_by<'a>(
         &'a self,

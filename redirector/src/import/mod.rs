@@ -38,7 +38,7 @@ pub enum Format {
 /// By what the text says, and by the file's name where it does not.
 pub fn format(name: &str, text: &str) -> Format {
     let lines = || text.lines().map(str::trim);
-    let is_table = |line: &str| line.starts_with("table ") && line.ends_with('{');
+    let is_table = |line: &str| line.starts_with("table ") && line.contains('{');
     let is_save = |line: &str| {
         let mut letters = line.chars();
         letters.next() == Some('*') && letters.all(|letter| letter.is_ascii_lowercase())
@@ -69,5 +69,7 @@ pub fn parse(format: Format, text: &str) -> Listing {
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -104,7 +104,9 @@ fn command_kind(listing: &mut Listing, number: usize, command: &[String]) -> Kin
     };
     match tool(first) {
         Some(families) => follow(listing, number, families, rest),
-        None if first == "sysctl" => Kind::Left(settings::SETTING.into()),
+        None if first == "sysctl" && rest.iter().any(|word| word.contains('=')) => {
+            Kind::Left(settings::SETTING.into())
+        }
         None => Kind::Other,
     }
 }

@@ -97,6 +97,11 @@ impl Takeover<'_> {
     fn ask(&self, instance: &Instance, addresses: &Addresses) -> Result<usize, String> {
         let mut asked = 0;
         for (rule, imported) in self.rules() {
+            if let Some(address) = rule.address
+                && !addresses.are_of_this_host(address)
+            {
+                return Err(format!("{address} is no address of this host, in {rule}"));
+            }
             for interface in interfaces(self.config, rule) {
                 let Some(ethernet) = addresses.ethernet(&interface.name) else {
                     continue;

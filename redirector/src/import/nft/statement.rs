@@ -60,7 +60,10 @@ impl<'a> Reading<'a> {
             }
             ["th", "dport", ..] => self.ports(),
             ["l4proto", ..] => self.protocol_value(1),
-            ["ip", "protocol", ..] | ["ip6", "nexthdr", ..] => self.protocol_value(2),
+            [family @ "ip", "protocol", ..] | [family @ "ip6", "nexthdr", ..] => {
+                self.narrow(Families::of(family));
+                self.protocol_value(2);
+            }
             ["nfproto", family @ ("ipv4" | "ipv6"), ..] => {
                 let family = if family == "ipv4" { "ip" } else { "ip6" };
                 self.narrow(Families::of(family));

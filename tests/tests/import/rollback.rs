@@ -1,0 +1,90 @@
+//! Where a step of `import --apply` fails, the host is as it was.
+
+use integration::http::{Nginx, curl};
+use integration::redirector::Instance;
+use integration::topology::{LOOPBACK, Lan, SERVER};
+use std::net::SocketAddr;
+
+use super::Tool;
+
+#[track_caller]
+fn fails(instance: &Instance, words: &[&str]) {
+    let output = instance.run("import", "--apply");
+    assert_eq!(output.code, Some(1), "{output:?}");
+    let stderr = &output.stderr;
+    for word in words {
+        assert!(stderr.contains(word), "no {word:?} in {stderr}");
+    }
+    assert_eq!(output.stdout, "");
+    assert!(!instance.pins().exists(), "{stderr}");
+}
+
+#[test]
+fn nobody_listens() {
+    for tool in Tool::ALL {
+        let lan = Lan::new();
+        tool.follow_guide(&lan.server);
+        let before = tool.listing(&lan.server);
+        let _nginx = Nginx::start(&lan.server, &[8000]);
+        let instance = Instance::unloaded(&lan.server);
+        fails(&instance, &["nobody answers", ":4430", "nothing is loaded"]);
+        assert_eq!(tool.listing(&lan.server), before);
+    }
+}
+
+/// The firewall stops what is redirected on loopback, and let through what netfilter redirects before it.
+/// That shows only when the old rules are gone.
+#[test]
+fn the_old_rules_come_back_in_their_places() {
+    for tool in Tool::ALL {
+        let lan = Lan::new();
+        tool.follow_guide(&lan.server);
+        integration::datapath::nft(
+            &lan.server,
+            "table inet strict {
+                 chain output {
+                     type filter hook output priority filter;
+                     oifname lo tcp dport 443 reject with tcp reset
+                 }
+             }",
+        );
+        let before = tool.listing(&lan.server);
+        let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+        let instance = Instance::unloaded(&lan.server);
+        fails(
+            &instance,
+            &["127.0.0.1:443", "back in their places", "nothing is loaded"],
+        );
+        assert_eq!(tool.listing(&lan.server), before);
+        for (from, address) in [(&lan.client, SERVER.v4), (&lan.server, LOOPBACK.v4)] {
+            let answer = curl(from, SocketAddr::new(address, 443)).expect("an answer");
+            assert_eq!(answer.server_port, 4430);
+        }
+    }
+}
+
+/// A rule for an address of another host cannot be moved over.
+#[test]
+fn another_hosts_address() {
+    let lan = Lan::new();
+    lan.server.run(
+        "iptables-nft -t nat -A OUTPUT -d 192.0.2.9 -p tcp --dport 80 -j REDIRECT --to-ports 8000",
+    );
+    let before = Tool::IptablesNft.listing(&lan.server);
+    let _nginx = Nginx::start(&lan.server, &[8000]);
+    let instance = Instance::unloaded(&lan.server);
+    fails(&instance, &["192.0.2.9 is no address of this host"]);
+    assert_eq!(Tool::IptablesNft.listing(&lan.server), before);
+}
+
+#[test]
+fn the_file_goes_with_the_rest() {
+    let lan = Lan::new();
+    Tool::Nft.follow_guide(&lan.server);
+    let directory = integration::process::Background::directory();
+    let file = directory.path().join("config.toml");
+    let instance = Instance::unloaded(&lan.server);
+    let output = instance.run("import", &format!("--apply -o {}", file.display()));
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(!file.exists());
+}
