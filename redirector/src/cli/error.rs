@@ -47,9 +47,7 @@ fn exit_of_usage(error: &clap::Error) -> Exit {
 
 /// The exit code that one error of the chain stands for.
 fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
-    if error.is::<config::Error>() || is_own(error) {
-        Some(Exit::Usage)
-    } else if error.is::<ImportError>() {
+    if error.is::<config::Error>() || error.is::<ImportError>() || is_own(error) {
         Some(Exit::Usage)
     } else if let Some(running::Error::NotPermitted) = error.downcast_ref() {
         Some(Exit::NotPermitted)

@@ -44,7 +44,7 @@ pub fn run(args: Import) -> anyhow::Result<Exit> {
         anyhow::bail!("no redirect to take in {}", names.join(", "));
     };
     match &args.output {
-        Some(path) => write(path, &config)?,
+        Some(path) => _ = Written::new(path, &config)?,
         None if args.json => {}
         None => print(config)?,
     }
@@ -66,18 +66,15 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
     for notice in &resolved.notices {
         eprintln!("note: {notice}");
     }
-    if let Some(path) = &args.output {
-        write(path, &config)?;
+    let output = args.output.as_deref();
+    let written = output.map(|path| Written::new(path, &config)).transpose()?;
+    if let Err(error) = take_over(args, &running, &imported, &resolved) {
+        written.iter().for_each(Written::remove);
+        return Err(error.into());
     }
-    let moved = take_over(args, &running, &imported, &resolved);
-    match (&moved, &args.output) {
-        (Err(_), Some(path)) => _ = fs::remove_file(path),
-        (Ok(()), Some(_)) => {}
-        (Ok(()), None) if args.json => {}
-        (Ok(()), None) => print(config)?,
-        (Err(_), None) => {}
+    if written.is_none() && !args.json {
+        print(config)?;
     }
-    moved?;
     for note in left(args) {
         eprintln!("note: {note}");
     }
@@ -176,14 +173,45 @@ fn tell(
     Ok(())
 }
 
-/// Never over a file that is there.
-fn write(path: &Path, config: &str) -> Result<(), ImportError> {
-    let written = File::create_new(path).and_then(|mut file| file.write_all(config.as_bytes()));
-    written.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => ImportError::Exists(path.to_owned()),
-        _ => ImportError::Unwritable {
-            path: path.to_owned(),
-            error,
-        },
-    })
+/// A configuration that was written, and the directory that was made for it.
+struct Written<'a> {
+    file: &'a Path,
+    directory: Option<&'a Path>,
+}
+
+impl<'a> Written<'a> {
+    /// Never over a file that is there.
+    fn new(file: &'a Path, config: &str) -> Result<Self, ImportError> {
+        let unwritable = |error: io::Error| match error.kind() {
+            io::ErrorKind::AlreadyExists => ImportError::Exists(file.to_owned()),
+            _ => ImportError::Unwritable {
+                path: file.to_owned(),
+                error,
+            },
+        };
+        let directory = file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty() && !parent.exists());
+        directory
+            .map_or(Ok(()), fs::create_dir)
+            .map_err(unwritable)?;
+        let written = File::create_new(file).map_err(unwritable)?;
+        let written = (&written).write_all(config.as_bytes());
+        let this = Self { file, directory };
+        match written {
+            Ok(()) => Ok(this),
+            Err(error) => {
+                this.remove();
+                Err(unwritable(error))
+            }
+        }
+    }
+
+    /// Whatever fails here, the error that led here is the one worth telling.
+    fn remove(&self) {
+        let _ = fs::remove_file(self.file);
+        if let Some(directory) = self.directory {
+            let _ = fs::remove_dir(directory);
+        }
+    }
 }

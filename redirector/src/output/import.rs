@@ -82,7 +82,7 @@ pub fn text(document: &Document<'_>) -> String {
             };
         }
         if !telling.is_empty() || document.sources.len() == 1 {
-            text += &others(&source.name, other.len());
+            text += &others(source.name, other.len());
         }
     }
     text

@@ -1,6 +1,7 @@
 //! `nft list ruleset`, with `-a` or without.
 
 mod statement;
+mod target;
 mod tokens;
 
 pub use self::tokens::without_handle;

@@ -1,6 +1,10 @@
 //! One rule of nft.
 
-use super::{super::iptables::network, super::ports, tokens::Token};
+use super::{
+    super::{iptables::network, ports},
+    target::{self, Target},
+    tokens::Token,
+};
 use crate::{
     config::Protocol,
     import::model::{Action, Conditions, Destination, Families, Ports, Rule},
@@ -91,8 +95,8 @@ impl<'a> Reading<'a> {
                 self.end(Action::Pass);
             }
             ["jump" | "goto", chain, ..] => self.end(Action::Jump(chain.to_owned())),
-            ["redirect", ..] => self.redirect(),
-            ["dnat", ..] => self.dnat(),
+            ["redirect", ..] => self.translate(target::redirect),
+            ["dnat", ..] => self.translate(target::dnat),
             ["xt", "target", ..] => self.end(Action::Elsewhere(
                 "nft does not show all of this rule of iptables; import what iptables-save prints"
                     .into(),
@@ -224,73 +228,22 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// `redirect [to [:]PORT]`, `redirect to [:]tcp dport map { FROM : TO, ... }`
-    fn redirect(&mut self) {
-        let words: Vec<_> = self.rest[1..].iter().map_while(Token::word).collect();
-        let to = match words[..] {
-            ["to", to, ..] => to.trim_start_matches(':'),
-            [to, ..] if to.starts_with(':') => &to[1..],
-            _ => {
-                let why = "it keeps the port, so there is none to change";
-                return self.end(Action::Elsewhere(why.into()));
+    fn translate(&mut self, read: fn(&'a [Token]) -> Target<'a>) {
+        let action = match read(&self.rest[1..]) {
+            Target::Is(action) => action,
+            Target::Map(..) if self.conditions.ports.is_some() => {
+                Action::Elsewhere("it has a map and a list of ports".into())
             }
-        };
-        let map = words.iter().position(|word| *word == "map");
-        let action = match (ports::single(to), map) {
-            (Some(port), _) => Action::Redirect(port),
-            (None, Some(map)) => self.map(to, &words, map),
-            (None, None) => Action::Elsewhere(format!(
-                "it spreads over the ports {to}; a rule has one target"
-            )),
+            Target::Map(protocol, pairs) => {
+                if matches!(protocol, "tcp" | "udp") {
+                    self.protocols(&[protocol.to_owned()]);
+                }
+                self.mapped = pairs;
+                // Each of the pairs has its own.
+                Action::Redirect(0)
+            }
         };
         self.end(action);
-    }
-
-    fn map(&mut self, protocol: &str, words: &[&str], map: usize) -> Action {
-        // The key is `tcp dport` or `th dport`, of which the first word may hang on the colon.
-        let open = self.rest.iter().position(|token| *token == Token::Open);
-        let (Some(open), Some("dport")) = (open, words.get(map - 1).copied()) else {
-            return Action::Elsewhere("its map is not written out in the rule".into());
-        };
-        if self.conditions.ports.is_some() {
-            return Action::Elsewhere("it has a map and a list of ports".into());
-        }
-        if matches!(protocol, "tcp" | "udp") {
-            self.protocols(&[protocol.to_owned()]);
-        }
-        let elements: Vec<_> = self.rest[open + 1..]
-            .iter()
-            .take_while(|token| **token != Token::Close)
-            .map(|token| token.word().unwrap_or(","))
-            .collect();
-        let pairs: Option<Vec<_>> = elements
-            .concat()
-            .split(',')
-            .filter(|element| !element.is_empty())
-            .map(|element| {
-                let (from, to) = element.split_once(':')?;
-                Some((ports::range(from, '-')?, ports::single(to)?))
-            })
-            .collect();
-        match pairs.as_deref() {
-            Some([(_, first), ..]) => {
-                let first = *first;
-                self.mapped = pairs.unwrap_or_default();
-                Action::Redirect(first)
-            }
-            _ => Action::Elsewhere("its map has more than ports".into()),
-        }
-    }
-
-    /// `dnat [ip|ip6] to TARGET`
-    fn dnat(&mut self) {
-        let words: Vec<_> = self.rest[1..].iter().map_while(Token::word).collect();
-        let target = words
-            .iter()
-            .find(|word| !matches!(**word, "to" | "ip" | "ip6"))
-            .copied()
-            .unwrap_or_default();
-        self.end(ports::translated(target));
     }
 
     fn rules(mut self, line: usize) -> Vec<Rule> {
