@@ -25,6 +25,8 @@ const STANDARD_INPUT: &str = "-";
 pub enum ImportError {
     #[error("cannot read {}: {error}", path.display())]
     Unreadable { path: PathBuf, error: io::Error },
+    #[error("{0} is the JSON of nft; import what `nft list ruleset` prints without -j")]
+    Json(String),
     #[error("{} exists; remove it, or name another file", .0.display())]
     Exists(PathBuf),
     #[error("cannot write {}: {error}", path.display())]
@@ -119,31 +121,33 @@ fn resolve(config: &str) -> anyhow::Result<Resolved> {
 
 /// The named file; standard input where something comes in there; else the running rules.
 fn sources(file: Option<&Path>) -> anyhow::Result<Vec<Source>> {
-    let source = match file {
-        Some(path) if path != Path::new(STANDARD_INPUT) => {
-            let read = fs::read(path).map_err(|error| ImportError::Unreadable {
-                path: path.to_owned(),
-                error,
-            })?;
-            Source::new(&path.display().to_string(), &String::from_utf8_lossy(&read))
-        }
+    let unreadable = |path: &Path| {
+        let path = path.to_owned();
+        |error| ImportError::Unreadable { path, error }
+    };
+    let (name, read) = match file {
+        Some(path) if path != Path::new(STANDARD_INPUT) => (
+            path.display().to_string(),
+            fs::read(path).map_err(unreadable(path))?,
+        ),
         None if !is_fed()? => {
             let running = running::read()?;
             return Ok(running.into_iter().map(|each| each.source).collect());
         }
         _ => {
             let mut read = Vec::new();
-            io::stdin()
-                .lock()
+            let mut stdin = io::stdin().lock();
+            stdin
                 .read_to_end(&mut read)
-                .map_err(|error| ImportError::Unreadable {
-                    path: STANDARD_INPUT.into(),
-                    error,
-                })?;
-            Source::new("standard input", &String::from_utf8_lossy(&read))
+                .map_err(unreadable(Path::new(STANDARD_INPUT)))?;
+            ("standard input".to_owned(), read)
         }
     };
-    Ok(vec![source])
+    let text = String::from_utf8_lossy(&read);
+    if text.trim_start().starts_with("{\"nftables\"") {
+        return Err(ImportError::Json(name).into());
+    }
+    Ok(vec![Source::new(&name, &text)])
 }
 
 /// Whether standard input is a pipe or a file. A terminal, /dev/null and a closed one are not.

@@ -156,3 +156,15 @@ fn nothing_to_take_fails() {
         .args(["import", "/nonexistent"]));
     assert_eq!(output.code, Some(2), "{output:?}");
 }
+
+#[test]
+fn json_of_nft_is_told_from_a_listing() {
+    let lan = Lan::new();
+    Tool::Nft.follow_guide(&lan.server);
+    let directory = Background::directory();
+    let file = directory.path().join("list");
+    fs::write(&file, lan.server.run("nft -j list ruleset")).expect("a file");
+    let output = import(&lan, &file);
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.stderr.contains("without -j"), "{output:?}");
+}

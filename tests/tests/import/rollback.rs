@@ -1,9 +1,12 @@
 //! Where a step of `import --apply` fails, the host is as it was.
 
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+
 use integration::http::{Nginx, curl};
 use integration::redirector::Instance;
 use integration::topology::{LOOPBACK, Lan, SERVER};
-use std::net::SocketAddr;
 
 use super::Tool;
 
@@ -87,4 +90,46 @@ fn the_file_goes_with_the_rest() {
     let output = instance.run("import", &format!("--apply -o {}", file.display()));
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(!file.exists());
+}
+
+/// Rules of two tools, of which the second refuses.
+#[test]
+fn what_one_tool_has_removed_comes_back() {
+    const REFUSES: &str = "#!/bin/sh\n[ \"$1\" = -f ] && exit 1\nexec /usr/sbin/nft \"$@\"\n";
+    let lan = Lan::new();
+    let tools = [Tool::IptablesLegacy, Tool::Nft];
+    for tool in tools {
+        tool.follow_guide(&lan.server);
+    }
+    let listings = || tools.map(|tool| tool.listing(&lan.server));
+    let before = listings();
+    let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+    let directory = integration::process::Background::directory();
+    let nft = directory.path().join("nft");
+    fs::write(&nft, REFUSES).expect("a script");
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let mut instance = Instance::unloaded(&lan.server);
+    let path = std::env::var("PATH").unwrap_or_default();
+    instance.set("PATH", format!("{}:{path}", directory.path().display()));
+    let words = [
+        "removed 4 rules by iptables-legacy-restore",
+        "cannot remove the old rules: nft",
+        "back in their places",
+    ];
+    fails(&instance, &words);
+    assert_eq!(listings(), before);
+}
+
+/// What else has the name stays as it is.
+#[test]
+fn other_rules_are_loaded_already() {
+    let lan = Lan::new();
+    Tool::Nft.follow_guide(&lan.server);
+    let before = Tool::Nft.listing(&lan.server);
+    let instance = Instance::load(&lan.server, "81:8100 -i lo");
+    let output = instance.run("import", "--apply");
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("nothing was changed"), "{output:?}");
+    assert_eq!(Tool::Nft.listing(&lan.server), before);
+    assert_eq!(instance.status()["rules"][0]["from"], 81);
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use std::{io, thread};
 
 use integration::counters::rule;
-use integration::http::Nginx;
+use integration::http::{Nginx, curl};
 use integration::netns::Namespace;
 use integration::redirector::Instance;
 use integration::server::{Connection, Listener, connect};
 use integration::topology::{LOOPBACK, Lan, SERVER};
+use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
 
 use super::Tool;
@@ -162,6 +163,50 @@ fn twice_is_once() {
     assert!(again.stderr.contains("nothing to move over"), "{again:?}");
     again.success("import --apply, again");
     assert_eq!(instance.status()["loaded"], true);
+}
+
+#[test]
+fn both_families_and_datagrams() {
+    for back_end in ["nft", "legacy"] {
+        let lan = Lan::new();
+        let rules = [
+            (
+                "ip",
+                "127.0.0.1",
+                "tcp --dport 80 -j REDIRECT --to-ports 8000",
+            ),
+            ("ip6", "::1", "tcp --dport 80 -j REDIRECT --to-ports 8000"),
+            (
+                "ip",
+                "127.0.0.1",
+                "udp --dport 53 -j REDIRECT --to-ports 5353",
+            ),
+            ("ip6", "::1", "udp --dport 53 -j REDIRECT --to-ports 5353"),
+        ];
+        for (family, loopback, rule) in rules {
+            let tables = format!("{family}tables-{back_end} -t nat -A");
+            lan.server
+                .run(&format!("{tables} PREROUTING -i eth0 -p {rule}"));
+            lan.server
+                .run(&format!("{tables} OUTPUT -d {loopback} -p {rule}"));
+        }
+        let _nginx = Nginx::start(&lan.server, &[8000]);
+        let dns = UdpServer::bind(&lan.server, 5353);
+        let instance = Instance::unloaded(&lan.server);
+        let output = instance.run("import", "--apply");
+        assert!(output.stderr.contains("[::1]:80"), "{output:?}");
+        assert!(!output.stderr.contains("as well"), "{output:?}");
+        output.success("import --apply");
+        for family in ["ip", "ip6"] {
+            let saved = lan.server.run(&format!("{family}tables-{back_end}-save"));
+            assert!(!saved.contains("REDIRECT"), "{saved}");
+        }
+        for (from, address) in lan.places() {
+            curl(from, SocketAddr::new(address, 80)).expect("an answer");
+            let to = SocketAddr::new(address, 53);
+            dns.exchange(&UdpClient::connect(from, 0, to), &to.to_string());
+        }
+    }
 }
 
 fn connections(instance: &Instance) -> u64 {
