@@ -6,6 +6,7 @@ use super::{
     Format,
     entry::{EVERY_INTERFACE, Entry, LOOPBACK},
     model::{Families, Kind, Listing, interfaces_meet},
+    steal,
     walk::{Fate, fates},
 };
 use crate::config::RuleSpec;
@@ -91,23 +92,22 @@ pub fn lower(sources: &[Source]) -> Imported {
             }
         }
     }
-    let mut groups = Vec::new();
     // Those for one address first: whether 127.0.0.1 is a case of its own depends on the others.
     taken.sort_by_key(|(_, entries)| entries.iter().any(is_own_loopback));
-    taken.retain(
-        |(place, entries)| match contradicted(entries, &groups, sources) {
-            Some(why) => {
-                outcomes.insert(*place, Outcome::Left(why));
-                false
+    let groups = loop {
+        let groups = join(&mut taken, &mut outcomes, sources);
+        let steals = |(place, entries): &(Place, Vec<Entry>)| {
+            let why = steal::from(*place, entries, sources, &outcomes)?;
+            Some((*place, why))
+        };
+        match taken.iter().find_map(steals) {
+            None => break groups,
+            Some((place, why)) => {
+                outcomes.insert(place, Outcome::Left(why));
+                taken.retain(|(other, _)| *other != place);
             }
-            None => {
-                entries
-                    .iter()
-                    .for_each(|entry| add(&mut groups, entry, *place));
-                true
-            }
-        },
-    );
+        }
+    };
     for (place, entries) in &taken {
         outcomes.insert(*place, explain(entries, &groups));
     }
@@ -126,6 +126,27 @@ pub fn lower(sources: &[Source]) -> Imported {
         interfaces,
         rules,
     }
+}
+
+/// Leaves the lines that contradict others.
+fn join(
+    taken: &mut Vec<(Place, Vec<Entry>)>,
+    outcomes: &mut BTreeMap<Place, Outcome>,
+    sources: &[Source],
+) -> Vec<Group> {
+    let mut groups = Vec::new();
+    taken.retain(|(place, entries)| {
+        let why = contradicted(entries, &groups, sources);
+        if let Some(why) = why {
+            outcomes.insert(*place, Outcome::Left(why));
+            return false;
+        }
+        for entry in entries {
+            add(&mut groups, entry, *place);
+        }
+        true
+    });
+    groups
 }
 
 /// The guide's rules for the host itself.

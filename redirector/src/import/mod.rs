@@ -16,6 +16,7 @@ pub mod running;
 mod save;
 mod settings;
 mod shell;
+mod steal;
 pub mod takeover;
 mod walk;
 

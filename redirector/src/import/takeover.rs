@@ -16,7 +16,7 @@ use super::{
     running::Script,
 };
 use crate::{
-    check,
+    check::{self, Level},
     config::{Config, Interface, Name, Protocol, Rule},
     kernel::{self, Instance, Outcome, Probe, Reach},
     netfilter::{Trouble, feed},
@@ -46,7 +46,7 @@ pub struct Takeover<'a> {
 impl Takeover<'_> {
     /// Tells each step that is done. An error has undone them all, or says which it could not undo.
     pub fn run(&self, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
-        let (loaded, _) = check::examine_beside(self.config, |netfilter| {
+        let (loaded, examined) = check::examine_beside(self.config, |netfilter| {
             kernel::load(self.name, self.config, log::LevelFilter::Warn, netfilter)
         });
         let is_new = !matches!(loaded.map_err(Error::Load)?, Outcome::Unchanged);
@@ -54,6 +54,12 @@ impl Takeover<'_> {
             true => format!("loaded instance \"{}\"", self.name),
             false => format!("instance \"{}\" is loaded already", self.name),
         });
+        for finding in examined.iter().flat_map(|host| &host.findings) {
+            // That netfilter redirects too is why we are here.
+            if finding.level > Level::Ok && finding.id != "existing-redirect" {
+                tell(format!("warning: {finding}"));
+            }
+        }
         let mut removed = Vec::new();
         self.steps(&mut removed, tell).map_err(|why| {
             let state = self.undo(&removed, is_new);

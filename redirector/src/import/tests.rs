@@ -98,14 +98,42 @@ fn both_families_are_not_widened() {
             assert_eq!(widened, Vec::<String>::new());
         }
     }
-    let other = Source::new(
-        "v6",
-        &nat(WEB)
-            .replace("iptables", "ip6tables")
-            .replace("8000", "9000"),
-    );
-    let imported = lower(&[sources[0].clone(), other]);
-    assert_eq!(imported.rules.len(), 1);
+}
+
+/// Ours would take IPv6 as well.
+#[test]
+fn nothing_is_stolen_from_what_is_left() {
+    let v4 = Source::new("v4", &nat(WEB));
+    for (v6, is_taken) in [
+        (WEB.replace("8000", "9000"), false),
+        (WEB.replace("8000", "8000-8001"), false),
+        (WEB.replace("-i eth0", "-s fd00::/8"), false),
+        (
+            WEB.replace("8000", "8000-8001").replace("eth0", "eth1"),
+            true,
+        ),
+        (WEB.replace("8000", "8000-8001").replace("80 ", "81 "), true),
+        (
+            WEB.replace("PREROUTING", "OUTPUT")
+                .replace("-i eth0", "-d fd00::1"),
+            true,
+        ),
+    ] {
+        let v6 = Source::new("v6", &nat(&v6).replace("iptables", "ip6tables"));
+        let imported = lower(&[v4.clone(), v6]);
+        let line = v4
+            .listing
+            .lines
+            .iter()
+            .find(|line| line.text == WEB)
+            .unwrap();
+        let outcome = &imported.outcomes[&(0, line.number)];
+        assert_eq!(
+            matches!(outcome, Outcome::Taken { .. }),
+            is_taken,
+            "{imported:?}"
+        );
+    }
 }
 
 #[test]
