@@ -87,7 +87,10 @@ fn no_request_fails() {
                 scope.spawn(|| {
                     let outcome = load.run(&over);
                     over.store(true, Ordering::Relaxed);
-                    outcome.map_err(|error| format!("{}: {error}", load.to))
+                    let answered = load.answered();
+                    outcome.map_err(|error| {
+                        format!("{tool:?}, {} after {answered} answers: {error}", load.to)
+                    })
                 })
             });
             let threads: Vec<_> = threads.collect();
