@@ -127,7 +127,7 @@ pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) ->
         return owner != Owner::of(from, client);
     }
     let is_direct = from == key.local_port;
-    owner == Owner::UNKNOWN || owner == Owner::UNKNOWN_PAST && (is_direct || is_shared(state, key))
+    owner == Owner::UNKNOWN || owner == Owner::UNKNOWN_PAST && is_direct != keeps_ended(state, key)
 }
 
 /// Whether several wire ports lead to the key's local port.
