@@ -234,16 +234,22 @@ fn a_forged_fin_ends_nothing() {
     });
 }
 
-/// What is left there may be another wire port's, and is told apart by its flow.
+/// What is left there may be another wire port's or netfilter's, and is told apart by its flow.
 #[test]
-fn where_wire_ports_share_a_target_the_flow_stays() {
+fn where_a_target_is_shared_the_flow_stays() {
     each_family(|talk| {
-        let mut host = connected(&talk);
-        host.rule(None, 0, 81, Some(8000));
-        cross(&talk, &mut host, Application, APPLICATION_FIN);
-        cross(&talk, &mut host, Client, tcp(FIN | ACK, 101, 502));
-        cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
-        assert_eq!(host.flows(), [0, 1]);
+        for netfilter in [false, true] {
+            let mut host = connected(&talk);
+            if netfilter {
+                host.memory.netfilter = true;
+            } else {
+                host.rule(None, 0, 81, Some(8000));
+            }
+            cross(&talk, &mut host, Application, APPLICATION_FIN);
+            cross(&talk, &mut host, Client, tcp(FIN | ACK, 101, 502));
+            cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
+            assert_eq!(host.flows(), [0, 1]);
+        }
     });
 }
 
