@@ -9,8 +9,9 @@ use aya_ebpf::{
 use redirector_common::{
     Skip,
     abi::{
-        EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, MAX_INTERFACES, Moves,
-        PORT_ENTRIES, PortEntry, Rule, RuleCounters, RuleKey, Settings, SocketFlow, WantedRecord,
+        EarlierKey, EarlierTarget, Flow, FlowKey, HISTOGRAM_ENTRIES, InterfaceRecord,
+        MAX_INTERFACES, Moves, PORT_ENTRIES, PortEntry, Rule, RuleCounters, RuleKey, Settings,
+        SocketFlow, WantedRecord,
     },
 };
 
@@ -47,6 +48,9 @@ pub static COUNTERS: PerCpuArray<RuleCounters, 1024> = PerCpuArray::new();
 
 #[btf_map]
 pub static SKIPPED: PerCpuArray<u64, { Skip::COUNT as usize }> = PerCpuArray::new();
+
+#[btf_map]
+pub static HISTOGRAMS: PerCpuArray<u64, { HISTOGRAM_ENTRIES as usize }> = PerCpuArray::new();
 
 /// Room for as many that go while others come.
 #[btf_map]

@@ -13,7 +13,7 @@ use super::{
     Error, Maps, Table,
     attach::{self, Neighbourhood, Owners},
     bpffs, capability,
-    maps::Plain,
+    maps::{PerCpu, Plain},
     namespace::{self, Place, Way},
     wanted,
 };
@@ -105,13 +105,12 @@ impl Instance {
 
     /// Packets by the discriminant of [`redirector_common::Skip`].
     pub fn skipped(&self) -> Result<Vec<u64>, Error> {
-        let map = self.maps.skipped()?;
-        map.iter()
-            .map(|per_cpu| {
-                let per_cpu = per_cpu.map_err(Error::map("SKIPPED"))?;
-                Ok(per_cpu.iter().map(|Plain(count)| count).sum())
-            })
-            .collect()
+        sums(&self.maps.skipped()?, "SKIPPED")
+    }
+
+    /// The entries of every [`Histogram`](redirector_common::abi::Histogram).
+    pub fn histograms(&self) -> Result<Vec<u64>, Error> {
+        sums(&self.maps.histograms()?, "HISTOGRAMS")
     }
 
     pub(super) fn table(&self, slot: u32) -> Result<Table, Error> {
@@ -221,6 +220,16 @@ impl Instance {
             })
             .collect()
     }
+}
+
+/// Every entry of a map, summed over the CPUs.
+fn sums(map: &PerCpu<u64>, name: &str) -> Result<Vec<u64>, Error> {
+    map.iter()
+        .map(|per_cpu| {
+            let per_cpu = per_cpu.map_err(Error::map(name))?;
+            Ok(per_cpu.iter().map(|Plain(count)| count).sum())
+        })
+        .collect()
 }
 
 fn read_settings(maps: &Maps) -> Result<Settings, Error> {

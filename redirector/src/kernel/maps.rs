@@ -67,6 +67,10 @@ impl Maps {
         self.open("SKIPPED")
     }
 
+    pub fn histograms(&self) -> Result<PerCpu<u64>, Error> {
+        self.open("HISTOGRAMS")
+    }
+
     pub fn interfaces(&self) -> Result<Table<u32, InterfaceRecord>, Error> {
         self.open("INTERFACES")
     }

@@ -24,7 +24,7 @@ pub const INGRESS_XDP: &str = "ingress_xdp";
 pub const INGRESS_XDP_GENERIC: &str = "ingress_xdp_skb";
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 14] = [
+const MAPS: [&str; 15] = [
     "SETTINGS",
     "PORTS",
     "RULES",
@@ -36,6 +36,7 @@ const MAPS: [&str; 14] = [
     "SOCKETS",
     "COUNTERS",
     "SKIPPED",
+    "HISTOGRAMS",
     "INTERFACES",
     "WANTED",
     "AYA_LOGS",
