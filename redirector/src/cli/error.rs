@@ -7,7 +7,9 @@ use std::{
 
 use clap::error::ErrorKind;
 
-use super::{args::IntervalError, print::PrintError};
+use super::{
+    args::IntervalError, print::PrintError, trace::NoSuchRule, trace_filter::TraceFilterError,
+};
 use crate::{
     config::{self, NameError, RuleError},
     exit::Exit,
@@ -73,6 +75,8 @@ fn is_own(error: &(dyn Error + 'static)) -> bool {
         || error.is::<NameError>()
         || error.is::<IntervalError>()
         || error.is::<kernel::PinModeError>()
+        || error.is::<TraceFilterError>()
+        || error.is::<NoSuchRule>()
 }
 
 fn complain(message: std::fmt::Arguments<'_>) {

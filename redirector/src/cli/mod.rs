@@ -15,6 +15,8 @@ mod report;
 mod run;
 mod stats;
 mod status;
+mod trace;
+mod trace_filter;
 mod unload;
 
 use std::process::ExitCode;
@@ -43,6 +45,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Flows(args) => flows::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::Check(args) => check::run(args),
         Command::Log(args) => log::run(args),
         Command::Completions(args) => completions::run(args),

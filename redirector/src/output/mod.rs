@@ -6,6 +6,7 @@ pub mod flows;
 pub mod neighbours;
 pub mod stats;
 pub mod status;
+pub mod trace;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;

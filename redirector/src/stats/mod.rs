@@ -4,6 +4,7 @@ pub mod flows;
 mod histogram;
 mod live;
 mod rate;
+pub mod trace;
 
 use std::{collections::BTreeMap, time::SystemTime};
 
