@@ -58,7 +58,7 @@ impl Traced {
             Direction::Egress => EGRESS,
         };
         Self {
-            place: ends.network as u64 & 0xffff
+            place: (ends.network as u64 & 0xffff)
                 | u64::from(ends.protocol.number() & 0xff) << 16
                 | u64::from(segment.flags.bits() & 0xff) << 24
                 | u64::from(ends.is_ipv6) * IPV6
