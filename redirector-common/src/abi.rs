@@ -6,6 +6,8 @@
 //! access and the verifier wants that aligned there.
 
 mod flow;
+mod histogram;
+mod trace;
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,6 +15,8 @@ pub use self::flow::{
     FLOW_FIN_IN, FLOW_FIN_IN_ACKED, FLOW_FIN_OUT, FLOW_FIN_OUT_ACKED, FLOW_OPENED, FLOW_SOCKETLESS,
     FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, KEY_MOVED, SECOND, TICK, UDP_IDLE, UDP_REFRESH,
 };
+pub use self::histogram::{BUCKETS, DELAY_UNIT, HISTOGRAM_ENTRIES, Histogram};
+pub use self::trace::{ANY_RULE, TRACED_BYTES, TraceControl, TraceRecord};
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
@@ -135,12 +139,19 @@ pub struct SocketFlow {
 pub struct RuleCounters {
     pub in_packets: u64,
     pub in_bytes: u64,
+    /// TCP packets with RST, among those above.
+    pub in_resets: u64,
     pub out_packets: u64,
     pub out_bytes: u64,
+    pub out_resets: u64,
     pub connections: u64,
     /// ICMP errors about the rule's packets; not among the packets above.
     pub in_errors: u64,
     pub out_errors: u64,
+    /// SYNs that asked for a connection. One that is repeated within a second counts once.
+    pub syns: u64,
+    /// How many of them the application has answered, by SYN-ACK or RST.
+    pub answered_syns: u64,
 }
 
 impl core::ops::Add for RuleCounters {
@@ -150,11 +161,15 @@ impl core::ops::Add for RuleCounters {
         Self {
             in_packets: self.in_packets + other.in_packets,
             in_bytes: self.in_bytes + other.in_bytes,
+            in_resets: self.in_resets + other.in_resets,
             out_packets: self.out_packets + other.out_packets,
             out_bytes: self.out_bytes + other.out_bytes,
+            out_resets: self.out_resets + other.out_resets,
             connections: self.connections + other.connections,
             in_errors: self.in_errors + other.in_errors,
             out_errors: self.out_errors + other.out_errors,
+            syns: self.syns + other.syns,
+            answered_syns: self.answered_syns + other.answered_syns,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     Direction, Peer, Segment, Skip, State, Table,
-    abi::{FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Protocol, SECOND, SocketFlow},
+    abi::{
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, Histogram, NO_PORT, NO_RULE, Protocol,
+        SECOND, SocketFlow,
+    },
     closing::{self, Closing},
     decision::Decision,
     moved,
@@ -141,6 +144,9 @@ fn pending<S: State>(
             if acknowledged == 1 {
                 // Refused.
                 state.remove_flow(Table::Pending, key);
+                if !flow.is_answered() {
+                    state.count_answered_syn(flow.rule);
+                }
             }
         } else if about.is(Answer::PAYLOAD) || acknowledged > 1 {
             settle(state, key);
@@ -155,6 +161,14 @@ fn pending<S: State>(
 /// is so once the client proves that the SYN was its own.
 #[inline(always)]
 fn accept<S: State>(state: &mut S, key: &mut FlowKey, mut flow: Flow, sequence: u32) {
+    if !flow.is_answered() {
+        let clock = state.clock();
+        if flow.rule != NO_RULE {
+            state.count_answered_syn(flow.rule);
+            state.observe(Histogram::SynAckDelay, flow.delay(clock));
+        }
+        flow.note(clock);
+    }
     flow.flags |= FLOW_SYN_ACK;
     if state.peer(key) == Peer::None {
         flow.flags |= FLOW_SOCKETLESS;

@@ -32,13 +32,15 @@ mod rewrite;
 mod rules;
 mod skip;
 mod state;
+mod trace;
 mod track;
 
 pub use direction::Direction;
 pub use ip::MAX_IPV6_EXTENSIONS;
 pub use packet::{Checksum, LinkLayer, Packet};
 pub use parse::{Ends, Segment, TcpFlags, parse};
-pub use redirect::{Verdict, redirect};
+pub use redirect::{Verdict, cross, redirect};
 pub use rewrite::is_unfinished;
 pub use skip::Skip;
 pub use state::{Peer, State, Table, Window};
+pub use trace::{Told, Traced};

@@ -3,8 +3,8 @@
 use crate::{
     Direction, Packet, Peer, Skip, State, Table,
     abi::{
-        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, PORT_CHANGED,
-        Port, Protocol, TICK, UDP_IDLE, UDP_REFRESH,
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, Histogram, KEY_FLOW, NO_PORT, NO_RULE,
+        PORT_CHANGED, Port, Protocol, TICK, UDP_IDLE, UDP_REFRESH,
     },
     decision::Decision,
     earlier,
@@ -126,7 +126,7 @@ pub fn known_seldom<S: State>(
 /// Records a flow seen from the client. It becomes proof of a connection when it is answered.
 #[inline(always)]
 pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
-    flow.created = (state.now() >> TICK) as u32;
+    flow.note(state.clock());
     if key.protocol == Protocol::UDP {
         flow.opening = flow.created;
     }
@@ -179,6 +179,9 @@ pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
         }
     }
     begin(state, key, *flow);
+    if flow.rule != NO_RULE {
+        state.count_syn(flow.rule);
+    }
 }
 
 /// Notes that the application answers a UDP flow.
@@ -257,6 +260,9 @@ pub fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
     state.remove_flow(Table::Pending, key);
     if flow.is_opened() && flow.rule != NO_RULE {
         state.count_connection(flow.rule);
+        if flow.flags & FLOW_SYN_ACK != 0 {
+            state.observe(Histogram::AckDelay, flow.delay(state.clock()));
+        }
     }
     if key.protocol == Protocol::TCP {
         end_others(state, key, &flow);

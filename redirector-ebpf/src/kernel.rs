@@ -2,12 +2,15 @@
 
 use core::ptr;
 
-use aya_ebpf::{bindings::bpf_sock, helpers::generated::bpf_ktime_get_coarse_ns};
+use aya_ebpf::{
+    bindings::bpf_sock,
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+};
 use redirector_common::{
-    Direction, Peer, Skip, State, Table,
+    Direction, Peer, State, Table, Traced,
     abi::{
-        EarlierKey, EarlierTarget, Flow, FlowKey, MOVES_LOGGED, NO_PORT, Port, PortEntry, Protocol,
-        Rule, RuleKey, SocketFlow, port_index,
+        EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, MOVES_LOGGED, NO_PORT, Port,
+        PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index,
     },
     begin::Arrival,
     decision::Decision,
@@ -15,10 +18,11 @@ use redirector_common::{
 
 use crate::{
     context::{Context, opaque},
+    count,
     decide::{decide_later, decide_moved, decide_syn},
     log,
     maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
-    route, socket,
+    route, socket, trace,
 };
 
 pub struct Kernel<'a, C> {
@@ -38,6 +42,15 @@ impl<'a, C: Context> Kernel<'a, C> {
     #[inline(always)]
     pub fn of_slot(ctx: &'a C, slot: u32) -> Self {
         Self { ctx, slot }
+    }
+
+    /// By a `Skip`'s discriminant.
+    #[inline(always)]
+    pub fn count_skip(&mut self, skip: u32) {
+        if let Some(counter) = SKIPPED.get_ptr_mut(skip) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            unsafe { *counter += 1 };
+        }
     }
 
     /// The socket that sends this packet, or null.
@@ -197,7 +210,14 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
-    fn count(&mut self, rule: u32, direction: Direction, bytes: u32) {
+    fn clock(&self) -> u64 {
+        // SAFETY: no arguments, no conditions.
+        unsafe { bpf_ktime_get_ns() }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, rule: u32, direction: Direction, bytes: u32, resets: u32) {
+        count::packet_size(bytes);
         let Some(counters) = COUNTERS.get_ptr_mut(rule) else {
             return;
         };
@@ -207,10 +227,12 @@ impl<C: Context> State for Kernel<'_, C> {
             Direction::Ingress => {
                 counters.in_packets += 1;
                 counters.in_bytes += u64::from(bytes);
+                counters.in_resets += u64::from(resets);
             }
             Direction::Egress => {
                 counters.out_packets += 1;
                 counters.out_bytes += u64::from(bytes);
+                counters.out_resets += u64::from(resets);
             }
         }
     }
@@ -224,11 +246,24 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
-    fn count_skip(&mut self, skip: Skip) {
-        if let Some(counter) = SKIPPED.get_ptr_mut(skip as u32) {
+    fn count_syn(&mut self, rule: u32) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
             // SAFETY: this CPU's own value, and the program is not preempted by itself.
-            unsafe { *counter += 1 };
+            unsafe { (*counters).syns += 1 };
         }
+    }
+
+    #[inline(always)]
+    fn count_answered_syn(&mut self, rule: u32) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            unsafe { (*counters).answered_syns += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn observe(&mut self, histogram: Histogram, delay: u32) {
+        count::delay(histogram, delay);
     }
 
     #[inline(always)]
@@ -241,6 +276,16 @@ impl<C: Context> State for Kernel<'_, C> {
                 Direction::Egress => counters.out_errors += 1,
             }
         }
+    }
+
+    #[inline(always)]
+    fn is_traced(&self) -> bool {
+        trace::is_on()
+    }
+
+    #[inline(always)]
+    fn trace(&mut self, packet: Traced) {
+        self.ctx.trace(&packet);
     }
 
     #[inline(always)]

@@ -2,14 +2,21 @@
 
 mod tune;
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::trace_filter::{TcpFlag, TraceClient};
 use crate::{
     config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
+    kernel::{self, PinMode},
 };
 
 pub use self::tune::{Tune, TuneApply, TuneCheck, TuneExport, TuneRevert, TuneVerb, TuneWanted};
@@ -45,6 +52,9 @@ pub enum Command {
     Stats(Stats),
     /// List tracked flows
     Flows(Flows),
+    /// Print packets as they are redirected or left alone
+    #[command(after_help = TRACE_HELP)]
+    Trace(Trace),
     /// Tell whether a load would work here, and whether traffic would reach the application
     Check(Check),
     /// Turn rules of iptables or nft into a configuration, or move over to it
@@ -103,9 +113,19 @@ pub struct Load {
     /// Print what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub options: LoadOptions,
+}
+
+/// What is fixed at the load.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct LoadOptions {
     /// Which messages of the eBPF programs are kept for `redirector log`
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     pub log_level: LogLevel,
+    /// Who may read what is loaded: 0644 everybody, 0640 the group, 0600 root alone
+    #[arg(long, value_name = "MODE", default_value_t)]
+    pub pin_mode: PinMode,
     /// Then tune as `redirector tune apply` does; a [tuning] in the file asks for the same
     #[arg(long)]
     pub tune: bool,
@@ -128,12 +148,8 @@ pub struct Run {
     pub source: Source,
     #[command(flatten)]
     pub instance: Instance,
-    /// Which messages of the eBPF programs are kept for `redirector log`
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
-    pub log_level: LogLevel,
-    /// Then tune as `redirector tune apply` does; a [tuning] in the file asks for the same
-    #[arg(long)]
-    pub tune: bool,
+    #[command(flatten)]
+    pub options: LoadOptions,
 }
 
 #[derive(Debug, Args)]
@@ -174,6 +190,38 @@ pub struct Flows {
     pub instance: Instance,
     #[command(flatten)]
     pub json: Json,
+}
+
+const TRACE_HELP: &str = "\
+It takes root, because it switches the programs' reports on. They are off again when it ends, two
+seconds later if it was killed. Filters are applied first, then --sample.
+
+Examples:
+  redirector trace --flags SYN,RST
+  redirector trace --client 203.0.113.9 --count 100
+  redirector trace --rule 80:8000/tcp --sample 1000 --json";
+
+#[derive(Debug, Args)]
+pub struct Trace {
+    #[command(flatten)]
+    pub instance: Instance,
+    #[command(flatten)]
+    pub json: Json,
+    /// One of N packets, on average
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub sample: NonZeroU32,
+    /// End after N packets
+    #[arg(short, long, value_name = "N")]
+    pub count: Option<NonZeroU64>,
+    /// Only packets of this rule, as `redirector status` shows it
+    #[arg(long, value_name = "RULE")]
+    pub rule: Option<String>,
+    /// Only packets of this client, ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
+    #[arg(long, value_name = "CLIENT")]
+    pub client: Option<TraceClient>,
+    /// Only TCP packets with one of these flags: FIN, SYN, RST, PSH, ACK, URG, ECE, CWR
+    #[arg(long, value_name = "FLAGS", value_delimiter = ',')]
+    pub flags: Vec<TcpFlag>,
 }
 
 #[derive(Debug, Args)]
@@ -315,6 +363,15 @@ impl From<LogLevel> for log::LevelFilter {
             LogLevel::Warn => Self::Warn,
             LogLevel::Info => Self::Info,
             LogLevel::Debug => Self::Debug,
+        }
+    }
+}
+
+impl From<LoadOptions> for kernel::LoadOptions {
+    fn from(options: LoadOptions) -> Self {
+        Self {
+            log_level: options.log_level.into(),
+            pins: options.pin_mode,
         }
     }
 }

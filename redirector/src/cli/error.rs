@@ -7,7 +7,10 @@ use std::{
 
 use clap::error::ErrorKind;
 
-use super::{args::IntervalError, import::ImportError, print::PrintError};
+use super::{
+    args::IntervalError, import::ImportError, print::PrintError, trace::NoSuchRule,
+    trace_filter::TraceFilterError,
+};
 use crate::{
     config::{self, NameError, RuleError},
     exit::Exit,
@@ -86,6 +89,9 @@ fn is_own(error: &(dyn Error + 'static)) -> bool {
         || error.is::<NameError>()
         || error.is::<IntervalError>()
         || matches!(error.downcast_ref(), Some(tune::Error::Unit(_)))
+        || error.is::<kernel::PinModeError>()
+        || error.is::<TraceFilterError>()
+        || error.is::<NoSuchRule>()
 }
 
 fn complain(message: std::fmt::Arguments<'_>) {

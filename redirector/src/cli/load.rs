@@ -9,7 +9,7 @@ const WORDS: changes::Words = changes::Words {
 pub fn run(args: Load) -> anyhow::Result<Exit> {
     let name = &args.instance.name;
     let wanted = changes::resolve(&args.source, None)?;
-    let tuning = tune::of_load(args.tune, &wanted);
+    let tuning = tune::of_load(args.options.tune, &wanted);
     if let Some(request) = &tuning {
         request.validate()?;
     }
@@ -17,9 +17,9 @@ pub fn run(args: Load) -> anyhow::Result<Exit> {
         let exit = changes::rehearse(&wanted, |config| kernel::rehearse_load(name, config))?;
         return tuning.map_or(Ok(exit), |request| tune::rehearse(&request));
     }
-    let level = args.log_level.into();
+    let options = args.options.into();
     let exit = changes::make(name, &wanted, &WORDS, |config, netfilter| {
-        kernel::load(name, config, level, netfilter)
+        kernel::load(name, config, options, netfilter)
     })?;
     tuning.map_or(Ok(exit), |request| tune::finish_load(&request))
 }

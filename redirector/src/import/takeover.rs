@@ -18,7 +18,7 @@ use super::{
 use crate::{
     check::{self, Level},
     config::{Config, Interface, Name, Protocol, Rule},
-    kernel::{self, Instance, Outcome, Probe, Reach},
+    kernel::{self, Instance, Outcome, PinMode, Probe, Reach},
     netfilter::{Trouble, feed},
     stats::Snapshot,
 };
@@ -47,7 +47,11 @@ impl Takeover<'_> {
     /// Tells each step that is done. An error has undone them all, or says which it could not undo.
     pub fn run(&self, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
         let (loaded, examined) = check::examine_beside(self.config, |netfilter| {
-            kernel::load(self.name, self.config, log::LevelFilter::Warn, netfilter)
+            let options = kernel::LoadOptions {
+                log_level: log::LevelFilter::Warn,
+                pins: PinMode::default(),
+            };
+            kernel::load(self.name, self.config, options, netfilter)
         });
         let is_new = !matches!(loaded.map_err(Error::Load)?, Outcome::Unchanged);
         tell(match is_new {
@@ -226,8 +230,8 @@ fn connect(to: SocketAddr) -> Result<(), String> {
 
 fn connections(instance: &Instance, rule: &Rule) -> Result<u64, String> {
     let snapshot = Snapshot::read(instance).map_err(|error| error.to_string())?;
-    let counted = snapshot.rules.iter().find(|(counted, _)| counted == rule);
-    Ok(counted.map_or(0, |(_, counters)| counters.connections))
+    let counted = snapshot.rules.iter().find(|stats| stats.rule == *rule);
+    Ok(counted.map_or(0, |stats| stats.counters.connections))
 }
 
 fn join(addresses: &BTreeSet<SocketAddr>) -> String {

@@ -15,6 +15,20 @@ pub enum Error {
     #[error("instance \"{name}\" is not loaded; {help}", help = not_loaded_help(.others))]
     NotLoaded { name: Name, others: Vec<Name> },
     #[error(
+        "not permitted to read instance \"{name}\": nothing is loaded that others may read, which is the default \
+         of `redirector load` (--pin-mode 0644); root may always"
+    )]
+    Closed { name: Name },
+    #[error(
+        "not permitted to trace instance \"{name}\": it switches the programs' reports on, and only root may \
+         write to what is loaded; `redirector stats` takes no privileges"
+    )]
+    TraceNotPermitted { name: Name },
+    #[error(
+        "instance \"{name}\" is traced already, and one can read at a time; end the other `redirector trace` first"
+    )]
+    Traced { name: Name },
+    #[error(
         "instance \"{name}\" is loaded with other rules or interfaces; `redirector reload` changes it in place"
     )]
     Differs { name: Name },
@@ -132,10 +146,13 @@ impl Error {
     /// Whether the kernel refused for want of rights.
     pub fn is_permission(&self) -> bool {
         let kind = match self {
-            Self::NotPermitted { .. } => return true,
+            Self::NotPermitted { .. } | Self::Closed { .. } | Self::TraceNotPermitted { .. } => {
+                return true;
+            }
             Self::Io { source, .. } | Self::Mount { source, .. } => source.kind(),
             Self::Map {
-                source: MapError::SyscallError(SyscallError { io_error, .. }),
+                source:
+                    MapError::SyscallError(SyscallError { io_error, .. }) | MapError::IoError(io_error),
                 ..
             } => io_error.kind(),
             _ => return false,

@@ -12,8 +12,8 @@ use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OF
 use super::{
     Error, Maps, Table,
     attach::{self, Neighbourhood, Owners},
-    bpffs, capability,
-    maps::Plain,
+    bpffs,
+    maps::{PerCpu, Plain},
     namespace::{self, Place, Way},
     wanted,
 };
@@ -82,7 +82,16 @@ impl Instance {
         if !self.is_here() {
             return Ok(Vec::new());
         }
-        let owners = Owners::of(&self.name)?;
+        let owners = match Owners::of(&self.name) {
+            Err(error) if error.is_permission() => {
+                let unread = Neighbourhood {
+                    unread: vec!["it takes root to tell ours from those of others".to_owned()],
+                    ..Neighbourhood::default()
+                };
+                return Ok(loaded.present().map(|_| unread.clone()).collect());
+            }
+            owners => owners?,
+        };
         Ok(loaded
             .present()
             .map(|interface| owners.neighbourhood(interface.index))
@@ -105,13 +114,12 @@ impl Instance {
 
     /// Packets by the discriminant of [`redirector_common::Skip`].
     pub fn skipped(&self) -> Result<Vec<u64>, Error> {
-        let map = self.maps.skipped()?;
-        map.iter()
-            .map(|per_cpu| {
-                let per_cpu = per_cpu.map_err(Error::map("SKIPPED"))?;
-                Ok(per_cpu.iter().map(|Plain(count)| count).sum())
-            })
-            .collect()
+        sums(&self.maps.skipped()?, "SKIPPED")
+    }
+
+    /// The entries of every [`Histogram`](redirector_common::abi::Histogram).
+    pub fn histograms(&self) -> Result<Vec<u64>, Error> {
+        sums(&self.maps.histograms()?, "HISTOGRAMS")
     }
 
     pub(super) fn table(&self, slot: u32) -> Result<Table, Error> {
@@ -179,8 +187,7 @@ impl Instance {
                 return Err(other_version(name, source.to_string()));
             }
             Err(Error::Map { source, .. }) if is_refused(&source) => {
-                capability::require()?;
-                return Err(Error::map("SETTINGS")(source));
+                return Err(Error::Closed { name: name.clone() });
             }
             settings => settings?,
         };
@@ -214,13 +221,24 @@ impl Instance {
                 let (attached, hook) = attach::state(&self.directory, index, &record)?;
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
-                    attached,
+                    // A link goes with its interface.
+                    attached: attached && (current.is_some() || names.is_none()),
                     exists: current.is_some() || names.is_none(),
                     hook,
                 })
             })
             .collect()
     }
+}
+
+/// Every entry of a map, summed over the CPUs.
+fn sums(map: &PerCpu<u64>, name: &str) -> Result<Vec<u64>, Error> {
+    map.iter()
+        .map(|per_cpu| {
+            let per_cpu = per_cpu.map_err(Error::map(name))?;
+            Ok(per_cpu.iter().map(|Plain(count)| count).sum())
+        })
+        .collect()
 }
 
 fn read_settings(maps: &Maps) -> Result<Settings, Error> {

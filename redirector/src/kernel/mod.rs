@@ -14,12 +14,14 @@ mod maps;
 mod namespace;
 mod netlink;
 mod object;
+mod pin_mode;
 mod probe;
 mod reload;
 mod rule_key;
 mod supervision;
 mod sys;
 mod table;
+mod trace;
 mod unload;
 mod wanted;
 
@@ -31,7 +33,7 @@ pub use self::{
     capability::{may_raise_limits, require as require_capabilities},
     error::Error,
     instance::Instance,
-    load::{Outcome, load, rehearse_load},
+    load::{LoadOptions, Outcome, load, rehearse_load},
     maps::{Maps, Plain},
     namespace::{
         Place, Way, cookie as namespace_cookie, current as namespace_inode, is_first_process_here,
@@ -39,11 +41,13 @@ pub use self::{
     netlink::{LinkChange, LinkEvents, Listener, XdpMode, listeners},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
-        load as load_object, open as open_object,
+        load as load_object, open as open_object, program_id,
     },
+    pin_mode::{PinMode, PinModeError},
     probe::{Probe, probe},
     reload::{rehearse_reload, reload},
     supervision::Claim,
     table::Table,
+    trace::{RENEW_EVERY, Tracing, monotonic},
     unload::{Reach, Unloaded, unload, unload_all},
 };

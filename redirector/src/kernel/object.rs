@@ -1,11 +1,12 @@
 //! The BPF object inside this binary, and its programs.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::Map,
-    programs::{Program, ProgramError, SchedClassifier},
+    programs::{Program, ProgramError, ProgramInfo, SchedClassifier},
+    sys::SyscallError,
 };
 use aya_log::Level;
 use redirector_common::abi::EARLIER_TARGETS;
@@ -24,7 +25,7 @@ pub const INGRESS_XDP: &str = "ingress_xdp";
 pub const INGRESS_XDP_GENERIC: &str = "ingress_xdp_skb";
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 14] = [
+const MAPS: [&str; 18] = [
     "SETTINGS",
     "PORTS",
     "RULES",
@@ -36,6 +37,10 @@ const MAPS: [&str; 14] = [
     "SOCKETS",
     "COUNTERS",
     "SKIPPED",
+    "HISTOGRAMS",
+    "TRACE",
+    "TRACED",
+    "TRACE_LOST",
     "INTERFACES",
     "WANTED",
     "AYA_LOGS",
@@ -73,6 +78,18 @@ pub fn load(
         loaded.map_err(|error| refused(name, &error))?;
     }
     Ok(object)
+}
+
+/// The id of a pinned program.
+pub fn program_id(path: &Path) -> Result<u32, Error> {
+    let info = ProgramInfo::from_pin(path).map_err(|error| {
+        let kind = match &error {
+            ProgramError::SyscallError(SyscallError { io_error, .. }) => io_error.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Error::io("look at", path)(io::Error::new(kind, error))
+    })?;
+    Ok(info.id())
 }
 
 /// Pins the programs that were loaded.

@@ -3,15 +3,22 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{RuleDocument, SCHEMA, listeners, render, table};
-use crate::{config::Name, stats::Snapshot};
+use crate::{
+    config::Name,
+    stats::{self, Rate, RuleStats, Snapshot},
+};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Document {
     pub schema: u32,
     pub name: Name,
+    /// RFC 3339, in milliseconds.
+    pub time: String,
     pub rules: Vec<Rule>,
     /// Packets left alone, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
+    /// Of all rules together since the load.
+    pub histograms: Histograms,
     #[serde(flatten)]
     pub listening: listeners::Document,
 }
@@ -24,6 +31,15 @@ pub struct Rule {
     pub out: Traffic,
     /// Connections that were established, and UDP flows that were answered.
     pub connections: u64,
+    /// TCP connections that are open now, or UDP flows that were answered and are remembered.
+    pub live: u64,
+    /// SYNs that asked for a connection; one that is repeated within a second counts once.
+    pub syns: u64,
+    /// Those of them that the application has not answered by SYN-ACK or RST, or not yet.
+    pub unanswered_syns: u64,
+    /// With `--watch`, from the second document on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateDocument>,
 }
 
 /// A GSO or GRO super-packet is one packet; bytes count from the network header onwards.
@@ -31,31 +47,63 @@ pub struct Rule {
 pub struct Traffic {
     pub packets: u64,
     pub bytes: u64,
+    /// TCP packets with RST; they are among the packets above.
+    pub resets: u64,
     /// ICMP errors about the rule's packets; they are not among the packets above.
     pub icmp_errors: u64,
 }
 
+/// A second, since the document before.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct RateDocument {
+    pub r#in: TrafficRate,
+    pub out: TrafficRate,
+    pub connections: f64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct TrafficRate {
+    pub packets: f64,
+    pub bytes: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Histograms {
+    /// Of redirected packets in both directions.
+    pub packet_size: Histogram,
+    /// From a client's SYN to the application's SYN-ACK.
+    pub syn_ack_delay: Histogram,
+    /// From there to the client's ACK.
+    pub ack_delay: Histogram,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Histogram {
+    pub unit: &'static str,
+    pub buckets: Vec<Bucket>,
+    pub count: u64,
+    /// Of all values, in `unit`; not there for packet sizes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sum: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Bucket {
+    /// The highest value it counts, in the histogram's unit; null in the last one, which counts any.
+    pub le: Option<f64>,
+    /// Values up to `le` and above that of the bucket before: not cumulative.
+    pub count: u64,
+}
+
 impl Document {
     pub fn new(name: Name, snapshot: &Snapshot) -> Self {
-        let rules = snapshot.rules.iter().map(|(rule, counters)| Rule {
-            rule: rule.into(),
-            r#in: Traffic {
-                packets: counters.in_packets,
-                bytes: counters.in_bytes,
-                icmp_errors: counters.in_errors,
-            },
-            out: Traffic {
-                packets: counters.out_packets,
-                bytes: counters.out_bytes,
-                icmp_errors: counters.out_errors,
-            },
-            connections: counters.connections,
-        });
         Self {
             schema: SCHEMA,
             name,
-            rules: rules.collect(),
+            time: humantime::format_rfc3339_millis(snapshot.time).to_string(),
+            rules: snapshot.rules.iter().map(Rule::from).collect(),
             skipped: snapshot.skipped.clone(),
+            histograms: (&snapshot.histograms).into(),
             listening: listeners::Document::default(),
         }
     }
@@ -63,10 +111,92 @@ impl Document {
     pub fn listening(self, listening: listeners::Document) -> Self {
         Self { listening, ..self }
     }
+
+    /// With the rates since an earlier snapshot.
+    pub fn since(self, snapshot: &Snapshot, before: &Snapshot) -> Self {
+        let rates = snapshot.rates(before).into_iter();
+        let rules = self.rules.into_iter().zip(rates);
+        Self {
+            rules: rules
+                .map(|(rule, rate)| Rule {
+                    rate: rate.map(RateDocument::from),
+                    ..rule
+                })
+                .collect(),
+            ..self
+        }
+    }
 }
 
-/// The same for people; reasons at 0 are left out.
-pub fn text(snapshot: &Snapshot) -> String {
+impl From<&RuleStats> for Rule {
+    fn from(stats: &RuleStats) -> Self {
+        let counters = &stats.counters;
+        Self {
+            rule: (&stats.rule).into(),
+            r#in: Traffic {
+                packets: counters.in_packets,
+                bytes: counters.in_bytes,
+                resets: counters.in_resets,
+                icmp_errors: counters.in_errors,
+            },
+            out: Traffic {
+                packets: counters.out_packets,
+                bytes: counters.out_bytes,
+                resets: counters.out_resets,
+                icmp_errors: counters.out_errors,
+            },
+            connections: counters.connections,
+            live: stats.live,
+            syns: counters.syns,
+            unanswered_syns: stats.unanswered_syns(),
+            rate: None,
+        }
+    }
+}
+
+impl From<Rate> for RateDocument {
+    fn from(rate: Rate) -> Self {
+        Self {
+            r#in: TrafficRate {
+                packets: rate.in_packets,
+                bytes: rate.in_bytes,
+            },
+            out: TrafficRate {
+                packets: rate.out_packets,
+                bytes: rate.out_bytes,
+            },
+            connections: rate.connections,
+        }
+    }
+}
+
+impl From<&stats::Histograms> for Histograms {
+    fn from(histograms: &stats::Histograms) -> Self {
+        let document = |unit, histogram: &stats::Histogram| Histogram {
+            unit,
+            buckets: histogram.buckets.iter().map(Bucket::from).collect(),
+            count: histogram.count(),
+            sum: histogram.sum,
+        };
+        Self {
+            packet_size: document("bytes", &histograms.packet_size),
+            syn_ack_delay: document("seconds", &histograms.syn_ack_delay),
+            ack_delay: document("seconds", &histograms.ack_delay),
+        }
+    }
+}
+
+impl From<&stats::Bucket> for Bucket {
+    fn from(bucket: &stats::Bucket) -> Self {
+        Self {
+            le: bucket.le,
+            count: bucket.count,
+        }
+    }
+}
+
+/// The same for people; reasons at 0 are left out. With an earlier snapshot also the rates since that.
+pub fn text(snapshot: &Snapshot, before: Option<&Snapshot>) -> String {
     let header = [
         "RULE",
         "IN PACKETS",
@@ -74,19 +204,18 @@ pub fn text(snapshot: &Snapshot) -> String {
         "OUT PACKETS",
         "OUT BYTES",
         "CONNECTIONS",
+        "LIVE",
+        "UNANSWERED",
+        "RESETS",
         "ICMP ERRORS",
     ];
-    let mut rules = table(&header, 1..7);
-    for (rule, counters) in &snapshot.rules {
-        rules.add_row([
-            rule.to_string(),
-            counters.in_packets.to_string(),
-            counters.in_bytes.to_string(),
-            counters.out_packets.to_string(),
-            counters.out_bytes.to_string(),
-            counters.connections.to_string(),
-            (counters.in_errors + counters.out_errors).to_string(),
-        ]);
+    let mut rules = table(&header, 1..header.len());
+    let rates = before.map(|before| snapshot.rates(before));
+    for (index, stats) in snapshot.rules.iter().enumerate() {
+        rules.add_row(totals(stats));
+        if let Some(rates) = &rates {
+            rules.add_row(per_second(rates.get(index).copied().flatten()));
+        }
     }
     let mut skipped = table(&["SKIPPED", "PACKETS"], 1..2);
     let mut any = false;
@@ -100,4 +229,35 @@ pub fn text(snapshot: &Snapshot) -> String {
         text += &render(&skipped);
     }
     text
+}
+
+fn totals(stats: &RuleStats) -> [String; 10] {
+    let counters = &stats.counters;
+    [
+        stats.rule.to_string(),
+        counters.in_packets.to_string(),
+        counters.in_bytes.to_string(),
+        counters.out_packets.to_string(),
+        counters.out_bytes.to_string(),
+        counters.connections.to_string(),
+        stats.live.to_string(),
+        stats.unanswered_syns().to_string(),
+        (counters.in_resets + counters.out_resets).to_string(),
+        (counters.in_errors + counters.out_errors).to_string(),
+    ]
+}
+
+fn per_second(rate: Option<Rate>) -> Vec<String> {
+    let of = |field: fn(&Rate) -> f64| {
+        rate.as_ref()
+            .map_or_else(|| "-".to_owned(), |rate| format!("{:.0}", field(rate)))
+    };
+    vec![
+        "a second".to_owned(),
+        of(|rate| rate.in_packets),
+        of(|rate| rate.in_bytes),
+        of(|rate| rate.out_packets),
+        of(|rate| rate.out_bytes),
+        of(|rate| rate.connections),
+    ]
 }

@@ -1,9 +1,13 @@
 //! The stats path: maps → snapshot → table or JSON (`output`).
 
 pub mod flows;
+mod histogram;
 pub mod listeners;
+mod live;
+mod rate;
+pub mod trace;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::SystemTime};
 
 use redirector_common::{Skip, abi::RuleCounters};
 
@@ -12,31 +16,67 @@ use crate::{
     kernel::{Error, Instance},
 };
 
+pub use self::{
+    histogram::{Bucket, Histogram, Histograms},
+    rate::Rate,
+};
+
 /// The counters of an instance at one moment, summed over the CPUs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    pub rules: Vec<(Rule, RuleCounters)>,
+    pub time: SystemTime,
+    /// When the instance was loaded, in whole seconds: another load counts from 0 again.
+    pub since: SystemTime,
+    /// In the order of `status`.
+    pub rules: Vec<RuleStats>,
     /// Packets left alone, by [`Skip::name`]; every reason is there, also at 0.
     pub skipped: BTreeMap<&'static str, u64>,
+    /// Of all rules together, also of those that have been removed.
+    pub histograms: Histograms,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleStats {
+    pub rule: Rule,
+    pub counters: RuleCounters,
+    /// TCP connections that are open now, or UDP flows that were answered and are remembered.
+    pub live: u64,
 }
 
 impl Snapshot {
     pub fn read(instance: &Instance) -> Result<Self, Error> {
-        let rules = instance.loaded()?.rules;
-        let numbers: Vec<_> = rules.iter().map(|rule| rule.number).collect();
+        let loaded = instance.loaded()?;
+        let numbers: Vec<_> = loaded.rules.iter().map(|rule| rule.number).collect();
         let counters = instance.counters(&numbers)?;
+        let live = live::read(instance)?;
+        let rules = loaded.rules.into_iter().zip(counters);
         let skipped = Skip::ALL
             .into_iter()
             .map(Skip::name)
             .zip(instance.skipped()?)
             .collect();
         Ok(Self {
+            time: SystemTime::now(),
+            since: loaded.since,
             rules: rules
-                .into_iter()
-                .map(|loaded| loaded.rule)
-                .zip(counters)
+                .map(|(loaded, counters)| RuleStats {
+                    rule: loaded.rule,
+                    counters,
+                    live: live.get(&loaded.number).copied().unwrap_or(0),
+                })
                 .collect(),
             skipped,
+            histograms: Histograms::of(&instance.histograms()?),
         })
+    }
+}
+
+impl RuleStats {
+    /// SYNs that the application has not answered: also those that it is about to.
+    pub fn unanswered_syns(&self) -> u64 {
+        // The CPUs are not read at one moment.
+        self.counters
+            .syns
+            .saturating_sub(self.counters.answered_syns)
     }
 }

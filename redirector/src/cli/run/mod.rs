@@ -67,7 +67,7 @@ fn apply_tuning(args: &Run, keeper: &Keeper) {
 }
 
 fn request(args: &Run, draft: &Draft) -> Option<Request> {
-    tune::of_draft(args.tune, draft)
+    tune::of_draft(args.options.tune, draft)
 }
 
 fn listen(kind: SignalKind) -> anyhow::Result<Signal> {
