@@ -52,14 +52,14 @@ impl Closing {
 /// waits for (RFC 5961 section 3.2).
 ///
 /// A direct connection's flow stays, since ingress sees none of its packets, and so does one whose client
-/// was moved, to which a marker leads. Where several wire ports lead to one target, what is left of a
-/// connection there must be told apart from another's.
+/// was moved, to which a marker leads. Where several wire ports lead to one target, or netfilter does
+/// too, what is left of a connection there must be told apart from another's.
 #[inline(never)]
 pub fn close<S: State>(state: &mut S, key: &FlowKey, closing: Closing, acknowledgment: u32) {
     let Some(mut flow) = state.flow(Table::Answered, key) else {
         return;
     };
-    if flow.client != NO_PORT || flow.from == key.local_port || owner::is_shared(state, key) {
+    if flow.client != NO_PORT || flow.from == key.local_port || owner::keeps_ended(state, key) {
         return;
     }
     let is_out = closing.is(Closing::OUT);

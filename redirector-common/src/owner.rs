@@ -19,8 +19,8 @@ impl Owner {
     pub const NOBODY: Self = Self(0);
     /// A connection has it of which nobody knows: from before the load, or forgotten.
     pub const UNKNOWN: Self = Self(1);
-    /// The same of one that is over, whose numbers a SYN has to follow. Where one wire port leads to the
-    /// target, it came by that.
+    /// The same of one that is over, whose numbers a SYN has to follow. Where flows go with their
+    /// connections, it came by the wire port; where they stay, it was a direct one.
     pub const UNKNOWN_PAST: Self = Self(2);
 
     #[inline(always)]
@@ -130,11 +130,12 @@ pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) ->
     owner == Owner::UNKNOWN || owner == Owner::UNKNOWN_PAST && is_direct != keeps_ended(state, key)
 }
 
-/// Whether several wire ports lead to the key's local port.
+/// Whether flows outlive their connections at the key's local port: several wire ports lead there, or
+/// netfilter does as well, and what is left in TIME_WAIT must be told apart.
 #[inline(always)]
-pub fn is_shared<S: State>(state: &S, key: &FlowKey) -> bool {
+pub fn keeps_ended<S: State>(state: &S, key: &FlowKey) -> bool {
     let target = state.port(key.protocol, key.local_port);
-    target.is_some_and(|entry| entry.flags & PORT_SHARED != 0)
+    target.is_some_and(|entry| entry.flags & PORT_SHARED != 0) || state.may_be_netfilters()
 }
 
 /// Whether the wire port itself has the connection of the key's tuple: not one that was redirected to
