@@ -8,9 +8,11 @@
 //! test names another.
 
 pub mod answering;
+pub mod application;
 pub mod capture;
 pub mod counters;
 pub mod datapath;
+pub mod docs;
 pub mod flood;
 pub mod footprint;
 pub mod foreign;
@@ -23,6 +25,7 @@ pub mod process;
 pub mod random;
 pub mod redirector;
 pub mod scenario;
+pub mod scene;
 pub mod server;
 pub mod story;
 pub mod system;

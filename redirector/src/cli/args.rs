@@ -47,6 +47,12 @@ pub enum Command {
     Flows(Flows),
     /// Tell whether a load would work here, and whether traffic would reach the application
     Check(Check),
+    /// Turn rules of iptables or nft into a configuration, or move over to it
+    ///
+    /// Without FILE, and with nothing coming in on standard input, the rules that this host has now. The
+    /// configuration goes to standard output; what was taken of each line, widened or left, to standard error.
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(Import),
     /// Print the messages of the eBPF programs as they come
     Log(Log),
     /// Fit the kernel and the applications for massive connections, and take that back
@@ -78,6 +84,15 @@ Interfaces may be named before they exist, or by shell pattern:
 
 SIGHUP reads the file again, SIGTERM and SIGINT unload. What is loaded already is taken over, and
 stays if run is killed. With systemd: Type=notify-reload.";
+
+const IMPORT_EXAMPLES: &str = "\
+FILE is what iptables-save, ip6tables-save or `nft list ruleset` print, or commands of a shell.
+
+Examples:
+  redirector import -o web.toml              from the running rules
+  iptables-save | redirector import
+  redirector import guide.txt
+  redirector import --apply                  load, try it, then remove those rules of iptables and nft";
 
 #[derive(Debug, Args)]
 pub struct Load {
@@ -174,6 +189,23 @@ pub struct Check {
     pub instance: Instance,
     #[command(flatten)]
     pub json: Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Where the rules are; - is standard input
+    pub file: Option<PathBuf>,
+    /// Write the configuration to this file, which must not exist
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Load the running rules, try each, and remove them from iptables and nft; all of it or nothing
+    #[arg(long, conflicts_with = "file")]
+    pub apply: bool,
+    #[command(flatten)]
+    pub instance: Instance,
+    /// Print what became of each line as JSON, with the configuration
+    #[arg(long = "json")]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

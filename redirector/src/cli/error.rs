@@ -7,10 +7,11 @@ use std::{
 
 use clap::error::ErrorKind;
 
-use super::{args::IntervalError, print::PrintError};
+use super::{args::IntervalError, import::ImportError, print::PrintError};
 use crate::{
     config::{self, NameError, RuleError},
     exit::Exit,
+    import::running,
     kernel, tune,
 };
 
@@ -46,8 +47,10 @@ fn exit_of_usage(error: &clap::Error) -> Exit {
 
 /// The exit code that one error of the chain stands for.
 fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
-    if error.is::<config::Error>() || is_own(error) {
+    if error.is::<config::Error>() || error.is::<ImportError>() || is_own(error) {
         Some(Exit::Usage)
+    } else if let Some(running::Error::NotPermitted) = error.downcast_ref() {
+        Some(Exit::NotPermitted)
     } else if let Some(PrintError::Closed) = error.downcast_ref() {
         Some(Exit::Done)
     } else if let Some(error) = error.downcast_ref() {

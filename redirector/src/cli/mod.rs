@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod error;
 mod flows;
+mod import;
 mod load;
 mod log;
 mod place;
@@ -46,6 +47,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Stats(args) => stats::run(args),
         Command::Flows(args) => flows::run(args),
         Command::Check(args) => check::run(args),
+        Command::Import(args) => import::run(args),
         Command::Log(args) => log::run(args),
         Command::Tune(args) => tune::run(args),
         Command::Completions(args) => completions::run(args),

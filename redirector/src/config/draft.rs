@@ -137,7 +137,8 @@ impl Draft {
         }
     }
 
-    pub(super) fn parse(path: &Path, text: String) -> Result<Self, Error> {
+    /// What a file holds; `path` is for the messages.
+    pub fn parse(path: &Path, text: String) -> Result<Self, Error> {
         let file::File {
             interfaces,
             hook,

@@ -114,6 +114,8 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
+    #[error("cannot ask the program on {interface}: {reason}")]
+    Probe { interface: String, reason: String },
     #[error("stopped before step {0} on request")]
     Injected(u32),
 }

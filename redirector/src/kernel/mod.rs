@@ -14,6 +14,7 @@ mod maps;
 mod namespace;
 mod netlink;
 mod object;
+mod probe;
 mod reload;
 mod rule_key;
 mod supervision;
@@ -40,6 +41,7 @@ pub use self::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object,
     },
+    probe::{Probe, probe},
     reload::{rehearse_reload, reload},
     supervision::Claim,
     table::Table,

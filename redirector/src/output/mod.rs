@@ -3,6 +3,7 @@
 pub mod check;
 pub mod explain;
 pub mod flows;
+pub mod import;
 pub mod listeners;
 pub mod neighbours;
 pub mod stats;

@@ -14,12 +14,15 @@ pub struct Tool {
 /// nginx itself does not know TCP: Debian has that as a module.
 pub const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-pub const TESTS: [Tool; 13] = [
+pub const TESTS: [Tool; 16] = [
     tool("ip", "iproute2", "namespaces and veth pairs, tc"),
     tool("nft", "nftables", "the oracle, and firewalls in the way"),
     tool("iptables", "iptables", "the rules of the guide"),
     tool("curl", "curl", "a client nobody here wrote"),
     NGINX,
+    service("haproxy", "haproxy", "the proxies of the documentation"),
+    tool("socat", "socat", "commands for a running HAProxy"),
+    tool("openssl", "openssl", "a certificate for them"),
     tool(
         "tcpdump",
         "tcpdump",

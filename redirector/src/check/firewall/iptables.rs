@@ -122,28 +122,7 @@ fn verdict(flag: &str, target: &str, options: &mut Options<'_>, table: &Table) -
     }
 }
 
-/// Splits at blanks; double quotes hold a word together and a backslash escapes.
+/// As a shell does, which is how iptables-save quotes.
 fn words(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted, mut open) = (Vec::new(), String::new(), false, false);
-    let mut letters = line.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => word.extend(letters.next()),
-            '"' => {
-                quoted = !quoted;
-                open = true;
-            }
-            blank if blank.is_whitespace() && !quoted => {
-                if open || !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                open = false;
-            }
-            letter => word.push(letter),
-        }
-    }
-    if open || !word.is_empty() {
-        words.push(word);
-    }
-    words
+    shlex::split(line).unwrap_or_else(|| line.split_whitespace().map(str::to_owned).collect())
 }

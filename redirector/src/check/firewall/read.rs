@@ -1,16 +1,14 @@
 //! Asks nft and iptables for the rules of the current network namespace.
 
-use std::{cell::RefCell, collections::HashMap, fs, io, process::Command};
+use std::{cell::RefCell, collections::HashMap, io};
 
 use super::{
     Firewall, iptables, kernel, nft, plain_text,
     ruleset::{Chain, Family, Hook, RuleName, Table},
 };
+use crate::netfilter::{BackEnd, LEGACY_NAMES, Trouble, has_legacy, program, run};
 
-const FAMILIES: [(Family, &str, &str); 2] = [
-    (Family::Ip, "iptables", "/proc/net/ip_tables_names"),
-    (Family::Ip6, "ip6tables", "/proc/net/ip6_tables_names"),
-];
+const FAMILIES: [Family; 2] = [Family::Ip, Family::Ip6];
 
 /// Never fails: what could not be read is said in `unread`.
 pub fn read() -> Firewall {
@@ -33,10 +31,10 @@ pub fn read() -> Firewall {
             }
         }
         Ok(Err(why)) => firewall.unread.push(format!("nft's JSON: {why}")),
-        Err(Trouble::Missing) => firewall.read_without_nft(kernel::nftables()),
+        Err(Trouble::Missing(_)) => firewall.read_without_nft(kernel::nftables()),
         Err(Trouble::Failed(why)) => firewall.unread.push(why),
     }
-    for (family, tool, names) in FAMILIES {
+    for (family, (tool, names)) in FAMILIES.into_iter().zip(LEGACY_NAMES) {
         firewall.add_legacy(family, tool, names);
     }
     firewall
@@ -120,11 +118,6 @@ pub fn texts() -> impl Fn(&Table, &str, &RuleName) -> String {
     }
 }
 
-enum Trouble {
-    Missing,
-    Failed(String),
-}
-
 impl Firewall {
     /// iptables-save is enough where nf_tables holds nothing but the tables of iptables-nft.
     fn read_without_nft(&mut self, held: Option<Vec<(Family, String)>>) {
@@ -133,7 +126,7 @@ impl Firewall {
         }
         FAMILIES
             .into_iter()
-            .for_each(|(family, ..)| self.replace_by_iptables(family));
+            .for_each(|family| self.replace_by_iptables(family));
         let read = |(family, name): &(Family, String)| {
             self.tables
                 .iter()
@@ -159,7 +152,7 @@ impl Firewall {
         } else {
             "iptables"
         };
-        match save(tool, "nft", |version| version.contains("nf_tables")) {
+        match save(tool, BackEnd::Nft) {
             Ok(text) => {
                 let saved = iptables::parse(&text, family, tool);
                 self.tables.retain(|table| {
@@ -167,8 +160,8 @@ impl Firewall {
                 });
                 self.tables.extend(saved);
             }
-            Err(Trouble::Missing) if self.tables.is_empty() => {}
-            Err(Trouble::Missing) => self.unread.push(format!(
+            Err(Trouble::Missing(_)) if self.tables.is_empty() => {}
+            Err(Trouble::Missing(_)) => self.unread.push(format!(
                 "{tool}-save, which knows its own extensions, is not installed"
             )),
             Err(Trouble::Failed(why)) => self.unread.push(why),
@@ -176,10 +169,9 @@ impl Firewall {
     }
 
     fn add_legacy(&mut self, family: Family, tool: &'static str, names: &str) {
-        match fs::read_to_string(names) {
-            Ok(names) if names.trim().is_empty() => return,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        match has_legacy(names) {
+            Ok(false) => return,
+            Ok(true) => {}
             // nft has said so already.
             Err(error)
                 if error.kind() == io::ErrorKind::PermissionDenied && !self.unread.is_empty() =>
@@ -193,9 +185,9 @@ impl Firewall {
         } else {
             "iptables-legacy"
         };
-        match save(tool, "legacy", |version| !version.contains("nf_tables")) {
+        match save(tool, BackEnd::Legacy) {
             Ok(text) => self.tables.extend(iptables::parse(&text, family, legacy)),
-            Err(Trouble::Missing) => self.unread.push(format!(
+            Err(Trouble::Missing(_)) => self.unread.push(format!(
                 "the kernel holds rules of {legacy}, which is not installed"
             )),
             Err(Trouble::Failed(why)) => self.unread.push(why),
@@ -203,37 +195,6 @@ impl Firewall {
     }
 }
 
-/// By its full name, or the plain one where that is the same back end.
-fn save(tool: &str, backend: &str, is_it: fn(&str) -> bool) -> Result<String, Trouble> {
-    match run(&format!("{tool}-{backend}-save"), &[]) {
-        Err(Trouble::Missing) if is_it(&run(&format!("{tool}-save"), &["--version"])?) => {
-            run(&format!("{tool}-save"), &[])
-        }
-        other => other,
-    }
-}
-
-/// Also looks in sbin, which an ordinary user's PATH may lack.
-fn run(program: &str, arguments: &[&str]) -> Result<String, Trouble> {
-    for place in ["", "/usr/sbin/", "/sbin/"] {
-        let output = match Command::new(format!("{place}{program}"))
-            .args(arguments)
-            .env("LC_ALL", "C")
-            .output()
-        {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(Trouble::Failed(format!("{program}: {error}"))),
-            Ok(output) => output,
-        };
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        let first = words
-            .lines()
-            .find(|line| !line.trim().is_empty())
-            .unwrap_or("failed without a word");
-        return Err(Trouble::Failed(format!("{program}: {}", first.trim())));
-    }
-    Err(Trouble::Missing)
+fn save(tool: &str, back_end: BackEnd) -> Result<String, Trouble> {
+    run(&program(tool, back_end, "save")?, &[])
 }
