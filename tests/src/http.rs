@@ -88,10 +88,7 @@ fn configuration(path: &str, ports: &[u16]) -> String {
     for port in ports {
         write!(listen, "listen {port}; listen [::]:{port}; ").expect("a string grows");
     }
-    let mut temporary = String::new();
-    for kind in ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] {
-        write!(temporary, "{kind}_temp_path {path}/{kind}; ").expect("a string grows");
-    }
+    let temporary = temporary_paths(path);
     format!(
         "daemon off; master_process off; pid {path}/pid;
          events {{ worker_connections 512; }}
@@ -103,4 +100,12 @@ fn configuration(path: &str, ports: &[u16]) -> String {
              }}
          }}\n"
     )
+}
+
+/// nginx's directives that keep it from its package's directories.
+pub fn temporary_paths(path: &str) -> String {
+    let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    kinds
+        .map(|kind| format!("{kind}_temp_path {path}/{kind};"))
+        .join(" ")
 }

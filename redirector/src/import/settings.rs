@@ -1,5 +1,7 @@
 //! Lines of guides that set kernel limits beside the rules: `sysctl.conf` and `limits.conf`.
 
+use crate::tune;
+
 pub const SETTING: &str = "a kernel setting, not a rule";
 const LIMIT: &str = "a limit on open files, not a rule";
 
@@ -18,5 +20,39 @@ pub fn explain(line: &str) -> Option<String> {
         .iter()
         .any(|start| key.starts_with(start))
         && !key.contains(char::is_whitespace);
-    (is_key && !value.trim().is_empty()).then(|| SETTING.to_owned())
+    if !is_key || value.trim().is_empty() {
+        return None;
+    }
+    let remark = key.parse().ok().as_ref().and_then(tune::remark);
+    Some(match remark {
+        Some(remark) => format!("{SETTING}: {remark}"),
+        None => SETTING.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_do_not_help_a_server_are_told_so() {
+        assert_eq!(
+            explain("net.core.somaxconn = 1024").as_deref(),
+            Some(SETTING)
+        );
+        for (line, word) in [
+            ("net.ipv4.tcp_tw_recycle = 1", "removed in Linux 4.12"),
+            (
+                "net.ipv4.tcp_tw_reuse=1",
+                "connections that this host opens",
+            ),
+            (
+                "net.ipv4.ip_local_port_range = 1024 65535",
+                "connections that this host opens",
+            ),
+        ] {
+            let why = explain(line).unwrap();
+            assert!(why.starts_with(SETTING) && why.contains(word), "{why}");
+        }
+    }
 }

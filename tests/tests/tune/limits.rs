@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use integration::http::temporary_paths;
 use integration::process::Background;
 use integration::wait;
 
@@ -19,11 +20,12 @@ impl Application {
     fn start(host: &Host, user: &str) -> Self {
         let directory = Background::directory();
         let file = directory.path().join("nginx.conf");
-        let path = directory.path().display();
+        let path = directory.path().display().to_string();
+        let temporary = temporary_paths(&path);
         let configuration = format!(
             "daemon off; user {user}; worker_processes 2; pid {path}/pid; error_log stderr;\n\
              events {{ worker_connections 64; }}\n\
-             http {{ access_log off; server {{ listen 8000 backlog=16; return 204; }} }}\n"
+             http {{ access_log off; {temporary} server {{ listen 8000 backlog=16; return 204; }} }}\n"
         );
         fs::write(&file, configuration).expect("nginx.conf");
         let mut command = host.namespace.command("sh");
