@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use redirector_common::abi::RuleCounters;
 use serde::Serialize;
 
 use super::{RuleDocument, SCHEMA, render, table};
@@ -25,6 +26,15 @@ pub struct Document {
 pub struct Rule {
     #[serde(flatten)]
     pub rule: RuleDocument,
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// With `--watch`, from the second document on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateDocument>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Counters {
     pub r#in: Traffic,
     pub out: Traffic,
     /// Connections that were established, and UDP flows that were answered.
@@ -35,9 +45,6 @@ pub struct Rule {
     pub syns: u64,
     /// Those of them that the application has not answered by SYN-ACK or RST, or not yet.
     pub unanswered_syns: u64,
-    /// With `--watch`, from the second document on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<RateDocument>,
 }
 
 /// A GSO or GRO super-packet is one packet; bytes count from the network header onwards.
@@ -107,7 +114,11 @@ impl Document {
 
     /// With the rates since an earlier snapshot.
     pub fn since(self, snapshot: &Snapshot, before: &Snapshot) -> Self {
-        let rates = snapshot.rates(before).into_iter();
+        self.with_rates(snapshot.rates(before))
+    }
+
+    /// With the rates of its rules, in their order.
+    pub fn with_rates(self, rates: impl IntoIterator<Item = Option<Rate>>) -> Self {
         let rules = self.rules.into_iter().zip(rates);
         Self {
             rules: rules
@@ -123,9 +134,17 @@ impl Document {
 
 impl From<&RuleStats> for Rule {
     fn from(stats: &RuleStats) -> Self {
-        let counters = &stats.counters;
         Self {
             rule: (&stats.rule).into(),
+            counters: Counters::new(&stats.counters, stats.live),
+            rate: None,
+        }
+    }
+}
+
+impl Counters {
+    pub fn new(counters: &RuleCounters, live: u64) -> Self {
+        Self {
             r#in: Traffic {
                 packets: counters.in_packets,
                 bytes: counters.in_bytes,
@@ -139,10 +158,9 @@ impl From<&RuleStats> for Rule {
                 icmp_errors: counters.out_errors,
             },
             connections: counters.connections,
-            live: stats.live,
+            live,
             syns: counters.syns,
-            unanswered_syns: stats.unanswered_syns(),
-            rate: None,
+            unanswered_syns: stats::unanswered_syns(counters),
         }
     }
 }
