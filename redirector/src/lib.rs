@@ -9,3 +9,5 @@ pub mod kernel;
 pub mod output;
 pub mod plan;
 pub mod stats;
+pub mod tui;
+pub mod web;

@@ -7,7 +7,7 @@ use std::{
 
 use clap::error::ErrorKind;
 
-use super::{args::IntervalError, print::PrintError};
+use super::{args::IntervalError, dashboard::Refused, print::PrintError};
 use crate::{
     config::{self, NameError, RuleError},
     exit::Exit,
@@ -46,7 +46,7 @@ fn exit_of_usage(error: &clap::Error) -> Exit {
 
 /// The exit code that one error of the chain stands for.
 fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
-    if error.is::<config::Error>() || is_own(error) {
+    if error.is::<config::Error>() || error.is::<Refused>() || is_own(error) {
         Some(Exit::Usage)
     } else if let Some(PrintError::Closed) = error.downcast_ref() {
         Some(Exit::Done)

@@ -4,6 +4,7 @@ pub mod args;
 mod changes;
 mod check;
 mod completions;
+mod dashboard;
 mod error;
 mod flows;
 mod load;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod stats;
 mod status;
+mod top;
 mod unload;
 
 use std::process::ExitCode;
@@ -43,6 +45,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Flows(args) => flows::run(args),
+        Command::Top(args) => top::run(args),
+        Command::Dashboard(args) => dashboard::run(args),
         Command::Check(args) => check::run(args),
         Command::Log(args) => log::run(args),
         Command::Completions(args) => completions::run(args),
