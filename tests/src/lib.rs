@@ -8,8 +8,10 @@
 //! test names another.
 
 pub mod answering;
+pub mod browser;
 pub mod capture;
 pub mod counters;
+pub mod dashboard;
 pub mod datapath;
 pub mod flood;
 pub mod footprint;
@@ -26,6 +28,7 @@ pub mod scenario;
 pub mod server;
 pub mod story;
 pub mod system;
+pub mod terminal;
 pub mod testrun;
 pub mod topology;
 pub mod transfer;
