@@ -2,7 +2,10 @@
 
 use crate::{
     Peer, Segment, Skip, State, Table,
-    abi::{FLOW_SOCKETLESS, FLOW_SYN_ACK, FlowKey, NO_PORT, Protocol, SECOND, SocketFlow},
+    abi::{
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, FlowKey, Histogram, NO_PORT, NO_RULE, Protocol, SECOND,
+        SocketFlow,
+    },
     decision::Decision,
     moved,
     track::{Translation, forget, settle},
@@ -125,6 +128,9 @@ fn pending<S: State>(
             if acknowledged == 1 {
                 // Refused.
                 state.remove_flow(Table::Pending, key);
+                if !flow.is_answered() {
+                    state.count_answered_syn(flow.rule);
+                }
             }
         } else if about.is(Answer::PAYLOAD) || acknowledged > 1 {
             settle(state, key);
@@ -142,6 +148,14 @@ fn accept<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) {
     let Some(mut flow) = state.flow(Table::Pending, key) else {
         return;
     };
+    if !flow.is_answered() {
+        let clock = state.clock();
+        if flow.rule != NO_RULE {
+            state.count_answered_syn(flow.rule);
+            state.observe(Histogram::SynAckDelay, flow.delay(clock));
+        }
+        flow.note(clock);
+    }
     flow.flags |= FLOW_SYN_ACK;
     if state.peer(key) == Peer::None {
         flow.flags |= FLOW_SOCKETLESS;

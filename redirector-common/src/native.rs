@@ -12,8 +12,8 @@ use bytemuck::Pod;
 use crate::{
     Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table, Window,
     abi::{
-        Address, EarlierKey, EarlierTarget, Flow, FlowKey, NO_PORT, Port, PortEntry, Protocol,
-        Rule, RuleCounters, RuleKey, SocketFlow, port_index,
+        Address, EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, NO_PORT, Port, PortEntry,
+        Protocol, Rule, RuleCounters, RuleKey, SocketFlow, port_index,
     },
     checksum,
 };
@@ -109,6 +109,7 @@ pub struct Memory {
     pub moved: HashMap<FlowKey, Flow>,
     pub counters: HashMap<u32, RuleCounters>,
     pub skipped: HashMap<u32, u64>,
+    pub histograms: HashMap<u32, u64>,
     /// What the sending socket remembers; `None` where it is not a connected one.
     pub socket: Option<Option<SocketFlow>>,
     /// TCP sockets that are not listeners.
@@ -207,22 +208,43 @@ impl State for Memory {
         self.now
     }
 
-    fn count(&mut self, rule: u32, direction: Direction, bytes: u32) {
+    fn clock(&self) -> u64 {
+        self.now
+    }
+
+    fn count(&mut self, rule: u32, direction: Direction, bytes: u32, resets: u32) {
+        let bucket = Histogram::PacketSize.bucket(bytes);
+        *self.histograms.entry(bucket).or_default() += 1;
         let counters = self.counters.entry(rule).or_default();
         match direction {
             Direction::Ingress => {
                 counters.in_packets += 1;
                 counters.in_bytes += u64::from(bytes);
+                counters.in_resets += u64::from(resets);
             }
             Direction::Egress => {
                 counters.out_packets += 1;
                 counters.out_bytes += u64::from(bytes);
+                counters.out_resets += u64::from(resets);
             }
         }
     }
 
     fn count_connection(&mut self, rule: u32) {
         self.counters.entry(rule).or_default().connections += 1;
+    }
+
+    fn count_syn(&mut self, rule: u32) {
+        self.counters.entry(rule).or_default().syns += 1;
+    }
+
+    fn count_answered_syn(&mut self, rule: u32) {
+        self.counters.entry(rule).or_default().answered_syns += 1;
+    }
+
+    fn observe(&mut self, histogram: Histogram, delay: u32) {
+        *self.histograms.entry(histogram.bucket(delay)).or_default() += 1;
+        *self.histograms.entry(histogram.sum()).or_default() += u64::from(delay);
     }
 
     fn count_skip(&mut self, skip: Skip) {

@@ -30,6 +30,12 @@ impl TcpFlags {
         self.0 & Self::RST != 0
     }
 
+    /// 1 if it is one, else 0.
+    #[inline(always)]
+    pub fn resets(self) -> u32 {
+        (self.0 & Self::RST) / Self::RST
+    }
+
     /// The listener's answer to it.
     #[inline(always)]
     pub fn is_syn_ack(self) -> bool {

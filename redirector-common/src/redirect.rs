@@ -60,7 +60,7 @@ pub fn redirect<P: Packet, S: State>(
     }
     packet.set_mark(state.mark());
     rewrite::segment(packet, &segment, direction, to)?;
-    state.count(to.rule, direction, segment.bytes);
+    state.count(to.rule, direction, segment.bytes, segment.flags.resets());
     Ok(Verdict::Redirected { rule: to.rule })
 }
 

@@ -1,6 +1,9 @@
 use crate::{
     Direction, Skip,
-    abi::{EarlierTarget, Flow, FlowKey, Port, PortEntry, Protocol, Rule, RuleKey, SocketFlow},
+    abi::{
+        EarlierTarget, Flow, FlowKey, Histogram, Port, PortEntry, Protocol, Rule, RuleKey,
+        SocketFlow,
+    },
     begin::{self, Arrival},
     decision::Decision,
 };
@@ -79,9 +82,19 @@ pub trait State {
     /// `CLOCK_MONOTONIC_COARSE`, nanoseconds.
     fn now(&self) -> u64;
 
-    /// Counts one redirected packet of `bytes` from the network header onwards.
-    fn count(&mut self, rule: u32, direction: Direction, bytes: u32);
+    /// `CLOCK_MONOTONIC`, nanoseconds: exact, and several times as expensive.
+    fn clock(&self) -> u64;
+
+    /// Counts one redirected packet of `bytes` from the network header onwards, in which there are 0 or
+    /// 1 `resets`.
+    fn count(&mut self, rule: u32, direction: Direction, bytes: u32, resets: u32);
     fn count_connection(&mut self, rule: u32);
+    /// Counts a SYN that asks for a connection.
+    fn count_syn(&mut self, rule: u32);
+    /// Counts one of them that the application answers.
+    fn count_answered_syn(&mut self, rule: u32);
+    /// Counts a delay, in [`DELAY_UNIT`](crate::abi::DELAY_UNIT)s.
+    fn observe(&mut self, histogram: Histogram, delay: u32);
     /// Counts an ICMP error about a redirected packet.
     fn count_error(&mut self, rule: u32, direction: Direction);
     fn count_skip(&mut self, skip: Skip);

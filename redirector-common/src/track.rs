@@ -3,8 +3,8 @@
 use crate::{
     Direction, Packet, Peer, Skip, State, Table,
     abi::{
-        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, PORT_CHANGED,
-        Port, Protocol, TICK,
+        FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, Histogram, KEY_FLOW, NO_PORT, NO_RULE,
+        PORT_CHANGED, Port, Protocol, TICK,
     },
     decision::Decision,
     earlier,
@@ -126,7 +126,7 @@ pub fn known_seldom<S: State>(
 /// Records a flow seen from the client. It becomes proof of a connection when it is answered.
 #[inline(always)]
 pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
-    flow.created = (state.now() >> TICK) as u32;
+    flow.note(state.clock());
     state.insert_flow(Table::Pending, key, &flow);
 }
 
@@ -176,6 +176,9 @@ pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
         }
     }
     begin(state, key, *flow);
+    if flow.rule != NO_RULE {
+        state.count_syn(flow.rule);
+    }
 }
 
 /// A client's packet says that what `table` knows of its tuple is over.
@@ -232,6 +235,9 @@ pub fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
     state.remove_flow(Table::Pending, key);
     if flow.is_opened() && flow.rule != NO_RULE {
         state.count_connection(flow.rule);
+        if flow.flags & FLOW_SYN_ACK != 0 {
+            state.observe(Histogram::AckDelay, flow.delay(state.clock()));
+        }
     }
     if key.protocol == Protocol::TCP {
         end_others(state, key, &flow);

@@ -2,12 +2,15 @@
 
 use core::ptr;
 
-use aya_ebpf::{bindings::bpf_sock, helpers::generated::bpf_ktime_get_coarse_ns};
+use aya_ebpf::{
+    bindings::bpf_sock,
+    helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
+};
 use redirector_common::{
     Direction, Peer, Skip, State, Table,
     abi::{
-        EarlierKey, EarlierTarget, Flow, FlowKey, MOVES_LOGGED, NO_PORT, Port, PortEntry, Protocol,
-        Rule, RuleKey, SocketFlow, port_index,
+        EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, MOVES_LOGGED, NO_PORT, Port,
+        PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index,
     },
     begin::Arrival,
     decision::Decision,
@@ -15,6 +18,7 @@ use redirector_common::{
 
 use crate::{
     context::{Context, opaque},
+    count,
     decide::{decide_later, decide_moved, decide_syn},
     log,
     maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
@@ -175,7 +179,14 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
-    fn count(&mut self, rule: u32, direction: Direction, bytes: u32) {
+    fn clock(&self) -> u64 {
+        // SAFETY: no arguments, no conditions.
+        unsafe { bpf_ktime_get_ns() }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, rule: u32, direction: Direction, bytes: u32, resets: u32) {
+        count::packet_size(bytes);
         let Some(counters) = COUNTERS.get_ptr_mut(rule) else {
             return;
         };
@@ -185,10 +196,12 @@ impl<C: Context> State for Kernel<'_, C> {
             Direction::Ingress => {
                 counters.in_packets += 1;
                 counters.in_bytes += u64::from(bytes);
+                counters.in_resets += u64::from(resets);
             }
             Direction::Egress => {
                 counters.out_packets += 1;
                 counters.out_bytes += u64::from(bytes);
+                counters.out_resets += u64::from(resets);
             }
         }
     }
@@ -199,6 +212,27 @@ impl<C: Context> State for Kernel<'_, C> {
             // SAFETY: this CPU's own value, and the program is not preempted by itself.
             unsafe { (*counters).connections += 1 };
         }
+    }
+
+    #[inline(always)]
+    fn count_syn(&mut self, rule: u32) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            unsafe { (*counters).syns += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn count_answered_syn(&mut self, rule: u32) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            unsafe { (*counters).answered_syns += 1 };
+        }
+    }
+
+    #[inline(always)]
+    fn observe(&mut self, histogram: Histogram, delay: u32) {
+        count::delay(histogram, delay);
     }
 
     #[inline(always)]

@@ -7,6 +7,7 @@
 
 mod aligned;
 mod context;
+mod count;
 mod decide;
 mod kernel;
 mod log;

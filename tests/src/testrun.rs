@@ -39,6 +39,7 @@ pub struct Programs {
     moved: Keyed<FlowKey, Flow>,
     counters: PerCpuArray<MapData, Plain<RuleCounters>>,
     skipped: PerCpuArray<MapData, Plain<u64>>,
+    histograms: PerCpuArray<MapData, Plain<u64>>,
 }
 
 impl Programs {
@@ -61,6 +62,7 @@ impl Programs {
             moved: map(&mut object, "MOVED"),
             counters: map(&mut object, "COUNTERS"),
             skipped: map(&mut object, "SKIPPED"),
+            histograms: map(&mut object, "HISTOGRAMS"),
             object,
             hooks,
             accelerated: 0,
@@ -164,6 +166,12 @@ impl Programs {
         per_cpu.iter().map(|Plain(count)| count).sum()
     }
 
+    /// An entry of `HISTOGRAMS`, all CPUs together.
+    pub fn observed(&self, entry: u32) -> u64 {
+        let per_cpu = self.histograms.get(&entry, 0).expect("a counter");
+        per_cpu.iter().map(|Plain(count)| count).sum()
+    }
+
     /// What was seen from clients only, and what was answered; then forgets both.
     pub fn take_flows(&mut self) -> [HashMap<FlowKey, Flow>; 3] {
         [&mut self.pending, &mut self.answered, &mut self.moved].map(|map| {
@@ -204,7 +212,11 @@ fn map<M: TryFrom<Map>>(object: &mut Ebpf, name: &str) -> M {
 
 /// Flows as they are whatever the time.
 pub fn without_clock(flows: HashMap<FlowKey, Flow>) -> HashMap<FlowKey, Flow> {
-    let flow = |flow| Flow { created: 0, ..flow };
+    let flow = |flow| Flow {
+        created: 0,
+        fraction: 0,
+        ..flow
+    };
     flows
         .into_iter()
         .map(|(key, value)| (key, flow(value)))

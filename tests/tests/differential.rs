@@ -10,7 +10,7 @@ use integration::random::Random;
 use integration::testrun::{Hooks, Programs, equal, the_kernels_clock, without_clock};
 use redirector::config::{Interface, Port, Protocol, Rule};
 use redirector::kernel::Table;
-use redirector_common::abi::SLOT_OFF;
+use redirector_common::abi::{BUCKETS, Histogram, SLOT_OFF};
 use redirector_common::native::{Frame, Memory, craft};
 use redirector_common::{Direction, Skip, redirect};
 
@@ -224,7 +224,28 @@ impl Pair {
                 &native.unwrap_or_default(),
             )?;
         }
+        for entry in entries(Histogram::PacketSize) {
+            equal(
+                "packet sizes",
+                &self.kernel.observed(entry),
+                &self.observed(entry),
+            )?;
+        }
+        // How long one took depends on the clock.
+        for histogram in [Histogram::SynAckDelay, Histogram::AckDelay] {
+            let kernel = entries(histogram).map(|entry| self.kernel.observed(entry));
+            let native = self.delays(histogram);
+            equal(&format!("{histogram:?}"), &kernel.sum(), &native)?;
+        }
         Ok(())
+    }
+
+    fn delays(&self, histogram: Histogram) -> u64 {
+        entries(histogram).map(|entry| self.observed(entry)).sum()
+    }
+
+    fn observed(&self, entry: u32) -> u64 {
+        self.native.histograms.get(&entry).copied().unwrap_or(0)
     }
 
     /// What was generated reaches what it is meant to reach.
@@ -247,6 +268,12 @@ impl Pair {
             assert!(count.is_some(), "{skip:?} was never seen");
         }
         assert!(redirected > sequences && connections > sequences / 40);
+        let resets = sum(|rule| rule.in_resets) + sum(|rule| rule.out_resets);
+        let syns = sum(|rule| rule.syns);
+        let answered = sum(|rule| rule.answered_syns);
+        let proven = self.delays(Histogram::AckDelay);
+        println!("{resets} resets, {syns} SYNs, {answered} answered, {proven} proven");
+        assert!(resets > 0 && (1..syns).contains(&answered));
         let accelerated = self.kernel.accelerated;
         println!("{accelerated} by XDP");
         assert_eq!(
@@ -254,6 +281,10 @@ impl Pair {
             self.kernel.hooks == Hooks::XdpThenTc
         );
     }
+}
+
+fn entries(histogram: Histogram) -> impl Iterator<Item = u32> {
+    (0..BUCKETS).map(move |bucket| histogram.first() + bucket)
 }
 
 fn world() -> World {

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::{Address, NO_PORT, Port, Protocol};
+use super::{Address, DELAY_UNIT, NO_PORT, Port, Protocol};
 
 /// Key of the `PENDING`, `FLOWS` and `MOVED` maps: the tuple as the application's socket has it, or, for
 /// [`KEY_MOVED`], as it is on the wire.
@@ -38,7 +38,8 @@ pub struct Flow {
     pub expected: u32,
     /// The rule's number.
     pub rule: u32,
-    /// When it was noted, in [`TICK`]s of `CLOCK_MONOTONIC_COARSE`; it wraps after two years.
+    /// When it was noted, or its SYN answered, in [`TICK`]s of `CLOCK_MONOTONIC`; it wraps after two
+    /// years.
     pub created: u32,
     /// `FLOW_*` flags.
     pub flags: u16,
@@ -48,7 +49,8 @@ pub struct Flow {
     /// The client's port on the wire if it was moved, else [`NO_PORT`]. Under [`KEY_MOVED`] the port
     /// it was moved to.
     pub client: Port,
-    pub reserved: u16,
+    /// The time since the last of those ticks, in [`DELAY_UNIT`]s.
+    pub fraction: u16,
 }
 
 /// Nanoseconds, as a power of two: 16.8 ms.
@@ -56,6 +58,9 @@ pub const TICK: u32 = 24;
 
 /// About a second, in [`TICK`]s.
 pub const SECOND: u32 = 1_000_000_000 >> TICK;
+
+/// The bits of a time in [`DELAY_UNIT`]s that a flow keeps.
+const DELAYS: u64 = (1 << (u32::BITS + TICK - DELAY_UNIT)) - 1;
 
 /// How far acknowledgment numbers of one connection can be from its SYN's, or its SYN-ACK's, before
 /// they have proven anything: more than either end sends unasked.
@@ -91,10 +96,30 @@ impl Flow {
         self.age(now) <= SECOND
     }
 
-    /// In [`TICK`]s; `now` in nanoseconds.
+    /// In [`TICK`]s; `now` in nanoseconds, of a clock that may be behind by less than one.
     #[inline(always)]
     pub fn age(&self, now: u64) -> u32 {
-        ((now >> TICK) as u32).wrapping_sub(self.created)
+        let age = ((now >> TICK) as u32).wrapping_sub(self.created);
+        if age == u32::MAX { 0 } else { age }
+    }
+
+    /// `clock` in nanoseconds.
+    #[inline(always)]
+    pub fn note(&mut self, clock: u64) {
+        self.created = (clock >> TICK) as u32;
+        self.fraction = (clock >> DELAY_UNIT) as u16;
+    }
+
+    /// How long ago that was, in [`DELAY_UNIT`]s, up to [`u32::MAX`]; `clock` in nanoseconds. Clocks of two
+    /// CPUs may differ a little.
+    #[inline(always)]
+    pub fn delay(&self, clock: u64) -> u32 {
+        let noted = u64::from(self.created) << (TICK - DELAY_UNIT) | u64::from(self.fraction);
+        let delay = (clock >> DELAY_UNIT).wrapping_sub(noted) & DELAYS;
+        if delay > DELAYS / 2 {
+            return 0;
+        }
+        delay.min(u64::from(u32::MAX)) as u32
     }
 
     /// Bytes, the SYN included, that an acknowledgment of the application acknowledges; 0 if it is about
@@ -122,7 +147,7 @@ impl Flow {
             flags: 0,
             from,
             client: NO_PORT,
-            reserved: 0,
+            fraction: 0,
         }
     }
 
@@ -150,3 +175,31 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 /// No lookup finds a socket of its tuple: it is a container's, or under SYN cookies, or its socket is
 /// bound to another device.
 pub const FLOW_SOCKETLESS: u16 = 1 << 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_exact_to_the_unit() {
+        let unit = 1 << DELAY_UNIT;
+        for noted in [0, 12_345, 1 << TICK, (1 << 56) - unit, u64::MAX << 20] {
+            let mut flow = Flow::default();
+            flow.note(noted);
+            for delay in [0, 1, 70_000, 4_000_000_000] {
+                assert_eq!(flow.delay(noted.wrapping_add(delay * unit)), delay as u32);
+            }
+            assert_eq!(flow.delay(noted.wrapping_add(1 << 50)), u32::MAX);
+            assert_eq!(flow.delay(noted.wrapping_sub(unit)), 0);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_makes_no_flow_old() {
+        let mut flow = Flow::default();
+        flow.note(5 << TICK);
+        assert_eq!(flow.age((5 << TICK) - 1), 0);
+        assert_eq!(flow.age(6 << TICK), 1);
+        assert!(flow.is_fresh((5 << TICK) - 1));
+    }
+}

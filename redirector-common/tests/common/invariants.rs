@@ -14,6 +14,9 @@ use super::locate::{Flow, Located, Quote, TCP, UDP, flow, locate, quote, u16_at}
 
 type Counters = HashMap<u32, RuleCounters>;
 
+/// Packets, bytes, resets and ICMP errors, in and out.
+type Traffic = [[u64; 4]; 2];
+
 /// [`parse`], held against the RFCs.
 #[track_caller]
 pub fn find(frame: &Frame) -> Option<Located> {
@@ -75,7 +78,7 @@ pub fn cross(
         assert_ne!(*frame, before, "{what}");
         subject.rewrote(&before, frame, &what);
         subject.is_remembered(&before, frame, memory, direction, &what);
-        subject.count(expected.entry(rule).or_default(), direction);
+        subject.count(expected.entry(rule).or_default(), &before, direction);
     } else {
         assert_eq!(*frame, before, "{what}");
     }
@@ -188,24 +191,20 @@ impl Subject {
     }
 
     /// One more, and nothing else.
-    fn count(&self, traffic: &mut [u64; 6], direction: Direction) {
-        let [
-            in_packets,
-            in_bytes,
-            out_packets,
-            out_bytes,
-            in_errors,
-            out_errors,
-        ] = traffic;
-        let (packets, bytes, errors) = match direction {
-            Direction::Ingress => (in_packets, in_bytes, in_errors),
-            Direction::Egress => (out_packets, out_bytes, out_errors),
+    fn count(&self, traffic: &mut Traffic, frame: &Frame, direction: Direction) {
+        let [incoming, outgoing] = traffic;
+        let [packets, bytes, resets, errors] = match direction {
+            Direction::Ingress => incoming,
+            Direction::Egress => outgoing,
         };
         if self.is_error() {
             *errors += 1;
         } else {
             *packets += 1;
             *bytes += self.packet.bytes as u64;
+            let flags = frame.bytes.get(self.packet.transport + 13);
+            let is_reset = flags.is_some_and(|flags| flags & 0x04 != 0);
+            *resets += u64::from(self.packet.protocol == TCP && is_reset);
         }
     }
 }
@@ -239,20 +238,26 @@ fn sum(bytes: &[u8]) -> u64 {
 }
 
 /// Without connections, which are counted when they are answered.
-fn traffic(counters: &Counters) -> HashMap<u32, [u64; 6]> {
+fn traffic(counters: &Counters) -> HashMap<u32, Traffic> {
     let of = |each: &RuleCounters| {
         [
-            each.in_packets,
-            each.in_bytes,
-            each.out_packets,
-            each.out_bytes,
-            each.in_errors,
-            each.out_errors,
+            [
+                each.in_packets,
+                each.in_bytes,
+                each.in_resets,
+                each.in_errors,
+            ],
+            [
+                each.out_packets,
+                each.out_bytes,
+                each.out_resets,
+                each.out_errors,
+            ],
         ]
     };
     counters
         .iter()
         .map(|(rule, each)| (*rule, of(each)))
-        .filter(|(_, each)| *each != [0; 6])
+        .filter(|(_, each)| *each != Traffic::default())
         .collect()
 }

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use crate::{
     config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
+    kernel::{self, PinMode},
 };
 
 /// Redirect ports to an unprivileged application with eBPF.
@@ -91,9 +92,19 @@ pub struct Load {
     /// Print what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    #[command(flatten)]
+    pub options: LoadOptions,
+}
+
+/// What is fixed at the load.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct LoadOptions {
     /// Which messages of the eBPF programs are kept for `redirector log`
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     pub log_level: LogLevel,
+    /// Who may read what is loaded: 0644 everybody, 0640 the group, 0600 root alone
+    #[arg(long, value_name = "MODE", default_value_t)]
+    pub pin_mode: PinMode,
 }
 
 #[derive(Debug, Args)]
@@ -113,9 +124,8 @@ pub struct Run {
     pub source: Source,
     #[command(flatten)]
     pub instance: Instance,
-    /// Which messages of the eBPF programs are kept for `redirector log`
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
-    pub log_level: LogLevel,
+    #[command(flatten)]
+    pub options: LoadOptions,
 }
 
 #[derive(Debug, Args)]
@@ -309,6 +319,15 @@ impl From<LogLevel> for log::LevelFilter {
             LogLevel::Warn => Self::Warn,
             LogLevel::Info => Self::Info,
             LogLevel::Debug => Self::Debug,
+        }
+    }
+}
+
+impl From<LoadOptions> for kernel::LoadOptions {
+    fn from(options: LoadOptions) -> Self {
+        Self {
+            log_level: options.log_level.into(),
+            pins: options.pin_mode,
         }
     }
 }

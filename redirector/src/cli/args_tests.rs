@@ -23,7 +23,7 @@ fn load_takes_rules_and_options_in_any_order() {
     assert_eq!(load.source.interfaces, ["eth0", "lo"]);
     assert_eq!(load.source.hook, Some(Hook::Tc));
     assert_eq!(load.instance.name.as_str(), "web");
-    assert_eq!(load.log_level, LogLevel::Debug);
+    assert_eq!(load.options.log_level, LogLevel::Debug);
     assert!(load.dry_run);
 }
 

@@ -69,7 +69,10 @@ fn own_words(error: &clap::Error) -> Option<&(dyn Error + 'static)> {
 }
 
 fn is_own(error: &(dyn Error + 'static)) -> bool {
-    error.is::<RuleError>() || error.is::<NameError>() || error.is::<IntervalError>()
+    error.is::<RuleError>()
+        || error.is::<NameError>()
+        || error.is::<IntervalError>()
+        || error.is::<kernel::PinModeError>()
 }
 
 fn complain(message: std::fmt::Arguments<'_>) {

@@ -13,8 +13,8 @@ pub fn run(args: Load) -> anyhow::Result<Exit> {
             kernel::rehearse_load(name, config)
         });
     }
-    let level = args.log_level.into();
+    let options = args.options.into();
     changes::make(name, &args.source, None, &WORDS, |config, netfilter| {
-        kernel::load(name, config, level, netfilter)
+        kernel::load(name, config, options, netfilter)
     })
 }

@@ -1,7 +1,6 @@
 use std::os::fd::AsFd;
 
 use anyhow::Context;
-use aya::programs::ProgramInfo;
 use aya_log::EbpfLogger;
 use nix::{
     errno::Errno,
@@ -12,7 +11,7 @@ use super::{args::Log, place};
 use crate::{
     config::Name,
     exit::Exit,
-    kernel::{Error, Instance},
+    kernel::{self, Error, Instance},
 };
 
 /// Milliseconds of silence after which we look whether the instance is still there.
@@ -22,26 +21,27 @@ const LOOK_UP_EVERY: u16 = 1000;
 pub fn run(args: Log) -> anyhow::Result<Exit> {
     place::tell(&Instance::open(&args.instance.name)?)?;
     let program = program(&args.instance.name)?;
-    let mut logger = EbpfLogger::init_from_id_with_logger(program.id(), Lines)
+    let mut logger = EbpfLogger::init_from_id_with_logger(program, Lines)
         .context("cannot open the programs' log")?;
     loop {
         logger.flush();
         let mut ready = [PollFd::new(logger.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, PollTimeout::from(LOOK_UP_EVERY)) {
-            Ok(0) => require_program(&args.instance.name, program.id())?,
+            Ok(0) => require_program(&args.instance.name, program)?,
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("cannot wait for messages"),
         }
     }
 }
 
-fn program(name: &Name) -> anyhow::Result<ProgramInfo> {
-    let pin = Instance::open(name)?.directory.join("programs/ingress");
-    ProgramInfo::from_pin(&pin).with_context(|| pin.display().to_string())
+/// The id of a program that fills the ring buffer, which only root may read: whoever reads it takes the
+/// messages away.
+fn program(name: &Name) -> Result<u32, Error> {
+    kernel::program_id(&Instance::open(name)?.directory.join("programs/ingress"))
 }
 
 fn require_program(name: &Name, id: u32) -> anyhow::Result<()> {
-    if program(name)?.id() == id {
+    if program(name)? == id {
         return Ok(());
     }
     Err(Error::not_loaded(name)).context("another load has replaced what was followed")

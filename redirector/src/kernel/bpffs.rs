@@ -1,8 +1,9 @@
 //! The BPF file system: mounted where it is not, and the directories of the instances in it.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, Permissions},
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +15,7 @@ use nix::{
     unistd::getppid,
 };
 
-use super::Error;
+use super::{Error, PinMode};
 use crate::config::Name;
 
 const MOUNT_POINT: &str = "/sys/fs/bpf";
@@ -101,8 +102,79 @@ pub fn remove(directory: &Path) -> Result<(), Error> {
 
 /// Removes our own directory if no instance is left in it.
 pub fn remove_parent_if_empty() {
-    // Not empty is the other normal case.
-    let _ = fs::remove_dir(parent());
+    let is_empty = fs::read_dir(parent()).is_ok_and(|mut entries| entries.next().is_none());
+    if is_empty {
+        // In this order: whoever dies between leaves the mark for the next one.
+        let _ = close_mount_point();
+        let _ = fs::remove_dir(parent());
+    }
+}
+
+/// Lets others read what is pinned, as far as `mode` says. Why they cannot get there, if so.
+pub fn admit(directory: &Path, mode: PinMode) -> Result<Option<String>, Error> {
+    for part in ["maps", "programs", "links"] {
+        set_mode(&directory.join(part), mode.directory())?;
+    }
+    let maps = directory.join("maps");
+    for entry in fs::read_dir(&maps).map_err(Error::io("read", &maps))? {
+        let pin = entry.map_err(Error::io("read", &maps))?.path();
+        set_mode(&pin, mode.file())?;
+    }
+    set_mode(directory, mode.passage())?;
+    open_mount_point(mode.readers(), mode.directory())
+}
+
+/// What our own directory's mode says of the mount point: that a load has let others search it. The bits
+/// mean nothing else for a directory in which only root writes.
+const OPENED_TO_OTHERS: (u32, u32) = (0o1000, 0o001);
+const OPENED_TO_GROUP: (u32, u32) = (0o4000, 0o010);
+
+/// systemd and `mount_bpffs` give it mode 0700. Others may search it then, not list it, and every pin has a
+/// mode of its own, which is 0600 unless its owner changes that.
+fn open_mount_point(readers: u32, directory: u32) -> Result<Option<String>, Error> {
+    let parent = parent();
+    let point = Path::new(MOUNT_POINT);
+    let before = mode_of(point)?;
+    let added = readers & !before;
+    let marks = [OPENED_TO_OTHERS, OPENED_TO_GROUP];
+    let marks = marks.iter().filter(|(_, bit)| added & bit != 0);
+    let mark = marks.fold(0, |all, (mark, _)| all | mark);
+    // Before what it tells of is done.
+    let own = mode_of(&parent)? | if readers == 0 { 0 } else { directory };
+    set_mode(&parent, own | mark)?;
+    if added == 0 {
+        return Ok(None);
+    }
+    Ok(set_mode(point, before | added).err().map(|_| {
+        format!(
+            "others cannot read what is loaded: {MOUNT_POINT} is closed to them (mode {:04o}), \
+             and only its owner can open it",
+            before & 0o777
+        )
+    }))
+}
+
+fn close_mount_point() -> Result<(), Error> {
+    let own = mode_of(&parent())?;
+    let marks = [OPENED_TO_OTHERS, OPENED_TO_GROUP].into_iter();
+    let added = marks
+        .filter(|(mark, _)| own & mark != 0)
+        .fold(0, |all, (_, bit)| all | bit);
+    if added == 0 {
+        return Ok(());
+    }
+    let point = Path::new(MOUNT_POINT);
+    set_mode(point, mode_of(point)? & !added)
+}
+
+fn mode_of(path: &Path) -> Result<u32, Error> {
+    let metadata = fs::metadata(path).map_err(Error::io("look at", path))?;
+    Ok(metadata.permissions().mode() & 0o7777)
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), Error> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(Error::io("change the mode of", path))
 }
 
 fn parent() -> PathBuf {

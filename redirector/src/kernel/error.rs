@@ -15,6 +15,11 @@ pub enum Error {
     #[error("instance \"{name}\" is not loaded; {help}", help = not_loaded_help(.others))]
     NotLoaded { name: Name, others: Vec<Name> },
     #[error(
+        "not permitted to read instance \"{name}\": nothing is loaded that others may read, which is the default \
+         of `redirector load` (--pin-mode 0644); root may always"
+    )]
+    Closed { name: Name },
+    #[error(
         "instance \"{name}\" is loaded with other rules or interfaces; `redirector reload` changes it in place"
     )]
     Differs { name: Name },
@@ -130,10 +135,11 @@ impl Error {
     /// Whether the kernel refused for want of rights.
     pub fn is_permission(&self) -> bool {
         let kind = match self {
-            Self::NotPermitted { .. } => return true,
+            Self::NotPermitted { .. } | Self::Closed { .. } => return true,
             Self::Io { source, .. } | Self::Mount { source, .. } => source.kind(),
             Self::Map {
-                source: MapError::SyscallError(SyscallError { io_error, .. }),
+                source:
+                    MapError::SyscallError(SyscallError { io_error, .. }) | MapError::IoError(io_error),
                 ..
             } => io_error.kind(),
             _ => return false,

@@ -12,7 +12,7 @@ use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OF
 use super::{
     Error, Maps, Table,
     attach::{self, Neighbourhood, Owners},
-    bpffs, capability,
+    bpffs,
     maps::{PerCpu, Plain},
     namespace::{self, Place, Way},
     wanted,
@@ -82,7 +82,16 @@ impl Instance {
         if !self.is_here() {
             return Ok(Vec::new());
         }
-        let owners = Owners::of(&self.name)?;
+        let owners = match Owners::of(&self.name) {
+            Err(error) if error.is_permission() => {
+                let unread = Neighbourhood {
+                    unread: vec!["it takes root to tell ours from those of others".to_owned()],
+                    ..Neighbourhood::default()
+                };
+                return Ok(loaded.present().map(|_| unread.clone()).collect());
+            }
+            owners => owners?,
+        };
         Ok(loaded
             .present()
             .map(|interface| owners.neighbourhood(interface.index))
@@ -178,8 +187,7 @@ impl Instance {
                 return Err(other_version(name, source.to_string()));
             }
             Err(Error::Map { source, .. }) if is_refused(&source) => {
-                capability::require()?;
-                return Err(Error::map("SETTINGS")(source));
+                return Err(Error::Closed { name: name.clone() });
             }
             settings => settings?,
         };
@@ -213,7 +221,8 @@ impl Instance {
                 let (attached, hook) = attach::state(&self.directory, index, &record)?;
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
-                    attached,
+                    // A link goes with its interface.
+                    attached: attached && (current.is_some() || names.is_none()),
                     exists: current.is_some() || names.is_none(),
                     hook,
                 })

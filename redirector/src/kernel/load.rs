@@ -14,7 +14,9 @@ use super::{
     fault::Steps,
     instance::{self, Instance},
     maps::Plain,
-    namespace, object, table, wanted,
+    namespace, object,
+    pin_mode::PinMode,
+    table, wanted,
 };
 use crate::{
     check::Netfilter,
@@ -27,6 +29,14 @@ const FIRST_SLOT: u32 = 0;
 
 /// Places for rules, however few there are, so that reloads can add some.
 const MIN_CAPACITY: usize = 1024;
+
+/// What is fixed at the load, beside the rules and interfaces.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadOptions {
+    /// What the programs log.
+    pub log_level: log::LevelFilter,
+    pub pins: PinMode,
+}
 
 #[derive(Debug)]
 pub enum Outcome {
@@ -48,17 +58,17 @@ pub enum Outcome {
 pub fn load(
     name: &Name,
     config: &Config,
-    log_level: log::LevelFilter,
+    options: LoadOptions,
     netfilter: &dyn Fn() -> Netfilter,
 ) -> Result<Outcome, Error> {
-    load_and(name, config, log_level, netfilter, || Ok(())).map(|(outcome, ())| outcome)
+    load_and(name, config, options, netfilter, || Ok(())).map(|(outcome, ())| outcome)
 }
 
 /// The same, and then something that nobody else's change comes before.
 pub fn load_and<T>(
     name: &Name,
     config: &Config,
-    log_level: log::LevelFilter,
+    options: LoadOptions,
     netfilter: &dyn Fn() -> Netfilter,
     then: impl FnOnce() -> Result<T, Error>,
 ) -> Result<(Outcome, T), Error> {
@@ -66,7 +76,7 @@ pub fn load_and<T>(
     let mut steps = Steps::new();
     steps.next()?;
     let bpffs = BpfFs::mount_and_lock()?;
-    let outcome = load_locked(name, config, log_level, netfilter, &mut steps)
+    let outcome = load_locked(name, config, options, netfilter, &mut steps)
         .and_then(|outcome| Ok((outcome, then()?)));
     if outcome.is_err() {
         bpffs::remove_parent_if_empty();
@@ -103,7 +113,7 @@ fn admit(name: &Name, config: &Config) -> Result<Option<Plan>, Error> {
 fn load_locked(
     name: &Name,
     config: &Config,
-    log_level: log::LevelFilter,
+    options: LoadOptions,
     netfilter: &dyn Fn() -> Netfilter,
     steps: &mut Steps,
 ) -> Result<Outcome, Error> {
@@ -119,7 +129,7 @@ fn load_locked(
     let directory = Building {
         directory: bpffs::staging(name),
     };
-    let (table, notices) = build(&directory.directory, config, &sites, log_level, steps)?;
+    let (table, notices) = build(&directory.directory, config, &sites, options, steps)?;
     let directory = directory.publish(bpffs::directory(name), steps)?;
     steps.next()?;
     let maps = Maps::new(directory.directory.join("maps"));
@@ -162,13 +172,13 @@ fn build(
     directory: &Path,
     config: &Config,
     sites: &[Site],
-    log_level: log::LevelFilter,
+    options: LoadOptions,
     steps: &mut Steps,
 ) -> Result<(Table, Vec<String>), Error> {
     let capacity = (2 * table::size(&config.rules)).max(MIN_CAPACITY);
     let wanted = object::Settings {
         capacity: capacity as u32,
-        log_level,
+        log_level: options.log_level,
     };
     let mut object = object::load(wanted, attach::programs(sites), None)?;
     for part in ["maps", "programs", "links"] {
@@ -177,17 +187,19 @@ fn build(
     }
     steps.next()?;
     object::pin_maps(&object, &directory.join("maps"))?;
+    let closed = bpffs::admit(directory, options.pins)?;
     steps.next()?;
     object::pin_programs(&mut object, &directory.join("programs"))?;
     let maps = Maps::new(directory.join("maps"));
     steps.next()?;
-    write_settings(&maps, &settings(log_level)?)?;
+    write_settings(&maps, &settings(options.log_level)?)?;
     write_interfaces(&maps, sites)?;
     wanted::write(&maps, &config.wanted)?;
     let table = Table::default().next(&config.rules, capacity)?;
     write_slot(&maps, FIRST_SLOT, &Table::default(), &table)?;
     let attached = attach::attach(directory, sites, steps)?;
-    let notices = attach::pin_all(attached, steps)?;
+    let mut notices = attach::pin_all(attached, steps)?;
+    notices.extend(closed);
     Ok((table, notices))
 }
 
@@ -208,7 +220,8 @@ fn settings(log_level: log::LevelFilter) -> Result<Settings, Error> {
 }
 
 fn write_settings(maps: &Maps, settings: &Settings) -> Result<(), Error> {
-    maps.settings()?
+    maps.writable()
+        .settings()?
         .set(0, Plain(*settings), 0)
         .map_err(Error::map("SETTINGS"))
 }
@@ -248,7 +261,7 @@ fn change_settings(maps: &Maps, change: impl Fn(Settings) -> Settings) -> Result
 
 /// Before they are attached, so that whatever dies on the way leaves word of its filters.
 pub fn write_interfaces(maps: &Maps, sites: &[Site]) -> Result<(), Error> {
-    let mut map = maps.interfaces()?;
+    let mut map = maps.writable().interfaces()?;
     for (order, site) in (0..).zip(sites) {
         let key = Plain(site.interface.index);
         let record = instance::record(&site.interface, order, site.flags());
@@ -261,6 +274,7 @@ pub fn write_interfaces(maps: &Maps, sites: &[Site]) -> Result<(), Error> {
 /// Replaces what an idle slot held by `table`. `PORTS` is emptied first and filled last: whoever is
 /// killed between leaves nothing there that `RULES` and `EARLIER` do not tell of.
 pub fn write_slot(maps: &Maps, slot: u32, stale: &Table, table: &Table) -> Result<(), Error> {
+    let maps = maps.writable();
     let mut ports = maps.ports()?;
     let mut set_port = |index, entry| {
         ports

@@ -8,7 +8,10 @@ use redirector_common::abi::{
     RuleKey, Settings, WantedRecord,
 };
 
-use super::Error;
+use super::{
+    Error,
+    sys::{self, Access},
+};
 
 /// A map key or value of `redirector_common::abi`.
 #[derive(Clone, Copy)]
@@ -23,15 +26,28 @@ pub type Values<V> = Array<MapData, Plain<V>>;
 pub type Table<K, V> = HashMap<MapData, Plain<K>, Plain<V>>;
 pub type PerCpu<V> = PerCpuArray<MapData, Plain<V>>;
 
-/// The maps pinned in one directory.
+/// The maps pinned in one directory, opened for reading alone: whoever may read the pins needs no
+/// capability for that.
 #[derive(Clone, Debug)]
 pub struct Maps {
     directory: PathBuf,
+    access: Access,
 }
 
 impl Maps {
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory }
+        Self {
+            directory,
+            access: Access::Read,
+        }
+    }
+
+    /// The same maps for a change.
+    pub fn writable(&self) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            access: Access::ReadWrite,
+        }
     }
 
     pub fn settings(&self) -> Result<Values<Settings>, Error> {
@@ -81,7 +97,10 @@ impl Maps {
 
     /// Opens a pin; aya compares the sizes of key and value with those of the type.
     fn open<M: TryFrom<Map, Error = MapError>>(&self, name: &str) -> Result<M, Error> {
-        MapData::from_pin(self.directory.join(name))
+        let pin = self.directory.join(name);
+        sys::object_get(&pin, self.access)
+            .map_err(MapError::IoError)
+            .and_then(MapData::from_fd)
             .and_then(Map::from_map_data)
             .and_then(M::try_from)
             .map_err(Error::map(name))

@@ -14,6 +14,7 @@ mod maps;
 mod namespace;
 mod netlink;
 mod object;
+mod pin_mode;
 mod reload;
 mod rule_key;
 mod supervision;
@@ -30,14 +31,15 @@ pub use self::{
     capability::require as require_capabilities,
     error::Error,
     instance::Instance,
-    load::{Outcome, load, rehearse_load},
+    load::{LoadOptions, Outcome, load, rehearse_load},
     maps::{Maps, Plain},
     namespace::{Place, Way},
     netlink::{LinkChange, LinkEvents, XdpMode},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
-        load as load_object, open as open_object,
+        load as load_object, open as open_object, program_id,
     },
+    pin_mode::{PinMode, PinModeError},
     reload::{rehearse_reload, reload},
     supervision::Claim,
     table::Table,

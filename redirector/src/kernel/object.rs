@@ -1,11 +1,12 @@
 //! The BPF object inside this binary, and its programs.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use aya::{
     Ebpf, EbpfLoader,
     maps::Map,
-    programs::{Program, ProgramError, SchedClassifier},
+    programs::{Program, ProgramError, ProgramInfo, SchedClassifier},
+    sys::SyscallError,
 };
 use aya_log::Level;
 use redirector_common::abi::EARLIER_TARGETS;
@@ -74,6 +75,18 @@ pub fn load(
         loaded.map_err(|error| refused(name, &error))?;
     }
     Ok(object)
+}
+
+/// The id of a pinned program.
+pub fn program_id(path: &Path) -> Result<u32, Error> {
+    let info = ProgramInfo::from_pin(path).map_err(|error| {
+        let kind = match &error {
+            ProgramError::SyscallError(SyscallError { io_error, .. }) => io_error.kind(),
+            _ => io::ErrorKind::Other,
+        };
+        Error::io("look at", path)(io::Error::new(kind, error))
+    })?;
+    Ok(info.id())
 }
 
 /// Pins the programs that were loaded.

@@ -177,7 +177,7 @@ fn log_level(number: u32) -> LevelFilter {
 }
 
 fn detach(instance: &Instance, interfaces: &[Interface]) -> Result<(), Error> {
-    let mut map = instance.maps.interfaces()?;
+    let mut map = instance.maps.writable().interfaces()?;
     for interface in interfaces {
         let key = Plain(interface.index);
         let record = map.get(&key, 0).map(|Plain(record)| record);

@@ -19,7 +19,7 @@ use super::{
     bpffs::{self, BpfFs},
     capability,
     instance::Instance,
-    load::load_and,
+    load::{LoadOptions, load_and},
     reload::reload_locked,
     unload::unload_locked,
 };
@@ -42,10 +42,10 @@ impl Claim {
     pub fn load(
         name: &Name,
         config: &Config,
-        log_level: log::LevelFilter,
+        options: LoadOptions,
         netfilter: &dyn Fn() -> Netfilter,
     ) -> Result<(Outcome, Self), Error> {
-        load_and(name, config, log_level, netfilter, || Self::new(name))
+        load_and(name, config, options, netfilter, || Self::new(name))
     }
 
     /// Of an instance that is loaded. Fails if somebody has it.

@@ -76,13 +76,31 @@ pub fn query(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
     Ok(ids)
 }
 
-/// Opens a pinned object. aya keeps a link's descriptor to itself, and its details are in fdinfo.
-pub fn object_get(path: &Path) -> io::Result<OwnedFd> {
+/// What a descriptor of a map is good for. Links and programs to attach have no other than both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    ReadWrite,
+}
+
+impl Access {
+    const fn flags(self) -> u32 {
+        const BPF_F_RDONLY: u32 = 1 << 3;
+        match self {
+            Self::Read => BPF_F_RDONLY,
+            Self::ReadWrite => 0,
+        }
+    }
+}
+
+/// Opens a pinned object. aya keeps a link's descriptor to itself, and its details are in fdinfo; it opens
+/// maps to write.
+pub fn object_get(path: &Path, access: Access) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let attribute = Object {
         pathname: path.as_ptr() as u64,
         bpf_fd: 0,
-        file_flags: 0,
+        file_flags: access.flags(),
     };
     descriptor(bpf(BPF_OBJ_GET, &attribute)?)
 }

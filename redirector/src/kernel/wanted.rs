@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub fn write(maps: &Maps, wanted: &[Selector]) -> Result<(), Error> {
-    let mut map = maps.wanted()?;
+    let mut map = maps.writable().wanted()?;
     for (position, selector) in (0..).zip(wanted) {
         map.insert(Plain(position), Plain(record(selector)), 0)
             .map_err(Error::map("WANTED"))?;

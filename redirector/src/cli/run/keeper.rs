@@ -197,7 +197,7 @@ fn load(args: &Run, resolved: &Resolved) -> Result<Claim, kernel::Error> {
     let config = &resolved.config;
     let name = &args.instance.name;
     let (outcome, examined) = check::examine_beside(config, |netfilter| {
-        Claim::load(name, config, args.log_level.into(), netfilter)
+        Claim::load(name, config, args.options.into(), netfilter)
     });
     let (outcome, claim) = outcome?;
     tell(name, resolved, &LOADED, &outcome, &examined);

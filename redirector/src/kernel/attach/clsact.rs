@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, fs, io, os::fd::AsRawFd, path::Path};
 
-use aya::programs::ProgramInfo;
 use redirector_common::{
     Direction,
     abi::{ATTACH_OWN_QDISC, InterfaceRecord},
@@ -12,8 +11,12 @@ use super::{DIRECTIONS, Site, Tc, name, netlink, records};
 use crate::kernel::{
     Error, bpffs,
     netlink::{Clsact, Filter, Netlink, Refusal},
-    sys,
+    object,
+    sys::{self, Access},
 };
+
+/// The name of our filters.
+const FILTER: &str = "redirector";
 
 /// The ids of the pinned programs of an instance: filters that run one of them are its own.
 pub fn programs(directory: &Path) -> Result<BTreeSet<u32>, Error> {
@@ -25,9 +28,7 @@ pub fn programs(directory: &Path) -> Result<BTreeSet<u32>, Error> {
     let mut ids = BTreeSet::new();
     for entry in entries {
         let path = entry.map_err(Error::io("read", &directory))?.path();
-        let info = ProgramInfo::from_pin(&path)
-            .map_err(|error| Error::io("look at", &path)(io::Error::other(error)))?;
-        ids.insert(info.id());
+        ids.insert(object::program_id(&path)?);
     }
     Ok(ids)
 }
@@ -53,7 +54,7 @@ pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(),
         Err(error) => return Err(refused(error.to_string())),
     }
     let path = directory.join("programs").join(site.program(direction));
-    let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
+    let program = sys::object_get(&path, Access::ReadWrite).map_err(Error::io("open", &path))?;
     let filters = netlink
         .filters(ifindex, direction)
         .map_err(|error| refused(error.to_string()))?;
@@ -62,7 +63,7 @@ pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(),
     })?;
     let program = program.as_raw_fd();
     netlink
-        .add_filter(ifindex, direction, priority, program, "redirector")
+        .add_filter(ifindex, direction, priority, program, FILTER)
         .map_err(|error| refused(error.to_string()))
 }
 
@@ -89,6 +90,13 @@ pub fn is_attached(
     Ok(filters(ifindex, direction)?
         .iter()
         .any(|filter| programs.contains(&filter.program)))
+}
+
+/// For whoever may not ask which programs are ours.
+pub fn is_named(ifindex: u32, direction: Direction) -> Result<bool, Error> {
+    Ok(filters(ifindex, direction)?
+        .iter()
+        .any(|filter| filter.name.as_deref() == Some(FILTER)))
 }
 
 /// Removes the filters that run one of these programs, and the qdisc if it is ours and nobody else

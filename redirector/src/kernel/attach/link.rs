@@ -2,7 +2,10 @@
 
 use std::{fs, io, os::fd::OwnedFd, path::Path};
 
-use crate::kernel::{Error, sys};
+use crate::kernel::{
+    Error,
+    sys::{self, Access},
+};
 
 /// A deleted interface leaves the link with index 0 (`kernel/bpf/tcx.c`, `tcx_link_fdinfo()`;
 /// `net/core/dev.c`, `bpf_xdp_link_show_fdinfo()`).
@@ -39,7 +42,7 @@ fn number(pin: &Path, key: &str) -> Result<Option<u32>, Error> {
 }
 
 fn open(pin: &Path) -> Result<Option<OwnedFd>, Error> {
-    match sys::object_get(pin) {
+    match sys::object_get(pin, Access::ReadWrite) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         link => link.map(Some).map_err(Error::io("open", pin)),
     }

@@ -170,8 +170,12 @@ pub fn is_gone(directory: &Path) -> Result<bool, Error> {
         return Ok(false);
     }
     for pin in link_pins(directory)? {
-        if link::holds(&pin)? {
-            return Ok(false);
+        match link::holds(&pin) {
+            Ok(false) => {}
+            Ok(true) => return Ok(false),
+            // Nothing says so.
+            Err(error) if error.is_permission() => return Ok(false),
+            Err(error) => return Err(error),
         }
     }
     Ok(true)
@@ -208,21 +212,34 @@ pub fn state(
     let mut hook = IngressHook::Tcx;
     if record.attach & ATTACH_CLSACT != 0 {
         hook = IngressHook::Clsact;
-        let known = clsact::programs(directory)?;
         for direction in DIRECTIONS {
-            attached &= clsact::is_attached(ifindex, direction, &known)?;
+            attached &= match clsact::programs(directory) {
+                Err(error) if error.is_permission() => clsact::is_named(ifindex, direction)?,
+                known => clsact::is_attached(ifindex, direction, &known?)?,
+            };
         }
     } else {
         for direction in DIRECTIONS {
-            attached &= link::is_attached(&pin(directory, ifindex, name(direction)), ifindex)?;
+            attached &= seems_attached(&pin(directory, ifindex, name(direction)), ifindex)?;
         }
     }
     let xdp = pin(directory, ifindex, XDP);
     if xdp.exists() {
-        attached &= link::is_attached(&xdp, ifindex)?;
-        hook = xdp::hook(directory, &xdp)?;
+        attached &= seems_attached(&xdp, ifindex)?;
+        hook = match xdp::hook(directory, &xdp) {
+            Err(error) if error.is_permission() => xdp::told(ifindex),
+            hook => hook?,
+        };
     }
     Ok((attached, hook))
+}
+
+/// Whoever can open a link can detach it, so others see its pin alone: it was attached.
+fn seems_attached(pin: &Path, ifindex: u32) -> Result<bool, Error> {
+    match link::is_attached(pin, ifindex) {
+        Err(error) if error.is_permission() => Ok(pin.exists()),
+        attached => attached,
+    }
 }
 
 fn link_pins(directory: &Path) -> Result<Vec<PathBuf>, Error> {

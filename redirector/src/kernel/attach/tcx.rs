@@ -5,7 +5,10 @@ use std::{io, os::fd::OwnedFd, path::Path};
 use redirector_common::Direction;
 
 use super::{Site, name};
-use crate::kernel::{Error, sys};
+use crate::kernel::{
+    Error,
+    sys::{self, Access},
+};
 
 /// `include/uapi/linux/bpf.h`.
 const BPF_TCX_INGRESS: u32 = 46;
@@ -15,7 +18,7 @@ const BPF_F_BEFORE: u32 = 1 << 3;
 
 pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<OwnedFd, Error> {
     let path = directory.join("programs").join(site.program(direction));
-    let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
+    let program = sys::object_get(&path, Access::ReadWrite).map_err(Error::io("open", &path))?;
     sys::link_create(
         &program,
         site.interface.index,

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use aya::programs::{ProgramInfo, loaded_programs};
+use aya::programs::loaded_programs;
 
 use super::{link, netlink};
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
     kernel::{
         Error,
         netlink::XdpMode,
-        object::{INGRESS_XDP, INGRESS_XDP_GENERIC},
-        sys,
+        object::{self, INGRESS_XDP, INGRESS_XDP_GENERIC},
+        sys::{self, Access},
     },
     plan::IngressHook,
 };
@@ -78,7 +78,7 @@ fn attach_in(
     mode: XdpMode,
 ) -> Result<Result<OwnedFd, String>, Error> {
     let path = pinned(directory, mode);
-    let program = sys::object_get(&path).map_err(Error::io("open", &path))?;
+    let program = sys::object_get(&path, Access::ReadWrite).map_err(Error::io("open", &path))?;
     Ok(
         sys::link_create(&program, interface.index, BPF_XDP, mode.flags())
             .map_err(|error| reason(interface, &program, mode, &error)),
@@ -109,13 +109,22 @@ pub fn hook(directory: &Path, pin: &Path) -> Result<IngressHook, Error> {
     if !path.exists() {
         return Ok(IngressHook::XdpGeneric);
     }
-    let native = ProgramInfo::from_pin(&path)
-        .map_err(|error| Error::io("look at", &path)(io::Error::other(error)))?;
-    Ok(if link::program(pin)? == Some(native.id()) {
+    Ok(if link::program(pin)? == Some(object::program_id(&path)?) {
         IngressHook::XdpNative
     } else {
         IngressHook::XdpGeneric
     })
+}
+
+/// The same for whoever may not open links: as rtnetlink tells.
+pub fn told(ifindex: u32) -> IngressHook {
+    let attached = netlink().ok().and_then(|netlink| netlink.xdp(ifindex).ok());
+    let modes = attached.into_iter().flatten().map(|xdp| xdp.mode);
+    if modes.into_iter().any(|mode| mode == XdpMode::Native) {
+        IngressHook::XdpNative
+    } else {
+        IngressHook::XdpGeneric
+    }
 }
 
 fn pinned(directory: &Path, mode: XdpMode) -> std::path::PathBuf {
