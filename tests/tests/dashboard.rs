@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -168,7 +169,7 @@ fn metrics_satisfy_promtool_and_prometheus() {
     instance.run("unload", "").success("unload");
     wait::until("the metrics say so", || {
         let text = dashboard.get("/metrics", &[]).body;
-        let line = format!("redirector_loaded{{name=\"{}\"}} 0", instance.name());
+        let line = format!("redirector_loaded{{name=\"{}\"}} 0.0", instance.name());
         text.lines().any(|found| found == line)
     });
 }
@@ -637,4 +638,50 @@ fn ten_thousand_rules_stay_usable() {
         "{} KiB",
         dashboard.memory()
     );
+}
+
+/// Nobody, without any capability, serves everything; and what it can open cannot be written.
+#[test]
+fn needs_no_privilege() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::load(&lan.server, RULES);
+    let mut connection = Connection::open(&lan.client, SocketAddr::new(SERVER.v4, 80), &listener);
+    connection.exchange("something to count");
+    let directory = Background::directory();
+    let copy = directory.path().join("redirector");
+    fs::copy(integration::redirector::binary(), &copy).expect("a copy that everybody can run");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+    let mut command = lan.server.command("setpriv");
+    command.args(
+        "--reuid 65534 --regid 65534 --clear-groups --bounding-set -all --inh-caps -all".split(' '),
+    );
+    command.arg(&copy).args([
+        "dashboard",
+        "--listen",
+        "127.0.0.1:0",
+        "--name",
+        instance.name(),
+    ]);
+    let dashboard = Dashboard::of(&instance, &mut command);
+    let status = fs::read_to_string(format!("/proc/{}/status", dashboard.process.pid()));
+    let status = status.expect("a running dashboard");
+    for line in [
+        "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000",
+        "Uid:\t65534\t65534",
+    ] {
+        assert!(status.contains(line), "{line}: {status}");
+    }
+    let stats = dashboard.json("/api/v1/stats");
+    assert!(
+        rule(&stats, "tcp", 80)["in"]["packets"].as_u64() > Some(0),
+        "{stats}"
+    );
+    assert_eq!(dashboard.json("/api/v1/status")["loaded"], true);
+    let flows = dashboard.json("/api/v1/flows");
+    assert_eq!(flows["flows"].as_array().map(Vec::len), Some(1), "{flows}");
+    check_metrics(&dashboard.get("/metrics", &[]).body);
+    let sample = event(&mut dashboard.events(), "sample");
+    assert_eq!(sample["loaded"], true, "{sample}");
 }

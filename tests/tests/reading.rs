@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
 
-const VERBS: [&str; 10] = [
+const VERBS: [&str; 12] = [
     "load",
     "unload",
     "reload",
@@ -27,6 +27,8 @@ const VERBS: [&str; 10] = [
     "status",
     "stats",
     "flows",
+    "top",
+    "dashboard",
     "check",
     "log",
     "completions",

@@ -18,7 +18,7 @@ pub fn bits(bytes: f64) -> String {
     short(bytes * 8.0)
 }
 
-/// A delay or an age, in one unit: `40µs`, `2.0ms`, `17s`, `5min`.
+/// A delay or an age, in one unit: `40µs`, `2ms`, `17s`, `5min`.
 pub fn seconds(value: f64) -> String {
     match value {
         ..1e-3 => format!("{}µs", short(value * 1e6)),
@@ -55,7 +55,7 @@ mod tests {
     fn times_have_one_unit() {
         for (value, text) in [
             (40e-6, "40µs"),
-            (0.002, "2.0ms"),
+            (0.002, "2ms"),
             (17.0, "17s"),
             (300.0, "5min"),
             (90_000.0, "25h"),
