@@ -68,6 +68,7 @@ fn shows_traffic_and_obeys_keys() {
     });
     for (key, sign) in [
         ("Tab", "ANSWERED"),
+        ("Tab", "BACKLOG"),
         ("Tab", "REASON"),
         ("Tab", "SYN to SYN-ACK"),
         ("Tab", "PROTO"),

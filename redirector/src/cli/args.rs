@@ -1,5 +1,7 @@
 //! The command line's grammar. What the words mean together is decided in `config`.
 
+mod tune;
+
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +12,8 @@ use crate::{
     host::Network,
     kernel::{self, PinMode},
 };
+
+pub use self::tune::{Tune, TuneApply, TuneCheck, TuneExport, TuneRevert, TuneVerb, TuneWanted};
 
 /// Redirect ports to an unprivileged application with eBPF.
 #[derive(Debug, Parser)]
@@ -51,6 +55,9 @@ pub enum Command {
     Check(Check),
     /// Print the messages of the eBPF programs as they come
     Log(Log),
+    /// Fit the kernel and the applications for massive connections, and take that back
+    #[command(after_help = tune::EXAMPLES)]
+    Tune(Tune),
     /// Print a completion script
     Completions(Completions),
     /// Print the size of each program in instructions
@@ -94,6 +101,9 @@ pub struct Load {
     pub dry_run: bool,
     #[command(flatten)]
     pub options: LoadOptions,
+    /// Then tune as `redirector tune apply` does; a [tuning] in the file asks for the same
+    #[arg(long)]
+    pub tune: bool,
 }
 
 /// What is fixed at the load.
@@ -126,6 +136,9 @@ pub struct Run {
     pub instance: Instance,
     #[command(flatten)]
     pub options: LoadOptions,
+    /// Then tune as `redirector tune apply` does; a [tuning] in the file asks for the same
+    #[arg(long)]
+    pub tune: bool,
 }
 
 #[derive(Debug, Args)]

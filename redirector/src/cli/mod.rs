@@ -17,6 +17,7 @@ mod run;
 mod stats;
 mod status;
 mod top;
+mod tune;
 mod unload;
 
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Dashboard(args) => dashboard::run(args),
         Command::Check(args) => check::run(args),
         Command::Log(args) => log::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Completions(args) => completions::run(args),
         Command::ProgramReport => report::run(),
     }

@@ -12,33 +12,41 @@ use crate::{
     exit::Exit,
     kernel::Instance,
     output::{self, stats},
-    stats::Snapshot,
+    stats::Sampler,
+    tune,
 };
 
 pub fn run(args: Stats) -> anyhow::Result<Exit> {
     let name = args.instance.name;
     let json = args.json.enabled;
     place::tell(&Instance::open(&name)?)?;
+    let mut sampler = Sampler::new(name.clone(), tune::bounds());
     let Some(interval) = args.watch else {
-        let snapshot = snapshot(&name)?;
+        let sample = sampler.sample()?;
+        tell_unread(sample.unread.as_deref());
         if json {
-            print(output::json(&stats::Document::new(name, &snapshot))?)?;
+            print(output::json(&stats::Document::new(name, &sample))?)?;
         } else {
-            print(stats::text(&snapshot, None))?;
+            print(stats::text(&sample))?;
         }
         return Ok(Exit::Done);
     };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(watch(&name, json, interval.0))
+        .block_on(watch(&name, json, interval.0, sampler))
 }
 
 /// Prints again and again until interrupted, which is its normal end.
-async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit> {
+async fn watch(
+    name: &Name,
+    json: bool,
+    every: Duration,
+    mut sampler: Sampler,
+) -> anyhow::Result<Exit> {
     let mut ticks = time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut before: Option<Snapshot> = None;
+    let mut said = None;
     loop {
         tokio::select! {
             interrupted = signal::ctrl_c() => {
@@ -47,18 +55,23 @@ async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit>
             }
             _ = ticks.tick() => {}
         }
-        let snapshot = snapshot(name)?;
+        let sample = sampler.sample()?;
+        if sample.unread != said {
+            tell_unread(sample.unread.as_deref());
+            said.clone_from(&sample.unread);
+        }
         if json {
-            let document = stats::Document::new(name.clone(), &snapshot);
-            let document = match &before {
-                Some(before) => document.since(&snapshot, before),
-                None => document,
-            };
+            let document = stats::Document::new(name.clone(), &sample);
             print(output::json_line(&document)?)?;
         } else {
-            print(frame(&stats::text(&snapshot, before.as_ref())))?;
+            print(frame(&stats::text(&sample)))?;
         }
-        before = Some(snapshot);
+    }
+}
+
+fn tell_unread(why: Option<&str>) {
+    if let Some(why) = why {
+        eprintln!("note: backlogs cannot be read: {why}");
     }
 }
 
@@ -85,9 +98,4 @@ fn frame(text: &str) -> String {
         frame += &format!("({} more lines){CLEAR_LINE}\n", lines.len() - shown);
     }
     frame + CLEAR_BELOW
-}
-
-/// Opened anew each time, so that an unload and a load in between are seen.
-fn snapshot(name: &Name) -> anyhow::Result<Snapshot> {
-    Ok(Snapshot::read(&Instance::open(name)?)?)
 }

@@ -28,13 +28,15 @@ pub use self::{
         Explanation, Neighbour, NeighbourHook, Neighbourhood, Order, Probed, Reason, Site, Tc,
         explain,
     },
-    capability::require as require_capabilities,
+    capability::{may_raise_limits, require as require_capabilities},
     error::Error,
     instance::Instance,
     load::{LoadOptions, Outcome, load, rehearse_load},
     maps::{Maps, Plain},
-    namespace::{Place, Way},
-    netlink::{LinkChange, LinkEvents, XdpMode},
+    namespace::{
+        Place, Way, cookie as namespace_cookie, current as namespace_inode, is_first_process_here,
+    },
+    netlink::{LinkChange, LinkEvents, Listener, XdpMode, listeners},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object, program_id,

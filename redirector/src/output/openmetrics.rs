@@ -1,7 +1,7 @@
 //! What Prometheus reads. No client is named: the number of series is that of rules, interfaces and
 //! listeners.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use prometheus_client::{
     collector::Collector,
@@ -11,7 +11,10 @@ use prometheus_client::{
 };
 
 use super::status;
-use crate::stats::{Histogram, RuleStats, Snapshot};
+use crate::stats::{
+    Histogram, RuleStats, Sample,
+    listeners::{Listener, Listening},
+};
 
 /// Media types of [`text`] and [`classic`].
 pub const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -19,12 +22,12 @@ pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 type Labels = Vec<(&'static str, String)>;
 
-/// OpenMetrics 1.0. Without a snapshot: that nothing is loaded.
-pub fn text(status: &status::Document, snapshot: Option<&Snapshot>) -> Result<String, fmt::Error> {
+/// OpenMetrics 1.0. Without a sample: that nothing is loaded.
+pub fn text(status: &status::Document, sample: Option<&Sample>) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("redirector");
     registry.register_collector(Box::new(Metrics {
         status: status.clone(),
-        snapshot: snapshot.cloned(),
+        sample: sample.cloned(),
     }));
     let mut text = String::new();
     encode(&mut text, &registry)?;
@@ -62,7 +65,7 @@ pub fn classic(open: &str) -> String {
 #[derive(Debug)]
 struct Metrics {
     status: status::Document,
-    snapshot: Option<Snapshot>,
+    sample: Option<Sample>,
 }
 
 impl Collector for Metrics {
@@ -77,9 +80,10 @@ impl Collector for Metrics {
             [(build, 1.0)],
         )?;
         self.state(encoder)?;
-        let Some(snapshot) = &self.snapshot else {
+        let Some(sample) = &self.sample else {
             return Ok(());
         };
+        let snapshot = &sample.snapshot;
         self.rules(encoder, &snapshot.rules)?;
         let skipped = snapshot.skipped.iter();
         counter(
@@ -114,7 +118,8 @@ impl Collector for Metrics {
         ] {
             self.histogram(encoder, name, help, &unit, each)?;
         }
-        Ok(())
+        let listening = sample.listening.as_ref();
+        listening.map_or(Ok(()), |listening| self.listeners(encoder, listening))
     }
 }
 
@@ -214,6 +219,47 @@ impl Metrics {
         let live = rules.iter().map(|rule| (self.rule(rule), rule.live as f64));
         let help = "TCP connections that are open, and UDP flows that are remembered";
         gauge(encoder, "live_connections", help, None, live)
+    }
+
+    /// Without the process id, or every restart would be a series of its own. Sockets that share a port
+    /// (`SO_REUSEPORT`) are one.
+    fn listeners(&self, encoder: &mut DescriptorEncoder<'_>, listening: &Listening) -> fmt::Result {
+        let sums = |of: fn(&Listener) -> u32| {
+            let mut sums = BTreeMap::<Labels, f64>::new();
+            for listener in &listening.listeners {
+                let process = listener.process.as_ref();
+                let labels = self.labels([
+                    ("address", listener.address.to_string()),
+                    ("port", listener.port.to_string()),
+                    (
+                        "process",
+                        process.map(|it| it.name.clone()).unwrap_or_default(),
+                    ),
+                ]);
+                *sums.entry(labels).or_default() += f64::from(of(listener));
+            }
+            sums
+        };
+        let help = "Connections that wait for the application to accept them";
+        gauge(encoder, "listener_queue", help, None, sums(|it| it.depth))?;
+        let help = "Connections that may wait";
+        gauge(encoder, "listener_backlog", help, None, sums(|it| it.limit))?;
+        let counters = &listening.counters;
+        for (name, help, value) in [
+            (
+                "listen_overflows",
+                "Connections that found a backlog full, of all listeners of the network namespace",
+                counters.overflows,
+            ),
+            (
+                "listen_drops",
+                "Connections that a listener dropped, of all listeners of the network namespace",
+                counters.drops,
+            ),
+        ] {
+            counter(encoder, name, help, None, [(self.labels([]), value)])?;
+        }
+        Ok(())
     }
 
     /// An empty label is none: every address, every interface.

@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use redirector_common::abi::RuleCounters;
 use serde::Serialize;
 
-use super::{RuleDocument, SCHEMA, render, table};
+use super::{RuleDocument, SCHEMA, listeners, render, table};
 use crate::{
     config::Name,
-    stats::{self, Rate, RuleStats, Snapshot},
+    stats::{self, Rate, RuleStats, Sample},
 };
 
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +20,8 @@ pub struct Document {
     pub skipped: BTreeMap<&'static str, u64>,
     /// Of all rules together since the load.
     pub histograms: Histograms,
+    #[serde(flatten)]
+    pub listening: listeners::Document,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -101,33 +103,22 @@ pub struct Bucket {
 }
 
 impl Document {
-    pub fn new(name: Name, snapshot: &Snapshot) -> Self {
+    pub fn new(name: Name, sample: &Sample) -> Self {
+        let snapshot = &sample.snapshot;
+        let rules = sample.rules().map(|(stats, rate)| Rule {
+            rate: rate.map(RateDocument::from),
+            ..Rule::from(stats)
+        });
+        let listening = sample.listening.as_ref();
+        let listening = listening.map(|it| listeners::Document::new(it, &sample.bounds));
         Self {
             schema: SCHEMA,
             name,
             time: humantime::format_rfc3339_millis(snapshot.time).to_string(),
-            rules: snapshot.rules.iter().map(Rule::from).collect(),
+            rules: rules.collect(),
             skipped: snapshot.skipped.clone(),
+            listening: listening.unwrap_or_default(),
             histograms: (&snapshot.histograms).into(),
-        }
-    }
-
-    /// With the rates since an earlier snapshot.
-    pub fn since(self, snapshot: &Snapshot, before: &Snapshot) -> Self {
-        self.with_rates(snapshot.rates(before))
-    }
-
-    /// With the rates of its rules, in their order.
-    pub fn with_rates(self, rates: impl IntoIterator<Item = Option<Rate>>) -> Self {
-        let rules = self.rules.into_iter().zip(rates);
-        Self {
-            rules: rules
-                .map(|(rule, rate)| Rule {
-                    rate: rate.map(RateDocument::from),
-                    ..rule
-                })
-                .collect(),
-            ..self
         }
     }
 }
@@ -206,8 +197,8 @@ impl From<&stats::Bucket> for Bucket {
     }
 }
 
-/// The same for people; reasons at 0 are left out. With an earlier snapshot also the rates since that.
-pub fn text(snapshot: &Snapshot, before: Option<&Snapshot>) -> String {
+/// The same for people; reasons at 0 are left out. Rates are there from the second sample on.
+pub fn text(sample: &Sample) -> String {
     let header = [
         "RULE",
         "IN PACKETS",
@@ -221,16 +212,17 @@ pub fn text(snapshot: &Snapshot, before: Option<&Snapshot>) -> String {
         "ICMP ERRORS",
     ];
     let mut rules = table(&header, 1..header.len());
-    let rates = before.map(|before| snapshot.rates(before));
-    for (index, stats) in snapshot.rules.iter().enumerate() {
+    let has_rates = sample.rates.iter().any(Option::is_some);
+    for (stats, rate) in sample.rules() {
         rules.add_row(totals(stats));
-        if let Some(rates) = &rates {
-            rules.add_row(per_second(rates.get(index).copied().flatten()));
+        if has_rates {
+            rules.add_row(per_second(rate));
         }
     }
     let mut skipped = table(&["SKIPPED", "PACKETS"], 1..2);
     let mut any = false;
-    for (reason, packets) in snapshot.skipped.iter().filter(|(_, packets)| **packets > 0) {
+    let reasons = sample.snapshot.skipped.iter();
+    for (reason, packets) in reasons.filter(|(_, packets)| **packets > 0) {
         skipped.add_row([reason.to_string(), packets.to_string()]);
         any = true;
     }
@@ -238,6 +230,13 @@ pub fn text(snapshot: &Snapshot, before: Option<&Snapshot>) -> String {
     if any {
         text += "\n";
         text += &render(&skipped);
+    }
+    if let Some(listening) = &sample.listening {
+        text += "\n";
+        text += &listeners::text(listening);
+        for hint in listening.hints(&sample.bounds) {
+            text += &format!("{hint}\n");
+        }
     }
     text
 }

@@ -5,6 +5,7 @@ pub mod fixtures;
 pub mod flows;
 mod histogram;
 mod history;
+pub mod listeners;
 mod live;
 mod rate;
 mod sampler;

@@ -48,6 +48,7 @@ pub enum Sort {
 pub enum Pane {
     Flows,
     Clients,
+    Listeners,
     Skipped,
     Histograms,
 }
@@ -151,12 +152,19 @@ impl Sort {
 }
 
 impl Pane {
-    pub const ALL: [Self; 4] = [Self::Flows, Self::Clients, Self::Skipped, Self::Histograms];
+    pub const ALL: [Self; 5] = [
+        Self::Flows,
+        Self::Clients,
+        Self::Listeners,
+        Self::Skipped,
+        Self::Histograms,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Flows => "Flows",
             Self::Clients => "Clients",
+            Self::Listeners => "Listeners",
             Self::Skipped => "Left alone",
             Self::Histograms => "Delays",
         }

@@ -7,6 +7,7 @@ mod header;
 mod help;
 mod histograms;
 mod keys;
+mod listeners;
 mod reader;
 mod rules;
 mod skipped;
@@ -115,6 +116,7 @@ fn pane(frame: &mut Frame<'_>, area: Rect, app: &App) {
     match app.pane {
         Pane::Flows => flows::draw(frame, area, app),
         Pane::Clients => clients::draw(frame, area, app),
+        Pane::Listeners => listeners::draw(frame, area, app),
         Pane::Skipped => skipped::draw(frame, area, app),
         Pane::Histograms => histograms::draw(frame, area, app),
     }

@@ -15,6 +15,7 @@ use crate::{
     kernel::Instance,
     output,
     stats::{Sample, Sampler, flows, flows::TrackedFlow},
+    tune,
 };
 
 pub struct Reader {
@@ -35,7 +36,7 @@ impl Reader {
         let wants_flows = Arc::new(AtomicBool::new(true));
         let wants = wants_flows.clone();
         thread::spawn(move || {
-            let mut sampler = Sampler::new(name.clone());
+            let mut sampler = Sampler::new(name.clone(), tune::bounds());
             loop {
                 let begun = Instant::now();
                 let sample = sampler.sample().map_err(|error| output::chain(&error));

@@ -19,7 +19,8 @@ use crate::{
     config::Name,
     kernel::{self, Instance},
     output::{self, SCHEMA, flows, openmetrics, stats, status},
-    stats::{Snapshot, flows as tracked},
+    stats::{Sample, Sampler, flows as tracked},
+    tune,
 };
 
 /// Who asks within this time after another gets the same answer.
@@ -190,11 +191,8 @@ fn render_status(name: &Name) -> Result<String, Failure> {
 }
 
 fn render_stats(name: &Name) -> Result<String, Failure> {
-    let snapshot = Snapshot::read(&Instance::open(name)?)?;
-    Ok(output::json(&stats::Document::new(
-        name.clone(),
-        &snapshot,
-    ))?)
+    let sample = sample(name)?;
+    Ok(output::json(&stats::Document::new(name.clone(), &sample))?)
 }
 
 fn render_flows(name: &Name) -> Result<String, Failure> {
@@ -205,10 +203,14 @@ fn render_flows(name: &Name) -> Result<String, Failure> {
 /// Without an instance there still are metrics, which say so.
 fn render_metrics(name: &Name) -> Result<String, Failure> {
     let status = status::read(name)?;
-    let snapshot = match Instance::open(name) {
-        Ok(instance) => Some(Snapshot::read(&instance)?),
+    let sample = match sample(name) {
+        Ok(sample) => Some(sample),
         Err(kernel::Error::NotLoaded { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    Ok(openmetrics::text(&status, snapshot.as_ref())?)
+    Ok(openmetrics::text(&status, sample.as_ref())?)
+}
+
+fn sample(name: &Name) -> Result<Sample, kernel::Error> {
+    Sampler::new(name.clone(), tune::bounds()).sample()
 }

@@ -15,6 +15,7 @@ use crate::{
     kernel, output,
     output::status,
     stats::{History, Sample, Sampler},
+    tune,
 };
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -90,7 +91,7 @@ impl Feed {
             messages: messages.clone(),
             streams: Arc::new(Semaphore::new(STREAMS)),
         };
-        thread::spawn(move || shared.sample(Sampler::new(name), &messages));
+        thread::spawn(move || shared.sample(Sampler::new(name, tune::bounds()), &messages));
         feed
     }
 

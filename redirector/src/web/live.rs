@@ -13,7 +13,7 @@ use crate::{
     config::{Name, Rule},
     kernel,
     output::{self, SCHEMA, stats},
-    stats::{History, Point, Sample, Series, Snapshot},
+    stats::{History, Point, Sample, Series},
 };
 
 #[derive(Serialize)]
@@ -79,16 +79,7 @@ impl Live {
     pub fn new(name: &Name, sample: &Sample, history: &History) -> Self {
         let (counters, live) = sample.snapshot.total();
         let shown = shown(sample, history);
-        let chosen = || {
-            sample
-                .rules()
-                .filter(|(stats, _)| shown.contains(&stats.rule))
-        };
-        let some = Snapshot {
-            rules: chosen().map(|(stats, _)| stats.clone()).collect(),
-            ..sample.snapshot.without_rules()
-        };
-        let rates = chosen().map(|(_, rate)| rate);
+        let some = sample.with_rules(|rule| shown.contains(rule));
         Self {
             schema: SCHEMA,
             at: seconds(sample.snapshot.time),
@@ -99,7 +90,7 @@ impl Live {
                 rate: sample.total().map(Into::into),
             },
             skipped_per_second: sample.skipped.clone(),
-            stats: stats::Document::new(name.clone(), &some).with_rates(rates),
+            stats: stats::Document::new(name.clone(), &some),
         }
     }
 }

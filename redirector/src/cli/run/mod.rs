@@ -11,8 +11,8 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::keeper::Keeper;
-use super::args::Run;
-use crate::{exit::Exit, kernel::LinkEvents};
+use super::{args::Run, tune};
+use crate::{config::Draft, exit::Exit, kernel::LinkEvents, tune::Request};
 
 pub fn run(args: Run) -> anyhow::Result<Exit> {
     tokio::runtime::Builder::new_current_thread()
@@ -30,7 +30,11 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
         listen(SignalKind::hangup())?,
     );
     let mut links = LinkEvents::subscribe().context("cannot listen to rtnetlink")?;
+    if let Some(request) = request(args, &args.source.draft()?) {
+        request.validate()?;
+    }
     let mut keeper = Keeper::start(args)?;
+    apply_tuning(args, &keeper);
     notify::ready(&keeper.status()?);
     loop {
         tokio::select! {
@@ -40,6 +44,7 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
             _ = hangup.recv() => {
                 notify::reloading();
                 keeper.reread(args)?;
+                apply_tuning(args, &keeper);
                 notify::ready(&keeper.status()?);
             }
             change = links.next() => {
@@ -52,6 +57,17 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
     notify::stopping();
     keeper.stop()?;
     Ok(Exit::Done)
+}
+
+/// Once for what runs now: an application that starts later has its limits from its service.
+fn apply_tuning(args: &Run, keeper: &Keeper) {
+    if let Some(request) = request(args, &keeper.draft) {
+        tune::lines(&request).iter().for_each(say);
+    }
+}
+
+fn request(args: &Run, draft: &Draft) -> Option<Request> {
+    tune::of_draft(args.tune, draft)
 }
 
 fn listen(kind: SignalKind) -> anyhow::Result<Signal> {
