@@ -1,8 +1,8 @@
 //! Headless Chromium on a host, by the Chrome DevTools Protocol.
 
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
 
 use data_encoding::BASE64;
 use serde_json::{Value, json};
@@ -185,10 +185,12 @@ impl Browser {
         let request = Message::text(request.to_string());
         self.socket.send(request).expect("a browser that listens");
         loop {
-            let message = self
-                .socket
-                .read()
-                .unwrap_or_else(|error| panic!("{method}: {error}"));
+            let message = match self.socket.read() {
+                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::Interrupted => {
+                    continue;
+                }
+                read => read.unwrap_or_else(|error| panic!("{method}: {error}")),
+            };
             let Message::Text(text) = message else {
                 continue;
             };
@@ -213,6 +215,3 @@ impl Browser {
         }
     }
 }
-
-/// How long something that happens every second may take to be seen.
-pub const SOON: Duration = Duration::from_secs(5);

@@ -18,6 +18,7 @@ pub mod footprint;
 pub mod foreign;
 pub mod generate;
 pub mod http;
+pub mod many;
 pub mod netns;
 pub mod normal;
 pub mod packet;

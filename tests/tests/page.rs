@@ -7,14 +7,17 @@ use std::{fs, thread};
 
 use integration::browser::{Browser, Scheme};
 use integration::dashboard::Dashboard;
-use integration::process::Background;
+use integration::many;
 use integration::redirector::Instance;
 use integration::server::{Connection, Listener};
 use integration::topology::{LOOPBACK, Lan, SERVER};
 
 const RULES: &str = "-i eth0 -i lo 80:8000 443:4430 53:5353/udp";
 
-/// Numbers of the first tile, as the page has them.
+/// What the page says; not there before it has come.
+const LOADED: &str = "document.getElementById('state')?.innerText === 'loaded'";
+
+/// Packets of a rule in both directions, as its row has them.
 const PACKETS: &str = "Number(document.querySelector('tr[data-label=\"80:8000/tcp\"]')?.children[8].innerText.replaceAll(',', '') || 0)";
 
 fn shot(name: &str) -> PathBuf {
@@ -31,10 +34,7 @@ fn the_page_moves_with_the_traffic() {
     let dashboard = Dashboard::start(&instance);
     let mut browser = Browser::open(&lan.server, &dashboard.url("/"));
     browser.size(1280, 1000, Scheme::Light);
-    browser.until(
-        "loaded",
-        "document.getElementById('state').innerText === 'loaded'",
-    );
+    browser.until("loaded", LOADED);
     assert_eq!(browser.text("#name"), instance.name());
 
     let stop = AtomicBool::new(false);
@@ -104,22 +104,16 @@ fn an_unload_is_shown_and_a_load_brings_it_back() {
     let instance = Instance::load(&lan.server, RULES);
     let dashboard = Dashboard::start(&instance);
     let mut browser = Browser::open(&lan.server, &dashboard.url("/"));
-    browser.until(
-        "loaded",
-        "document.getElementById('state').innerText === 'loaded'",
-    );
+    browser.until("loaded", LOADED);
     instance.run("unload", "").success("unload");
     browser.until(
         "not loaded",
-        "document.getElementById('state').innerText === 'not loaded'",
+        "document.getElementById('state')?.innerText === 'not loaded'",
     );
     let reason = browser.text("#reason");
     assert!(reason.contains("redirector load"), "{reason}");
     instance.run("load", "-i eth0 81:8000").success("load");
-    browser.until(
-        "loaded again",
-        "document.getElementById('state').innerText === 'loaded'",
-    );
+    browser.until("loaded again", LOADED);
     browser.until(
         "the new rule",
         "document.querySelector('tr[data-label=\"81:8000/tcp\"]')",
@@ -138,21 +132,15 @@ fn the_page_survives_its_server() {
     let instance = Instance::load(&lan.server, RULES);
     let mut first = Dashboard::start(&instance);
     let mut browser = Browser::open(&lan.server, &first.url("/"));
-    browser.until(
-        "loaded",
-        "document.getElementById('state').innerText === 'loaded'",
-    );
+    browser.until("loaded", LOADED);
     first.process.interrupt();
     browser.until(
         "lost",
-        "document.getElementById('state').innerText.includes('out of reach')",
+        "document.getElementById('state')?.innerText.includes('out of reach')",
     );
     let listen = format!("--listen {}", first.address);
     let _second = Dashboard::of(&instance, &mut instance.command("dashboard", &listen));
-    browser.until(
-        "loaded",
-        "document.getElementById('state').innerText === 'loaded'",
-    );
+    browser.until("loaded", LOADED);
 }
 
 #[test]
@@ -162,10 +150,7 @@ fn keyboard_and_screen_reader_find_their_way() {
     let dashboard = Dashboard::start(&instance);
     let mut browser = Browser::open(&lan.server, &dashboard.url("/"));
     browser.size(1280, 1000, Scheme::Light);
-    browser.until(
-        "loaded",
-        "document.getElementById('state').innerText === 'loaded'",
-    );
+    browser.until("loaded", LOADED);
     for (what, expression) in [
         ("a language", "document.documentElement.lang === 'en'"),
         (
@@ -230,27 +215,14 @@ fn keyboard_and_screen_reader_find_their_way() {
 
 #[test]
 fn a_search_finds_any_of_ten_thousand_rules() {
-    use std::fmt::Write;
     let lan = Lan::new();
-    let directory = Background::directory();
-    let file = directory.path().join("many.toml");
-    let mut text = "interfaces = [\"eth0\", \"lo\"]\n".to_owned();
-    for from in 2000..12_000 {
-        write!(
-            text,
-            "[[redirect]]\nfrom = {from}\nto = {}\n",
-            from + 20_000
-        )
-        .expect("a string");
-    }
-    fs::write(&file, text).expect("a configuration");
-    let instance = Instance::load(&lan.server, &format!("-c {}", file.display()));
+    let instance = many::load(&lan.server);
     let dashboard = Dashboard::start(&instance);
     let mut browser = Browser::open(&lan.server, &dashboard.url("/"));
     browser.size(1280, 1000, Scheme::Dark);
     browser.until(
         "the few busiest",
-        "document.getElementById('shown').innerText.includes('10,000')",
+        "document.getElementById('shown')?.innerText.includes('10,000')",
     );
     let rows = browser.value("document.querySelectorAll('#rule-table tbody tr').length");
     assert!(rows.as_u64() <= Some(32), "{rows}");
@@ -291,8 +263,5 @@ fn a_token_is_asked_for_in_the_browser() {
     );
     browser.screenshot(&shot("login.png"));
     browser.value(&log_in(SECRET));
-    browser.until(
-        "loaded",
-        "document.getElementById('state')?.innerText === 'loaded'",
-    );
+    browser.until("loaded", LOADED);
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::{fs, thread};
 
+use integration::many;
 use integration::process::{Background, run};
 use integration::redirector::{Instance, binary};
 use integration::server::{Connection, Listener};
@@ -185,21 +186,8 @@ fn no_terminal_is_refused_in_one_line() {
 
 #[test]
 fn ten_thousand_rules_scroll() {
-    use std::fmt::Write;
     let lan = Lan::new();
-    let directory = Background::directory();
-    let file = directory.path().join("many.toml");
-    let mut text = "interfaces = [\"eth0\", \"lo\"]\n".to_owned();
-    for from in 2000..12_000 {
-        write!(
-            text,
-            "[[redirect]]\nfrom = {from}\nto = {}\n",
-            from + 20_000
-        )
-        .expect("a string");
-    }
-    fs::write(&file, text).expect("a configuration");
-    let instance = Instance::load(&lan.server, &format!("-c {}", file.display()));
+    let instance = many::load(&lan.server);
     let terminal = Terminal::open(&lan.server);
     start(&terminal, &instance, "");
     terminal.until("the first", |screen| screen.contains("2000:22000/tcp"));

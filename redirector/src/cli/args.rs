@@ -1,8 +1,9 @@
 //! The command line's grammar. What the words mean together is decided in `config`.
 
 mod tune;
+mod watch;
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -14,6 +15,7 @@ use crate::{
 };
 
 pub use self::tune::{Tune, TuneApply, TuneCheck, TuneExport, TuneRevert, TuneVerb, TuneWanted};
+pub use self::watch::{Dashboard, Top};
 
 /// Redirect ports to an unprivileged application with eBPF.
 #[derive(Debug, Parser)]
@@ -49,7 +51,7 @@ pub enum Command {
     /// Watch rules, flows and clients in this terminal
     Top(Top),
     /// Serve a web page with live statistics, a JSON API and metrics for Prometheus
-    #[command(after_help = DASHBOARD_HELP)]
+    #[command(after_help = watch::DASHBOARD_HELP)]
     Dashboard(Dashboard),
     /// Tell whether a load would work here, and whether traffic would reach the application
     Check(Check),
@@ -84,11 +86,6 @@ Interfaces may be named before they exist, or by shell pattern:
 
 SIGHUP reads the file again, SIGTERM and SIGINT unload. What is loaded already is taken over, and
 stays if run is killed. With systemd: Type=notify-reload.";
-
-const DASHBOARD_HELP: &str = "\
-The page, /api/v1/{status,stats,flows}, /metrics and /healthz need no privilege. Without a token only
-this host reaches them. With --allow-remote every request wants the token: `Authorization: Bearer TOKEN`,
-or the page's log-in. There is no TLS: across a network put a proxy or `ssh -L 9180:localhost:9180` before it.";
 
 #[derive(Debug, Args)]
 pub struct Load {
@@ -179,35 +176,6 @@ pub struct Flows {
     pub instance: Instance,
     #[command(flatten)]
     pub json: Json,
-}
-
-#[derive(Debug, Args)]
-pub struct Top {
-    #[command(flatten)]
-    pub instance: Instance,
-    /// Time between two looks, in SECONDS
-    #[arg(short = 'n', long, value_name = "SECONDS", default_value = "1")]
-    pub interval: Interval,
-}
-
-#[derive(Debug, Args)]
-pub struct Dashboard {
-    #[command(flatten)]
-    pub instance: Instance,
-    /// Address and port
-    #[arg(
-        short,
-        long,
-        value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:9180"
-    )]
-    pub listen: SocketAddr,
-    /// Let other hosts in, who need the token
-    #[arg(long)]
-    pub allow_remote: bool,
-    /// The file with the token (or the environment variable REDIRECTOR_TOKEN has it)
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

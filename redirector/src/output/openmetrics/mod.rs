@@ -1,26 +1,30 @@
 //! What Prometheus reads. No client is named: the number of series is that of rules, interfaces and
 //! listeners.
 
+mod classic;
+mod family;
+
 use std::{collections::BTreeMap, fmt};
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, MetricEncoder, text::encode},
+    encoding::{DescriptorEncoder, text::encode},
     metrics::MetricType,
     registry::{Registry, Unit},
 };
 
+use self::family::{Labels, counter, gauge};
 use super::status;
 use crate::stats::{
     Histogram, RuleStats, Sample,
     listeners::{Listener, Listening},
 };
 
-/// Media types of [`text`] and [`classic`].
+pub use self::classic::classic;
+
+/// Media types of [`text()`] and [`classic()`].
 pub const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-type Labels = Vec<(&'static str, String)>;
 
 /// OpenMetrics 1.0. Without a sample: that nothing is loaded.
 pub fn text(status: &status::Document, sample: Option<&Sample>) -> Result<String, fmt::Error> {
@@ -37,29 +41,6 @@ pub fn text(status: &status::Document, sample: Option<&Sample>) -> Result<String
         .split_inclusive('\n')
         .filter(|line| !line.starts_with(invented))
         .collect())
-}
-
-/// The same in Prometheus' older text format (0.0.4), where a counter's name ends with `_total` in its
-/// comments too.
-pub fn classic(open: &str) -> String {
-    let mut text = String::with_capacity(open.len());
-    let mut help: Option<&str> = None;
-    for line in open.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            help = Some(rest);
-        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-            let (name, kind) = rest.split_once(' ').unwrap_or((rest, "untyped"));
-            let suffix = if kind == "counter" { "_total" } else { "" };
-            if let Some((_, words)) = help.take().and_then(|help| help.split_once(' ')) {
-                text += &format!("# HELP {name}{suffix} {words}\n");
-            }
-            text += &format!("# TYPE {name}{suffix} {kind}\n");
-        } else if !line.starts_with('#') {
-            text += line;
-            text.push('\n');
-        }
-    }
-    text
 }
 
 #[derive(Debug)]
@@ -303,69 +284,9 @@ impl Metrics {
     }
 }
 
-fn counter(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    unit: Option<&Unit>,
-    values: impl IntoIterator<Item = (Labels, u64)>,
-) -> fmt::Result {
-    let write = |mut metric: MetricEncoder<'_>, value: &u64| {
-        metric.encode_counter::<Labels, _, u64>(value, None)
-    };
-    family(
-        encoder,
-        (name, help, unit, MetricType::Counter),
-        values,
-        write,
-    )
-}
-
-fn gauge(
-    encoder: &mut DescriptorEncoder<'_>,
-    name: &str,
-    help: &str,
-    unit: Option<&Unit>,
-    values: impl IntoIterator<Item = (Labels, f64)>,
-) -> fmt::Result {
-    let write = |mut metric: MetricEncoder<'_>, value: &f64| metric.encode_gauge(value);
-    family(
-        encoder,
-        (name, help, unit, MetricType::Gauge),
-        values,
-        write,
-    )
-}
-
-/// Nothing at all where there are no values.
-fn family<T>(
-    encoder: &mut DescriptorEncoder<'_>,
-    (name, help, unit, kind): (&str, &str, Option<&Unit>, MetricType),
-    values: impl IntoIterator<Item = (Labels, T)>,
-    write: impl Fn(MetricEncoder<'_>, &T) -> fmt::Result,
-) -> fmt::Result {
-    let mut values = values.into_iter().peekable();
-    if values.peek().is_none() {
-        return Ok(());
-    }
-    let mut metrics = encoder.encode_descriptor(name, help, unit, kind)?;
-    values.try_for_each(|(labels, value)| write(metrics.encode_family(&labels)?, &value))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counters_of_the_older_format_have_one_name() {
-        let open = "# HELP a_packets Packets.\n# TYPE a_packets counter\na_packets_total{x=\"1\"} 5\n\
-                    # HELP b_bytes Size.\n# TYPE b_bytes gauge\n# UNIT b_bytes bytes\nb_bytes 1.5\n# EOF\n";
-        assert_eq!(
-            classic(open),
-            "# HELP a_packets_total Packets.\n# TYPE a_packets_total counter\na_packets_total{x=\"1\"} 5\n\
-             # HELP b_bytes Size.\n# TYPE b_bytes gauge\nb_bytes 1.5\n"
-        );
-    }
 
     #[test]
     fn what_is_not_loaded_has_metrics_too() {
