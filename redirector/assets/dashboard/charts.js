@@ -3,6 +3,10 @@
 import { clock, element, say, short } from "./format.js";
 
 const LINES = 6;
+/** Points of a line: more would only be noise. */
+const POINTS = 180;
+/** Seconds between two times at the axis. */
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 300, 600];
 
 /** A rule has one colour in every chart, as long as it is shown in one. */
 const colors = new Map();
@@ -77,10 +81,17 @@ export class Chart {
     return [...kept, ...names.filter((name) => !kept.includes(name))];
   }
 
+  /** Means of stretches that begin at whole multiples of their length, so that what is drawn stays as it is. */
   data(from) {
-    const times = this.feed.at.slice(from);
-    const line = (columns) => times.map((_, at) => (columns ? this.value(columns, from + at) : null));
-    return [times, line(this.feed.total), ...this.shown.map((name) => line(this.feed.rules.get(name)))];
+    const { at: times, total, rules } = this.feed;
+    const length = Math.max(1, Math.round(this.seconds / POINTS));
+    const stretches = [];
+    for (let at = from; at < times.length; at += 1) {
+      if (at === from || Math.floor(times[at] / length) !== Math.floor(times[at - 1] / length)) stretches.push([]);
+      stretches.at(-1).push(at);
+    }
+    const line = (columns) => stretches.map((stretch) => (columns ? mean(stretch.map((at) => this.value(columns, at))) : null));
+    return [stretches.map((stretch) => times[stretch.at(-1)]), line(total), ...this.shown.map((name) => line(rules.get(name)))];
   }
 
   rebuild() {
@@ -97,7 +108,7 @@ export class Chart {
       cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
       scales: { y: { range: (_, __, max) => [0, Math.max(max * 1.12, 1)] } },
       axes: [
-        { ...axis, space: 70, size: 32, values: (_, splits) => splits.map((at) => (Number.isInteger(at / 60) ? clock(at).slice(0, 5) : clock(at))) },
+        { ...axis, space: 56, size: 32, incrs: STEPS, values: (_, splits) => splits.map((at) => (Number.isInteger(at / 60) ? clock(at).slice(0, 5) : clock(at))) },
         { ...axis, size: 64, values: (_, splits) => splits.map((value) => short(value)) },
       ],
       series: [
@@ -159,4 +170,10 @@ export class Chart {
         ...cells.map(([sum, count]) => element("td", {}, short(count ? sum / count : null, this.unit)))));
     return element("table", {}, element("caption", { class: "unseen" }, `${this.name}, mean of each minute`), element("thead", {}, head), element("tbody", {}, ...body));
   }
+}
+
+/** Of what is known. */
+function mean(values) {
+  const known = values.filter((value) => value !== null && value !== undefined);
+  return known.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
 }
