@@ -1,96 +1,78 @@
-//! The documents that the reading commands print, byte for byte.
+//! The documents that the reading commands print, byte for byte, and those that only a server has.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hyper::body::Bytes;
-use serde::Serialize;
-use tokio::{sync::Mutex, task};
 
-use super::Dashboard;
+use super::{
+    Dashboard,
+    documents::{Document, Failure, JSON, Places},
+    feed::Feed,
+};
 use crate::{
     config::Name,
     kernel::{self, Instance},
-    output::{self, SCHEMA, flows, openmetrics, stats, status},
+    output::{self, flows, openmetrics, stats, status},
     stats::{Sample, Sampler, flows as tracked},
     tune,
 };
 
-/// Who asks within this time after another gets the same answer.
 const FRESH: Duration = Duration::from_millis(100);
-
-const JSON: &str = "application/json";
+/// It has a new point each second.
+const FRESH_HISTORY: Duration = Duration::from_secs(1);
+/// Large bodies on their way.
+const PLACES: usize = 8;
 
 pub struct Documents {
     status: Document,
     stats: Document,
     flows: Document,
-    metrics: Document,
-}
-
-/// One at a time is read and rendered, however many ask.
-struct Document {
-    name: Name,
-    render: fn(&Name) -> Result<String, Failure>,
-    last: Arc<Mutex<Option<(Instant, Reply)>>>,
-}
-
-#[derive(Clone)]
-struct Reply {
-    status: StatusCode,
-    kind: &'static str,
-    body: Bytes,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Kernel(#[from] kernel::Error),
-    #[error(transparent)]
-    Json(#[from] serde_json::Error),
-    #[error(transparent)]
-    Metrics(#[from] std::fmt::Error),
-}
-
-#[derive(Serialize)]
-struct Problem {
-    schema: u32,
-    error: String,
+    history: Document,
+    open_metrics: Document,
+    classic_metrics: Document,
 }
 
 impl Documents {
-    pub fn new(name: Name) -> Self {
-        let document = |render| Document {
-            name: name.clone(),
-            render,
-            last: Arc::default(),
+    pub fn new(name: &Name, feed: &Feed) -> Self {
+        let places = Places::new(PLACES);
+        let document = |kind, render: fn(&Name) -> Result<String, Failure>| {
+            let name = name.clone();
+            places.document(kind, FRESH, move || render(&name))
         };
+        let feed = feed.clone();
         Self {
-            status: document(render_status),
-            stats: document(render_stats),
-            flows: document(render_flows),
-            metrics: document(render_metrics),
+            status: document(JSON, |name| Ok(output::json(&status::read(name)?)?)),
+            stats: document(JSON, render_stats),
+            flows: document(JSON, render_flows),
+            history: places.document(JSON, FRESH_HISTORY, move || {
+                Ok(output::json_line(&feed.history())?)
+            }),
+            open_metrics: document(openmetrics::OPEN, render_metrics),
+            classic_metrics: document(openmetrics::CLASSIC, |name| {
+                Ok(openmetrics::classic(&render_metrics(name)?))
+            }),
         }
     }
 }
 
 pub async fn status(State(dashboard): State<Arc<Dashboard>>) -> Response {
-    dashboard.documents.status.reply(JSON).await.into_response()
+    dashboard.documents.status.answer().await
 }
 
 pub async fn stats(State(dashboard): State<Arc<Dashboard>>) -> Response {
-    dashboard.documents.stats.reply(JSON).await.into_response()
+    dashboard.documents.stats.answer().await
 }
 
 pub async fn flows(State(dashboard): State<Arc<Dashboard>>) -> Response {
-    dashboard.documents.flows.reply(JSON).await.into_response()
+    dashboard.documents.flows.answer().await
+}
+
+pub async fn history(State(dashboard): State<Arc<Dashboard>>) -> Response {
+    dashboard.documents.history.answer().await
 }
 
 /// OpenMetrics for those who ask for it, as Prometheus does, else its older text format.
@@ -100,17 +82,11 @@ pub async fn metrics(State(dashboard): State<Arc<Dashboard>>, headers: HeaderMap
         let accept = accept.to_str().unwrap_or_default();
         accept.contains("application/openmetrics-text")
     });
-    let reply = dashboard.documents.metrics.reply(openmetrics::OPEN).await;
-    if wants_open || reply.status != StatusCode::OK {
-        return reply.into_response();
+    if wants_open {
+        dashboard.documents.open_metrics.answer().await
+    } else {
+        dashboard.documents.classic_metrics.answer().await
     }
-    let text = String::from_utf8_lossy(&reply.body);
-    let kind = [(header::CONTENT_TYPE, openmetrics::CLASSIC)];
-    (kind, openmetrics::classic(&text)).into_response()
-}
-
-pub async fn history(State(dashboard): State<Arc<Dashboard>>) -> Response {
-    json(&dashboard.feed.history())
 }
 
 /// Whether the dashboard does its work. That nothing is loaded is none of its faults.
@@ -121,73 +97,9 @@ pub async fn health(State(dashboard): State<Arc<Dashboard>>) -> Response {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    (status, json(&health)).into_response()
-}
-
-fn json(document: &impl Serialize) -> Response {
-    match output::json_line(document) {
-        Ok(text) => ([(header::CONTENT_TYPE, JSON)], text).into_response(),
-        Err(error) => Reply::failed(&error.into()).into_response(),
-    }
-}
-
-impl Document {
-    async fn reply(&self, kind: &'static str) -> Reply {
-        let (name, render) = (self.name.clone(), self.render);
-        // Held until it is rendered, even if whoever asked has gone.
-        let mut last = self.last.clone().lock_owned().await;
-        if let Some((when, reply)) = &*last
-            && when.elapsed() < FRESH
-        {
-            return reply.clone();
-        }
-        let rendered = task::spawn_blocking(move || {
-            let reply = render(&name).map_or_else(
-                |failure| Reply::failed(&failure),
-                |text| Reply {
-                    status: StatusCode::OK,
-                    kind,
-                    body: text.into(),
-                },
-            );
-            *last = Some((Instant::now(), reply.clone()));
-            reply
-        });
-        rendered.await.unwrap_or_else(|_| Reply {
-            status: StatusCode::INTERNAL_SERVER_ERROR,
-            kind: JSON,
-            body: Bytes::new(),
-        })
-    }
-}
-
-impl Reply {
-    fn failed(failure: &Failure) -> Self {
-        let status = match failure {
-            Failure::Kernel(kernel::Error::NotLoaded { .. }) => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        let problem = Problem {
-            schema: SCHEMA,
-            error: output::chain(failure),
-        };
-        Self {
-            status,
-            kind: JSON,
-            body: output::json(&problem).unwrap_or_default().into(),
-        }
-    }
-}
-
-impl IntoResponse for Reply {
-    fn into_response(self) -> Response {
-        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(self.kind))];
-        (self.status, kind, self.body).into_response()
-    }
-}
-
-fn render_status(name: &Name) -> Result<String, Failure> {
-    Ok(output::json(&status::read(name)?)?)
+    let kind = [(header::CONTENT_TYPE, JSON)];
+    let text = output::json_line(&health).unwrap_or_default();
+    (status, kind, text).into_response()
 }
 
 fn render_stats(name: &Name) -> Result<String, Failure> {

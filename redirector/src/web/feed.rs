@@ -31,6 +31,7 @@ const STREAMS: usize = 256;
 /// Without a sample for so long something is wrong.
 const LATE: Duration = Duration::from_secs(30);
 
+#[derive(Clone)]
 pub struct Feed {
     shared: Arc<Shared>,
     messages: broadcast::Sender<Message>,
@@ -136,9 +137,11 @@ impl Shared {
 
     /// If it has changed.
     fn tell_status(&self, messages: &broadcast::Sender<Message>) {
-        let Ok(document) = status::read(&self.name) else {
+        let Ok(mut document) = status::read(&self.name) else {
             return;
         };
+        // Samples tell of those that are shown; ten thousand are a megabyte.
+        document.rules.clear();
         let Some(message) = Message::new("status", &document) else {
             return;
         };

@@ -1,12 +1,13 @@
 //! `redirector dashboard`: a page, the documents of the reading commands, live events and metrics.
 //!
 //! Reads pinned maps and changes nothing. What it keeps is bounded: connections, streams, the history, and
-//! one rendering of each document.
+//! few renderings of each document.
 
 mod access;
 mod api;
 mod assets;
 mod connections;
+mod documents;
 mod events;
 mod feed;
 mod headers;
@@ -41,10 +42,11 @@ struct Dashboard {
 
 /// Serves until the returned future is dropped; samples from then on, whoever looks.
 pub async fn serve(listener: TcpListener, name: Name, access: Access) {
+    let feed = Feed::start(name.clone());
     let dashboard = Arc::new(Dashboard {
         access,
-        documents: Documents::new(name.clone()),
-        feed: Feed::start(name),
+        documents: Documents::new(&name, &feed),
+        feed,
     });
     connections::serve(listener, router(dashboard)).await;
 }
