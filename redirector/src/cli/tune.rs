@@ -114,6 +114,9 @@ fn apply(args: &TuneApply) -> anyhow::Result<Exit> {
         false => tune::apply(&request, args.permanent)?,
     };
     tell(&tuned, args.dry_run)?;
+    if request.unit.is_some() && !args.permanent {
+        eprintln!("note: --unit is for the file that --permanent writes");
+    }
     Ok(if args.dry_run {
         Exit::Done
     } else if tuned.is_denied() {

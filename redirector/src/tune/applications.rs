@@ -10,7 +10,9 @@ use crate::{
     kernel,
 };
 
-pub type Targets = BTreeSet<(Protocol, Port)>;
+pub type Targets = BTreeSet<Target>;
+
+type Target = (Protocol, Port);
 
 /// What was found behind the targets.
 #[derive(Debug, Default)]
@@ -29,7 +31,11 @@ pub fn find(targets: &Targets) -> Result<Found, Error> {
     let mut applications: BTreeMap<Holder, Targets> = BTreeMap::new();
     let mut empty = targets.clone();
     for (target, inode) in sockets {
-        for holder in holders.of(inode) {
+        for holder in holders
+            .of(inode)
+            .iter()
+            .filter(|holder| !is_manager(holder))
+        {
             applications
                 .entry(holder.clone())
                 .or_default()
@@ -47,7 +53,13 @@ pub fn find(targets: &Targets) -> Result<Found, Error> {
     })
 }
 
-fn sockets(targets: &Targets) -> Result<Vec<((Protocol, Port), u64)>, Error> {
+/// systemd holds the sockets of services that it starts when somebody connects; it is no application.
+fn is_manager(holder: &Holder) -> bool {
+    holder.pid == 1 && holder.name == "systemd"
+}
+
+/// With their inodes.
+fn sockets(targets: &Targets) -> Result<Vec<(Target, u64)>, Error> {
     let ports = |protocol| {
         let ports = targets.iter().filter(move |(each, _)| *each == protocol);
         ports.map(|(protocol, port)| (*protocol, port.get()))

@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, io};
 
 use super::{
     error::Error,
+    files::{self, LimitStep, Short},
     host::{Host, Limits, Reading},
     journal::{Journal, Namespace},
-    plan::{self, KeyRow, LimitStep, Short, Step},
+    plan::{KeyRow, Step},
 };
 use crate::{
     config::{Port, Protocol},
@@ -184,7 +185,7 @@ fn raise(
 
 impl Files {
     fn step(self, now: Limits, may_raise: bool) -> LimitStep {
-        plan::limits(now, self.nofile, self.exact, self.nr_open, may_raise)
+        files::step(now, self.nofile, self.exact, self.nr_open, may_raise)
     }
 }
 

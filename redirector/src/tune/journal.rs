@@ -1,10 +1,13 @@
 //! What was there before, so that there is a way back. It is written before what it tells of.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::host::Limits;
+use super::host::{Host, Limits};
 use crate::{
     config::{Key, Value},
     holders::Holder,
@@ -98,6 +101,15 @@ impl Journal {
         gone
     }
 
+    /// Takes out the processes that have ended.
+    pub fn forget_ended(&mut self, host: &impl Host) {
+        let has_ended = |entry: &LimitEntry| {
+            let limits = host.limits(&entry.process());
+            limits.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        self.limits.retain(|entry| !has_ended(entry));
+    }
+
     pub fn key(&self, key: &Key, namespace: Namespace) -> Option<&KeyEntry> {
         let name = key.to_string();
         let mut keys = self.keys.iter();
@@ -108,10 +120,8 @@ impl Journal {
     /// nobody else has changed it.
     pub fn will_write(&mut self, key: &Key, namespace: Namespace, now: &str, value: &Value) {
         let (name, value) = (key.to_string(), value.to_string());
-        let known = self.keys.iter_mut();
-        let known = known
-            .filter(|entry| entry.key == name && entry.is_of(namespace))
-            .next_back();
+        let mut known = self.keys.iter_mut();
+        let known = known.find(|entry| entry.key == name && entry.is_of(namespace));
         match known {
             Some(entry) if entry.is_ours(now) => {
                 if !entry.wrote.contains(&value) {
@@ -173,7 +183,7 @@ impl Journal {
         });
     }
 
-    pub fn will_have(&mut self, path: &std::path::Path, text: &str) {
+    pub fn will_have(&mut self, path: &Path, text: &str) {
         let mut files = self.files.iter_mut();
         match files.find(|entry| entry.path == path) {
             Some(entry) => entry.wrote.push(text.to_owned()),

@@ -9,6 +9,7 @@ mod changes;
 mod durable;
 mod error;
 mod facts;
+mod files;
 mod guide;
 mod host;
 mod journal;

@@ -33,9 +33,11 @@ pub struct Wanted {
     pub text: String,
 }
 
-/// Complete on the disk, not yet in its place.
+/// Complete on the disk, not yet in their places. Nothing is left of them when dropped before.
 pub struct Prepared {
     staged: Vec<(PathBuf, Staged)>,
+    /// Directories.
+    made: Vec<PathBuf>,
 }
 
 /// What of the keys the next boot would not give by itself: those that are written now, were written in
@@ -117,35 +119,27 @@ impl Prepared {
     /// All of them or none; those that are there already are left out. The journal knows them before
     /// they have their names, but is not saved.
     pub fn new(files: Vec<Wanted>, journal: &mut Journal) -> Result<Self, Error> {
-        let mut prepared = Self { staged: Vec::new() };
-        let mut made = Vec::new();
-        let outcome = files
+        let mut prepared = Self {
+            staged: Vec::new(),
+            made: Vec::new(),
+        };
+        files
             .into_iter()
-            .try_for_each(|file| prepared.stage(file, &mut made, journal));
-        if let Err(error) = outcome {
-            drop(prepared);
-            remove_directories(&made);
-            return Err(error);
-        }
-        journal.directories.extend(made);
+            .try_for_each(|file| prepared.stage(file, journal))?;
+        journal.directories.extend(prepared.made.iter().cloned());
         Ok(prepared)
     }
 
-    pub fn commit(self) -> Result<Vec<PathBuf>, Error> {
+    pub fn commit(mut self) -> Result<Vec<PathBuf>, Error> {
         let mut written = Vec::new();
-        for (path, staged) in self.staged {
+        for (path, staged) in std::mem::take(&mut self.staged) {
             staged.commit()?;
             written.push(path);
         }
         Ok(written)
     }
 
-    fn stage(
-        &mut self,
-        file: Wanted,
-        made: &mut Vec<PathBuf>,
-        journal: &mut Journal,
-    ) -> Result<(), Error> {
+    fn stage(&mut self, file: Wanted, journal: &mut Journal) -> Result<(), Error> {
         let Wanted { path, text } = file;
         let there = durable::read(&path)?;
         match &there {
@@ -163,12 +157,20 @@ impl Prepared {
                 .mode(0o755)
                 .create(&missing)
                 .map_err(Error::io("make", &missing))?;
-            made.push(missing);
+            self.made.push(missing);
         }
         let staged = Staged::new(&path, &text)?;
         journal.will_have(&path, &text);
         self.staged.push((path, staged));
         Ok(())
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        self.staged.clear();
+        // Those that hold a file by now stay.
+        remove_directories(&self.made);
     }
 }
 

@@ -75,6 +75,7 @@ fn apply_locked(
     let boot_id = store::boot()?;
     let mut journal = store.journal()?.unwrap_or_else(|| Journal::new(&boot_id));
     journal.enter(&boot_id);
+    journal.forget_ended(&Linux);
     let found = applications::find(&request.targets)?;
     let mut notes = notes(request, &found);
     let prepared = if permanent {

@@ -357,6 +357,25 @@ fn an_application_with_more_files_open_keeps_its_limit() {
 }
 
 #[test]
+fn ended_processes_are_forgotten() {
+    let low = Limits {
+        soft: Some(1024),
+        hard: Some(4096),
+    };
+    let mut host = Table {
+        limits: [(1, low), (2, low)].into(),
+        may_raise: true,
+        ..Table::default()
+    };
+    let mut disk = Journal::new("boot");
+    apply_all(&mut host, &mut disk, false, true);
+    host.limits.remove(&1);
+    disk.forget_ended(&host);
+    let pids: Vec<_> = disk.limits.iter().map(|entry| entry.pid).collect();
+    assert_eq!(pids, [2]);
+}
+
+#[test]
 fn a_journal_of_an_earlier_boot_restores_no_values() {
     let mut host = Table {
         keys: [("net.core.somaxconn".to_owned(), "128".to_owned())].into(),
