@@ -137,6 +137,37 @@ fn two_hundred_viewers_and_stuck_ones() {
     assert_eq!(dashboard.json("/healthz")["healthy"], true);
 }
 
+/// Who asks for much and takes nothing has a place for half a minute. Nobody waits for it in vain: they are
+/// told, and everything small goes on.
+#[test]
+fn who_takes_nothing_is_let_go() {
+    let lan = Lan::new();
+    let instance = many::load(&lan.server);
+    let dashboard = Dashboard::start(&instance);
+    let mut events = dashboard.events();
+    let stuck: Vec<_> = (0..8)
+        .map(|_| dashboard.ask_and_take_nothing("/api/v1/stats"))
+        .collect();
+    let start = Instant::now();
+    let mut refused = 0;
+    loop {
+        match dashboard.get("/api/v1/stats", &[]).status {
+            200 if refused > 0 => break,
+            503 => refused += 1,
+            // Not all of them have been heard yet.
+            200 => {}
+            other => panic!("{other}"),
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(90),
+            "{refused} refused"
+        );
+        assert_eq!(dashboard.json("/healthz")["healthy"], true);
+        event(&mut events, "sample");
+    }
+    drop(stuck);
+}
+
 /// More than there is a place for are told so, and the rest goes on.
 #[test]
 fn there_is_a_bound_on_viewers() {
