@@ -31,6 +31,7 @@ mod rewrite;
 mod rules;
 mod skip;
 mod state;
+mod trace;
 mod track;
 
 pub use direction::Direction;
@@ -41,3 +42,4 @@ pub use redirect::{Verdict, redirect};
 pub use rewrite::is_unfinished;
 pub use skip::Skip;
 pub use state::{Peer, State, Table, Window};
+pub use trace::Traced;

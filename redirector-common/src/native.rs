@@ -10,7 +10,7 @@ use std::{
 use bytemuck::Pod;
 
 use crate::{
-    Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table, Window,
+    Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table, Traced, Window,
     abi::{
         Address, EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, NO_PORT, Port, PortEntry,
         Protocol, Rule, RuleCounters, RuleKey, SocketFlow, port_index,
@@ -110,6 +110,8 @@ pub struct Memory {
     pub counters: HashMap<u32, RuleCounters>,
     pub skipped: HashMap<u32, u64>,
     pub histograms: HashMap<u32, u64>,
+    /// What was told to whoever traces, if somebody does.
+    pub traced: Option<Vec<Traced>>,
     /// What the sending socket remembers; `None` where it is not a connected one.
     pub socket: Option<Option<SocketFlow>>,
     /// TCP sockets that are not listeners.
@@ -257,6 +259,16 @@ impl State for Memory {
             Direction::Ingress => counters.in_errors += 1,
             Direction::Egress => counters.out_errors += 1,
         }
+    }
+
+    fn is_traced(&self) -> bool {
+        self.traced.is_some()
+    }
+
+    fn trace(&mut self, packet: Traced) {
+        self.traced
+            .iter_mut()
+            .for_each(|traced| traced.push(packet));
     }
 
     fn may_be_netfilters(&self) -> bool {

@@ -30,6 +30,12 @@ impl TcpFlags {
         self.0 & Self::RST != 0
     }
 
+    /// As on the wire.
+    #[inline(always)]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
     /// 1 if it is one, else 0.
     #[inline(always)]
     pub fn resets(self) -> u32 {
@@ -45,6 +51,7 @@ impl TcpFlags {
 
 /// Whose packet it is: the ports, and where the addresses are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
 pub struct Ends {
     pub protocol: Protocol,
     pub is_ipv6: bool,
@@ -54,16 +61,17 @@ pub struct Ends {
     pub destination_port: Port,
 }
 
-/// A TCP segment or UDP datagram, or the first fragment of one.
+/// A TCP segment or UDP datagram, or the first fragment of one. What is read together is aligned together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(8))]
 pub struct Segment {
     pub ends: Ends,
     /// Bytes from the start of the packet to the transport header.
     pub transport: usize,
-    pub flags: TcpFlags,
     /// TCP sequence and acknowledgment numbers in host byte order; 0 for UDP.
     pub sequence: u32,
     pub acknowledgment: u32,
+    pub flags: TcpFlags,
     /// Bytes from the network header to the payload.
     pub headers: u32,
     /// Bytes from the network header to the end of the payload.

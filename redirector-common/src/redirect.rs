@@ -1,8 +1,9 @@
 use crate::{
-    Direction, Packet, Segment, Skip, State,
+    Direction, Packet, Segment, Skip, State, Traced,
     abi::{NO_PORT, NO_RULE, PORT_SOURCE, PORT_TARGET, Protocol},
     answer,
     begin::Arrival,
+    decision::Decision,
     icmp, parse, rewrite, rules,
     track::{self, Translation},
 };
@@ -33,35 +34,61 @@ pub fn redirect<P: Packet, S: State>(
         return Ok(Verdict::Unrelated);
     }
     let mut segment = Segment::default();
-    match parse::locate(packet, &mut segment) {
-        parse::NOTHING => return Ok(Verdict::Unrelated),
+    let done = Decision::from_result(carry(packet, state, direction, &mut segment));
+    if state.is_traced() && done != Decision::PASS {
+        tell(state, direction, &segment, done);
+    }
+    Ok(match done.into_result()? {
+        Some(to) => Verdict::Redirected { rule: to.rule },
+        None => Verdict::Unrelated,
+    })
+}
+
+/// What it was rewritten to; `None` if it is not for us.
+#[inline(always)]
+fn carry<P: Packet, S: State>(
+    packet: &mut P,
+    state: &mut S,
+    direction: Direction,
+    segment: &mut Segment,
+) -> Result<Option<Translation>, Skip> {
+    match parse::locate(packet, segment) {
+        parse::NOTHING => return Ok(None),
         parse::SEGMENT => {}
         parse::MESSAGE => {
             if !S::DECIDES {
-                return Ok(Verdict::Unrelated);
+                return Ok(None);
             }
-            let Some(to) = icmp::translate(packet, state, &segment, direction)? else {
-                return Ok(Verdict::Unrelated);
-            };
-            state.count_error(to.rule, direction);
-            return Ok(Verdict::Redirected { rule: to.rule });
+            let to = icmp::translate(packet, state, segment, direction)?;
+            if let Some(to) = to {
+                state.count_error(to.rule, direction);
+            }
+            return Ok(to);
         }
         skip => return Err(Skip::from_discriminant(skip - parse::SKIP)),
     }
     let translation = match direction {
-        Direction::Ingress => ingress(packet, state, &segment)?,
-        Direction::Egress => egress(packet, state, &segment)?,
+        Direction::Ingress => ingress(packet, state, segment)?,
+        Direction::Egress => egress(packet, state, segment)?,
     };
     let Some(to) = translation else {
-        return Ok(Verdict::Unrelated);
+        return Ok(None);
     };
-    if !packet.claim(&segment) {
-        return Ok(Verdict::Unrelated);
+    if !packet.claim(segment) {
+        return Ok(None);
     }
     packet.set_mark(state.mark());
-    rewrite::segment(packet, &segment, direction, to)?;
+    rewrite::segment(packet, segment, direction, to)?;
     state.count(to.rule, direction, segment.bytes, segment.flags.resets());
-    Ok(Verdict::Redirected { rule: to.rule })
+    Ok(Some(to))
+}
+
+/// For whoever traces. A reason to leave a packet alone is told by the program that decides.
+#[inline(never)]
+fn tell<S: State>(state: &mut S, direction: Direction, segment: &Segment, done: Decision) {
+    if S::DECIDES || done.into_result().is_ok() {
+        state.trace(Traced::new(segment, direction, done));
+    }
 }
 
 /// A packet crosses several interfaces where one is above the other, as a bridge above its ports.

@@ -1,5 +1,5 @@
 use crate::{
-    Direction, Skip,
+    Direction, Skip, Traced,
     abi::{
         EarlierTarget, Flow, FlowKey, Histogram, Port, PortEntry, Protocol, Rule, RuleKey,
         SocketFlow,
@@ -98,6 +98,10 @@ pub trait State {
     /// Counts an ICMP error about a redirected packet.
     fn count_error(&mut self, rule: u32, direction: Direction);
     fn count_skip(&mut self, skip: Skip);
+
+    /// Whether somebody traces: asked for every packet that is told of here.
+    fn is_traced(&self) -> bool;
+    fn trace(&mut self, packet: Traced);
 
     /// Whether netfilter had a redirection of its own at the load, and with it connections to a target.
     fn may_be_netfilters(&self) -> bool;

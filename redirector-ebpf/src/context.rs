@@ -5,7 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::__sk_buff;
 use bytemuck::Pod;
 use redirector_common::{
-    LinkLayer, Skip,
+    LinkLayer, Skip, Traced,
     headers::{Ethernet, Header, Ipv4, Ipv6, Layer},
 };
 
@@ -27,6 +27,9 @@ pub trait Context {
     unsafe fn load(&self, offset: u32, buffer: *mut c_void, size: u32) -> bool;
 
     fn ifindex(&self) -> u32;
+
+    /// Tells whoever traces.
+    fn trace(&self, packet: &Traced);
 
     /// What helpers about sockets and routes want.
     fn skb(&self) -> Option<*mut __sk_buff>;

@@ -7,7 +7,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
 use redirector_common::{
-    Direction, Peer, Skip, State, Table,
+    Direction, Peer, Skip, State, Table, Traced,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, MOVES_LOGGED, NO_PORT, Port,
         PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index,
@@ -22,7 +22,7 @@ use crate::{
     decide::{decide_later, decide_moved, decide_syn},
     log,
     maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
-    route, socket,
+    route, socket, trace,
 };
 
 pub struct Kernel<'a, C> {
@@ -253,6 +253,16 @@ impl<C: Context> State for Kernel<'_, C> {
                 Direction::Egress => counters.out_errors += 1,
             }
         }
+    }
+
+    #[inline(always)]
+    fn is_traced(&self) -> bool {
+        trace::is_on()
+    }
+
+    #[inline(always)]
+    fn trace(&mut self, packet: Traced) {
+        self.ctx.trace(&packet);
     }
 
     #[inline(always)]

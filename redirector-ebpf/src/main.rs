@@ -16,6 +16,7 @@ mod mark;
 mod route;
 mod skb;
 mod socket;
+mod trace;
 mod xdp;
 
 use aya_ebpf::{

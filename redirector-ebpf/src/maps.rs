@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, SkStorage},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use redirector_common::{
@@ -11,7 +11,7 @@ use redirector_common::{
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, HISTOGRAM_ENTRIES, InterfaceRecord,
         MAX_INTERFACES, Moves, PORT_ENTRIES, PortEntry, Rule, RuleCounters, RuleKey, Settings,
-        SocketFlow, WantedRecord,
+        SocketFlow, TRACED_BYTES, TraceControl, TraceRecord, WantedRecord,
     },
 };
 
@@ -48,6 +48,15 @@ pub static COUNTERS: PerCpuArray<RuleCounters, 1024> = PerCpuArray::new();
 
 #[btf_map]
 pub static SKIPPED: PerCpuArray<u64, { Skip::COUNT as usize }> = PerCpuArray::new();
+
+#[btf_map]
+pub static TRACE: Array<TraceControl, 1> = Array::new();
+
+#[btf_map]
+pub static TRACED: RingBuf<TraceRecord, { TRACED_BYTES as usize }> = RingBuf::new();
+
+#[btf_map]
+pub static TRACE_LOST: PerCpuArray<u64, 1> = PerCpuArray::new();
 
 #[btf_map]
 pub static HISTOGRAMS: PerCpuArray<u64, { HISTOGRAM_ENTRIES as usize }> = PerCpuArray::new();

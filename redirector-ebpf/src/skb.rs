@@ -8,9 +8,12 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use bytemuck::Pod;
-use redirector_common::{Checksum, LinkLayer, Packet, Skip, headers::Header};
+use redirector_common::{Checksum, LinkLayer, Packet, Skip, Traced, headers::Header};
 
-use crate::context::{self, Context};
+use crate::{
+    context::{self, Context},
+    trace,
+};
 
 /// `PACKET_OTHERHOST` of `include/uapi/linux/if_packet.h`.
 const PACKET_OTHERHOST: u32 = 3;
@@ -43,6 +46,17 @@ impl Context for TcContext {
     fn ifindex(&self) -> u32 {
         // SAFETY: the kernel's context lives as long as the program runs.
         unsafe { (*self.skb.skb).ifindex }
+    }
+
+    #[inline(always)]
+    fn trace(&self, packet: &Traced) {
+        let Traced {
+            place,
+            ends,
+            numbers,
+            decision,
+        } = *packet;
+        trace::trace_skb(self.skb.skb, place, ends, numbers, decision);
     }
 
     #[inline(always)]

@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use bytemuck::Pod;
 use redirector_common::{
-    Checksum, LinkLayer, Packet, Segment, Skip,
+    Checksum, LinkLayer, Packet, Segment, Skip, Traced,
     checksum::{update, update_udp},
     headers::{Ethernet, Header, Tcp, Udp},
     is_unfinished,
@@ -17,7 +17,7 @@ use redirector_common::{
 use crate::{
     aligned::Aligned,
     context::{self, Context},
-    mark,
+    mark, trace,
 };
 
 /// Where the transport header usually is.
@@ -68,6 +68,17 @@ impl Context for XdpContext {
     fn ifindex(&self) -> u32 {
         // SAFETY: the kernel's context lives as long as the program runs.
         unsafe { (*self.md).ingress_ifindex }
+    }
+
+    #[inline(always)]
+    fn trace(&self, packet: &Traced) {
+        let Traced {
+            place,
+            ends,
+            numbers,
+            decision,
+        } = *packet;
+        trace::trace_xdp(self.md, place, ends, numbers, decision);
     }
 
     #[inline(always)]

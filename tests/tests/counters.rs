@@ -1,18 +1,23 @@
 //! What is counted is what was on the wire.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::thread;
+use std::time::Duration;
 
 use integration::capture::Capture;
 use integration::counters::{Count, Counts, NftCounters, counts_of_rule, rule};
+use integration::datapath::nft;
 use integration::http::{Nginx, curl};
 use integration::netns::Offloads;
 use integration::packet::Packet;
 use integration::redirector::Instance;
-use integration::server::{Connection, Listener};
+use integration::server::{Connection, Listener, connect, is_refused};
 use integration::topology::{Lan, SERVER};
 use integration::transfer::transfer;
 use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
+use serde_json::Value;
+use socket2::SockRef;
 
 const RULES: &str = "-i eth0 -i lo 80:8000 443:4430 53:5353/udp 123:1123/udp";
 
@@ -162,6 +167,185 @@ fn datagrams_are_counted_by_rule() {
     }
 }
 
+/// More than 100,000 packets of both protocols and families, from elsewhere and from this host: nft has
+/// counted the same, to the packet.
+#[test]
+fn a_mixed_run_agrees_with_nft_to_the_packet() {
+    const MIB: u64 = 16;
+    const DATAGRAMS: usize = 5_000;
+    let lan = Lan::new();
+    lan.offloads(Offloads::Off);
+    let listener = Listener::bind(&lan.server, 8000);
+    let _nginx = Nginx::start(&lan.server, &[4430]);
+    let [dns, ntp] = [5353, 1123].map(|port| UdpServer::bind(&lan.server, port));
+    let instance = Instance::load(&lan.server, RULES);
+    let targets = [("tcp", 8000), ("tcp", 4430), ("udp", 5353), ("udp", 1123)];
+    let nft = NftCounters::start(&lan.server, &targets);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for to in SERVER.both(80) {
+                let Connection {
+                    mut client,
+                    mut server,
+                } = Connection::open(&lan.client, to, &listener);
+                transfer(&mut server, &mut client, MIB);
+                transfer(&mut client, &mut server, MIB);
+            }
+        });
+        scope.spawn(|| {
+            for (from, address) in lan.places() {
+                for _ in 0..20 {
+                    let to = SocketAddr::new(address, 443);
+                    curl(from, to).unwrap_or_else(|output| panic!("{to}: {output:#?}"));
+                }
+            }
+        });
+        for (server, port) in [(&dns, 53), (&ntp, 123)] {
+            let lan = &lan;
+            scope.spawn(move || {
+                for to in SERVER.both(port) {
+                    let client = UdpClient::connect(&lan.client, 0, to);
+                    for number in 0..DATAGRAMS {
+                        server.echo(&client, number % 1400, &to.to_string());
+                    }
+                }
+            });
+        }
+    });
+    settle(&lan);
+    let rules = [("tcp", 80), ("tcp", 443), ("udp", 53), ("udp", 123)];
+    wait::until_equal("stats and nft", || {
+        let stats = instance.stats();
+        (
+            rules.map(|(protocol, port)| counts_of_rule(&stats, protocol, port)),
+            targets.map(|(protocol, port)| nft.read(protocol, port)),
+        )
+    });
+    let stats = instance.stats();
+    let counts = rules.map(|(protocol, port)| counts_of_rule(&stats, protocol, port));
+    let packets = counts.map(|counts| counts.incoming.packets + counts.outgoing.packets);
+    let packets: u64 = packets.iter().sum();
+    println!("{packets} packets");
+    assert!(packets >= 100_000, "{counts:?}");
+    assert_eq!(stats["histograms"]["packet_size"]["count"], packets);
+}
+
+#[test]
+fn sizes_and_delays_are_counted_where_they_belong() {
+    const DELAY_MS: f64 = 50.0;
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let dns = UdpServer::bind(&lan.server, 5353);
+    let instance = Instance::load(&lan.server, RULES);
+    let udp = UdpClient::connect(&lan.client, 0, SocketAddr::new(SERVER.v4, 53));
+    // 28 bytes of headers: at the end of one bucket, and at the beginning of the next.
+    for size in [100, 101] {
+        dns.echo(&udp, size, "a size");
+    }
+    let stats = instance.stats();
+    let sizes = &stats["histograms"]["packet_size"];
+    assert_eq!(sizes["unit"], "bytes");
+    assert_eq!(
+        [bucket(sizes, 128.0), bucket(sizes, 256.0)],
+        [2, 2],
+        "{sizes}"
+    );
+
+    // The client's packets take their time, so its ACK comes late and the SYN-ACK does not.
+    lan.client.run(&format!(
+        "tc qdisc add dev eth0 root netem delay {DELAY_MS}ms"
+    ));
+    let _connections = SERVER
+        .both(80)
+        .map(|to| Connection::open(&lan.client, to, &listener));
+    let delay = |name: &str| {
+        let stats = instance.stats();
+        let histogram = &stats["histograms"][name];
+        assert_eq!(histogram["unit"], "seconds");
+        let count = histogram["count"].as_u64().expect("a count");
+        (count, histogram["sum"].as_f64().expect("a sum"))
+    };
+    wait::until("two delays of each", || {
+        [delay("syn_ack_delay").0, delay("ack_delay").0] == [2, 2]
+    });
+    let (slow, quick) = (delay("ack_delay").1, delay("syn_ack_delay").1);
+    assert!(slow >= 2.0 * DELAY_MS / 1000.0 && slow < 5.0, "{slow} s");
+    assert!(quick > 0.0 && quick < slow, "{quick} s");
+}
+
+/// A listener whose backlog is full does not answer, and neither does one behind a firewall.
+#[test]
+fn syns_without_an_answer_are_counted() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::load(&lan.server, RULES);
+    let syns = || {
+        let stats = instance.stats();
+        let rule = rule(&stats, "tcp", 80);
+        [&rule["syns"], &rule["unanswered_syns"]].map(|count| count.as_u64().expect("a count"))
+    };
+    let to = SocketAddr::new(SERVER.v4, 80);
+    Connection::open(&lan.client, to, &listener).exchange("an answered one");
+    assert_eq!(syns(), [1, 0]);
+    // Nobody listens: that is an answer too.
+    assert!(is_refused(&lan.client, SocketAddr::new(SERVER.v4, 443)));
+    assert_eq!(rule(&instance.stats(), "tcp", 443)["unanswered_syns"], 0);
+    nft(
+        &lan.server,
+        "table inet wall { chain input { type filter hook input priority 0; tcp dport 8000 tcp flags syn drop; } }",
+    );
+    let client = lan.client.clone();
+    let attempt = thread::spawn(move || connect(&client, 0, to));
+    wait::until("a SYN without an answer", || {
+        syns() >= [2, 1] && syns()[1] == syns()[0] - 1
+    });
+    nft(&lan.server, "delete table inet wall");
+    // The next repetition is answered; the earlier ones stay unanswered.
+    attempt
+        .join()
+        .expect("the attempt")
+        .expect("it is answered in the end");
+    let [all, unanswered] = syns();
+    assert_eq!(unanswered, all - 2, "{all}");
+    assert!(unanswered >= 1);
+}
+
+#[test]
+fn resets_and_live_connections() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::load(&lan.server, RULES);
+    let seen = || {
+        let stats = instance.stats();
+        let rule = rule(&stats, "tcp", 80);
+        [&rule["live"], &rule["in"]["resets"], &rule["out"]["resets"]]
+            .map(|count| count.as_u64().expect("a count"))
+    };
+    let mut connections = SERVER
+        .both(80)
+        .map(|to| Connection::open(&lan.client, to, &listener));
+    for connection in &mut connections {
+        connection.exchange("live");
+    }
+    assert_eq!(seen(), [2, 0, 0]);
+    let [first, second] = connections;
+    let abort = |socket: &TcpStream| {
+        SockRef::from(socket)
+            .set_linger(Some(Duration::ZERO))
+            .expect("an abort instead of an end");
+    };
+    abort(&first.client);
+    drop(first.client);
+    wait::until_equal("the client's reset", || (seen(), [1, 1, 0]));
+    abort(&second.server);
+    drop(second.server);
+    wait::until_equal("the application's reset", || (seen(), [0, 1, 1]));
+    let third = Connection::open(&lan.client, SocketAddr::new(SERVER.v4, 80), &listener);
+    assert_eq!(seen(), [1, 1, 1]);
+    drop(third);
+    wait::until_equal("the end of the last one", || (seen(), [0, 1, 1]));
+}
+
 #[test]
 fn what_is_not_redirected_is_not_counted() {
     let lan = Lan::new();
@@ -206,4 +390,12 @@ fn counts_on_wire(wire: &[Packet], port: u16) -> Counts {
 
 fn is_server(address: IpAddr) -> bool {
     [SERVER.v4, SERVER.v6].contains(&address)
+}
+
+fn bucket(histogram: &Value, le: f64) -> u64 {
+    let buckets = histogram["buckets"].as_array().expect("buckets");
+    let found = buckets.iter().find(|bucket| bucket["le"] == le);
+    found
+        .and_then(|bucket| bucket["count"].as_u64())
+        .expect("a bucket")
 }

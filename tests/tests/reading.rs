@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "load",
     "unload",
     "reload",
@@ -27,6 +27,7 @@ const VERBS: [&str; 12] = [
     "status",
     "stats",
     "flows",
+    "trace",
     "top",
     "dashboard",
     "check",

@@ -3,11 +3,17 @@
 mod tune;
 mod watch;
 
-use std::{path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::trace_filter::{TcpFlag, TraceClient};
 use crate::{
     config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
@@ -48,6 +54,9 @@ pub enum Command {
     Stats(Stats),
     /// List tracked flows
     Flows(Flows),
+    /// Print packets as they are redirected or left alone
+    #[command(after_help = TRACE_HELP)]
+    Trace(Trace),
     /// Watch rules, flows and clients in this terminal
     Top(Top),
     /// Serve a web page with live statistics, a JSON API and metrics for Prometheus
@@ -176,6 +185,38 @@ pub struct Flows {
     pub instance: Instance,
     #[command(flatten)]
     pub json: Json,
+}
+
+const TRACE_HELP: &str = "\
+It takes root, because it switches the programs' reports on. They are off again when it ends, two
+seconds later if it was killed. Filters are applied first, then --sample.
+
+Examples:
+  redirector trace --flags SYN,RST
+  redirector trace --client 203.0.113.9 --count 100
+  redirector trace --rule 80:8000/tcp --sample 1000 --json";
+
+#[derive(Debug, Args)]
+pub struct Trace {
+    #[command(flatten)]
+    pub instance: Instance,
+    #[command(flatten)]
+    pub json: Json,
+    /// One of N packets, on average
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub sample: NonZeroU32,
+    /// End after N packets
+    #[arg(short, long, value_name = "N")]
+    pub count: Option<NonZeroU64>,
+    /// Only packets of this rule, as `redirector status` shows it
+    #[arg(long, value_name = "RULE")]
+    pub rule: Option<String>,
+    /// Only packets of this client, ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
+    #[arg(long, value_name = "CLIENT")]
+    pub client: Option<TraceClient>,
+    /// Only TCP packets with one of these flags: FIN, SYN, RST, PSH, ACK, URG, ECE, CWR
+    #[arg(long, value_name = "FLAGS", value_delimiter = ',')]
+    pub flags: Vec<TcpFlag>,
 }
 
 #[derive(Debug, Args)]

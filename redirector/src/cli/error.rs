@@ -7,7 +7,10 @@ use std::{
 
 use clap::error::ErrorKind;
 
-use super::{args::IntervalError, dashboard::Refused, print::PrintError};
+use super::{
+    args::IntervalError, dashboard::Refused, print::PrintError, trace::NoSuchRule,
+    trace_filter::TraceFilterError,
+};
 use crate::{
     config::{self, NameError, RuleError},
     exit::Exit,
@@ -84,6 +87,8 @@ fn is_own(error: &(dyn Error + 'static)) -> bool {
         || error.is::<IntervalError>()
         || error.is::<kernel::PinModeError>()
         || matches!(error.downcast_ref(), Some(tune::Error::Unit(_)))
+        || error.is::<TraceFilterError>()
+        || error.is::<NoSuchRule>()
 }
 
 fn complain(message: std::fmt::Arguments<'_>) {

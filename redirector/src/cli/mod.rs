@@ -17,6 +17,8 @@ mod run;
 mod stats;
 mod status;
 mod top;
+mod trace;
+mod trace_filter;
 mod tune;
 mod unload;
 
@@ -46,6 +48,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Stats(args) => stats::run(args),
         Command::Flows(args) => flows::run(args),
+        Command::Trace(args) => trace::run(args),
         Command::Top(args) => top::run(args),
         Command::Dashboard(args) => dashboard::run(args),
         Command::Check(args) => check::run(args),

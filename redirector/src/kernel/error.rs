@@ -20,6 +20,15 @@ pub enum Error {
     )]
     Closed { name: Name },
     #[error(
+        "not permitted to trace instance \"{name}\": it switches the programs' reports on, and only root may \
+         write to what is loaded; `redirector stats` takes no privileges"
+    )]
+    TraceNotPermitted { name: Name },
+    #[error(
+        "instance \"{name}\" is traced already, and one can read at a time; end the other `redirector trace` first"
+    )]
+    Traced { name: Name },
+    #[error(
         "instance \"{name}\" is loaded with other rules or interfaces; `redirector reload` changes it in place"
     )]
     Differs { name: Name },
@@ -135,7 +144,9 @@ impl Error {
     /// Whether the kernel refused for want of rights.
     pub fn is_permission(&self) -> bool {
         let kind = match self {
-            Self::NotPermitted { .. } | Self::Closed { .. } => return true,
+            Self::NotPermitted { .. } | Self::Closed { .. } | Self::TraceNotPermitted { .. } => {
+                return true;
+            }
             Self::Io { source, .. } | Self::Mount { source, .. } => source.kind(),
             Self::Map {
                 source:

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use redirector_common::abi::{
     EarlierKey, EarlierTarget, Flow, FlowKey, InterfaceRecord, PortEntry, Rule, RuleCounters,
-    RuleKey, Settings, WantedRecord,
+    RuleKey, Settings, TraceControl, WantedRecord,
 };
 
 use super::{
@@ -87,6 +87,25 @@ impl Maps {
         self.open("HISTOGRAMS")
     }
 
+    pub fn trace(&self) -> Result<Values<TraceControl>, Error> {
+        self.open("TRACE")
+    }
+
+    /// Whoever reads it takes the records out, so it must be writable.
+    pub fn traced(&self) -> Result<RingBuf<MapData>, Error> {
+        self.open("TRACED")
+    }
+
+    pub fn trace_lost(&self) -> Result<PerCpu<u64>, Error> {
+        self.open("TRACE_LOST")
+    }
+
+    /// The kernel's id of a map, which another load's map does not have.
+    pub fn id(&self, name: &str) -> Result<u32, Error> {
+        let info = self.data(name).and_then(|map| map.info());
+        Ok(info.map_err(Error::map(name))?.id())
+    }
+
     pub fn interfaces(&self) -> Result<Table<u32, InterfaceRecord>, Error> {
         self.open("INTERFACES")
     }
@@ -97,12 +116,15 @@ impl Maps {
 
     /// Opens a pin; aya compares the sizes of key and value with those of the type.
     fn open<M: TryFrom<Map, Error = MapError>>(&self, name: &str) -> Result<M, Error> {
-        let pin = self.directory.join(name);
-        sys::object_get(&pin, self.access)
-            .map_err(MapError::IoError)
-            .and_then(MapData::from_fd)
+        self.data(name)
             .and_then(Map::from_map_data)
             .and_then(M::try_from)
             .map_err(Error::map(name))
+    }
+
+    fn data(&self, name: &str) -> Result<MapData, MapError> {
+        sys::object_get(&self.directory.join(name), self.access)
+            .map_err(MapError::IoError)
+            .and_then(MapData::from_fd)
     }
 }

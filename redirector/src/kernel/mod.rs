@@ -20,6 +20,7 @@ mod rule_key;
 mod supervision;
 mod sys;
 mod table;
+mod trace;
 mod unload;
 mod wanted;
 
@@ -45,5 +46,6 @@ pub use self::{
     reload::{rehearse_reload, reload},
     supervision::Claim,
     table::Table,
+    trace::{RENEW_EVERY, Tracing, monotonic},
     unload::{Reach, Unloaded, unload, unload_all},
 };

@@ -25,7 +25,7 @@ pub const INGRESS_XDP: &str = "ingress_xdp";
 pub const INGRESS_XDP_GENERIC: &str = "ingress_xdp_skb";
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 15] = [
+const MAPS: [&str; 18] = [
     "SETTINGS",
     "PORTS",
     "RULES",
@@ -38,6 +38,9 @@ const MAPS: [&str; 15] = [
     "COUNTERS",
     "SKIPPED",
     "HISTOGRAMS",
+    "TRACE",
+    "TRACED",
+    "TRACE_LOST",
     "INTERFACES",
     "WANTED",
     "AYA_LOGS",

@@ -8,6 +8,7 @@ pub mod neighbours;
 pub mod openmetrics;
 pub mod stats;
 pub mod status;
+pub mod trace;
 pub mod tune;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};

@@ -85,7 +85,7 @@ fn client_port(key: &FlowKey, flow: &Flow) -> u16 {
     }
 }
 
-fn address(address: abi::Address) -> IpAddr {
+pub(super) fn address(address: abi::Address) -> IpAddr {
     Ipv6Addr::from(address.octets()).to_canonical()
 }
 

@@ -9,6 +9,7 @@ pub mod listeners;
 mod live;
 mod rate;
 mod sampler;
+pub mod trace;
 
 use std::{collections::BTreeMap, time::SystemTime};
 

@@ -1,0 +1,182 @@
+//! Prints packets as they are redirected or left alone, until interrupted.
+
+use anyhow::Context;
+use redirector_common::abi::{ANY_RULE, TraceControl, TraceRecord};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    signal::unix::{SignalKind, signal},
+    time::{self, MissedTickBehavior},
+};
+
+use super::{args::Trace, place, print};
+use crate::{
+    config::Name,
+    exit::Exit,
+    kernel::{self, Instance, RENEW_EVERY, Tracing},
+    output::{self, trace},
+    stats::trace::Names,
+};
+
+#[derive(Debug, thiserror::Error)]
+#[error("no rule \"{wanted}\" is loaded, or several are; loaded: {}", .loaded.join(", "))]
+pub struct NoSuchRule {
+    wanted: String,
+    loaded: Vec<String>,
+}
+
+pub fn run(args: Trace) -> anyhow::Result<Exit> {
+    place::tell(&Instance::open(&args.instance.name)?)?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(follow(&args))
+}
+
+async fn follow(args: &Trace) -> anyhow::Result<Exit> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut reader = Reader::open(args)?;
+    let mut renewals = time::interval(RENEW_EVERY);
+    renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+            _ = renewals.tick() => reader.renew()?,
+            ready = reader.tracing.readable_mut() => {
+                ready.context("cannot wait for packets")?.clear_ready();
+                if reader.print(BATCH)? {
+                    break;
+                }
+            }
+        }
+    }
+    reader.tell_lost()?;
+    Ok(Exit::Done)
+}
+
+/// Packets that are printed before the lease and the signals have their turn.
+const BATCH: usize = 256;
+
+struct Reader<'a> {
+    args: &'a Trace,
+    instance: Instance,
+    tracing: AsyncFd<Tracing>,
+    names: Names,
+    printed: u64,
+    lost: u64,
+    /// Of loads before the one that is followed.
+    lost_before: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn open(args: &'a Trace) -> anyhow::Result<Self> {
+        let instance = Instance::open(&args.instance.name)?;
+        let names = Names::of(&instance)?;
+        Ok(Self {
+            tracing: begin(&instance, &names, args)?,
+            args,
+            instance,
+            names,
+            printed: 0,
+            lost: 0,
+            lost_before: 0,
+        })
+    }
+
+    /// Goes on with what is loaded now, if that is another load.
+    fn renew(&mut self) -> anyhow::Result<()> {
+        let instance = Instance::open(self.name())?;
+        if self.tracing.get_ref().is_of(&instance)? {
+            self.tracing.get_mut().renew(&instance)?;
+            self.instance = instance;
+            self.names = Names::of(&self.instance)?;
+            return self.tell_lost();
+        }
+        self.tell_lost()?;
+        self.lost_before = self.lost;
+        self.names = Names::of(&instance)?;
+        self.tracing = begin(&instance, &self.names, self.args)?;
+        self.instance = instance;
+        Ok(())
+    }
+
+    /// Prints what there is, up to `limit` packets. True once there were enough.
+    fn print(&mut self, limit: usize) -> anyhow::Result<bool> {
+        let mut text = String::new();
+        for _ in 0..limit {
+            if self
+                .args
+                .count
+                .is_some_and(|count| self.printed >= count.get())
+            {
+                break;
+            }
+            let Some(record) = self.tracing.get_mut().next() else {
+                break;
+            };
+            text += &self.line(&record)?;
+            self.printed += 1;
+        }
+        print(text)?;
+        Ok(self
+            .args
+            .count
+            .is_some_and(|count| self.printed >= count.get()))
+    }
+
+    fn line(&mut self, record: &TraceRecord) -> anyhow::Result<String> {
+        if !self.names.knows(record) {
+            self.names = Names::of(&self.instance)?;
+        }
+        let packet = self.names.packet(record);
+        Ok(if self.args.json.enabled {
+            output::json_line(&trace::Document::from(&packet))?
+        } else {
+            trace::text(&packet)
+        })
+    }
+
+    fn tell_lost(&mut self) -> anyhow::Result<()> {
+        let lost = self.lost_before + self.tracing.get_ref().lost()?;
+        if lost == self.lost {
+            return Ok(());
+        }
+        self.lost = lost;
+        if self.args.json.enabled {
+            print(output::json_line(&trace::LostDocument::new(lost))?)?;
+        }
+        eprintln!(
+            "note: {lost} packets were not told, because they came faster than they are read; --sample or a filter makes them fewer"
+        );
+        Ok(())
+    }
+
+    fn name(&self) -> &Name {
+        &self.args.instance.name
+    }
+}
+
+fn begin(instance: &Instance, names: &Names, args: &Trace) -> anyhow::Result<AsyncFd<Tracing>> {
+    let rule = match &args.rule {
+        None => ANY_RULE,
+        Some(text) => names.rule_number(text).ok_or_else(|| NoSuchRule {
+            wanted: text.clone(),
+            loaded: names.rules(),
+        })?,
+    };
+    let wanted = TraceControl {
+        every: args.sample.get(),
+        rule,
+        flags: args.flags.iter().fold(0, |all, flag| all | flag.0),
+        ..args.client.map(TraceControl::from).unwrap_or_default()
+    };
+    let tracing = kernel::Tracing::begin(instance, wanted)?;
+    // SAFETY: the ring buffer keeps one descriptor for as long as it lives.
+    #[expect(unsafe_code, reason = "tokio cannot know that the descriptor stays")]
+    let tracing = unsafe { AsyncFd::register_with_interest(tracing, Interest::READABLE) };
+    tracing
+        .map_err(std::io::Error::from)
+        .context("cannot wait for packets")
+}

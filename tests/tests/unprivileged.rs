@@ -1,0 +1,195 @@
+//! Reading takes no privileges, and gives none.
+
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::{fs, thread};
+
+use aya::maps::MapData;
+use aya::programs::ProgramInfo;
+use aya::programs::links::PinnedLink;
+use integration::counters::rule;
+use integration::footprint::Footprint;
+use integration::process::{Background, run};
+use integration::redirector::{Instance, binary, interface, json};
+use integration::server::{Connection, Listener};
+use integration::topology::{Lan, SERVER};
+use integration::wait;
+use tempfile::TempDir;
+
+const RULES: &str = "-i eth0 -i lo 80:8000";
+const NOBODY: &str = "65534";
+
+#[test]
+fn every_reading_command_works_for_everybody() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::load(&lan.server, RULES);
+    let user = User::new();
+    let to = SERVER.both(80);
+    let mut connections = to.map(|to| Connection::open(&lan.client, to, &listener));
+    for connection in &mut connections {
+        connection.exchange("before it is read");
+    }
+
+    for verb in ["status", "stats", "flows"] {
+        let [own, theirs] = ["--json", ""].map(|arguments| {
+            let output = run(&mut user.command(&instance, verb, arguments));
+            assert_eq!(output.code, Some(0), "{verb} {arguments}: {output:#?}");
+            output
+        });
+        assert!(!theirs.stdout.is_empty());
+        assert_eq!(json(&own.stdout)["name"], instance.name());
+        assert_eq!(own.stderr, "", "{verb}");
+    }
+    let document = |verb| json(&run(&mut user.command(&instance, verb, "--json")).success(verb));
+    let status = document("status");
+    for name in ["eth0", "lo"] {
+        let [theirs, roots] = [&status, &instance.status()].map(|status| {
+            let interface = interface(status, name);
+            (interface["hook"].clone(), interface["attached"].clone())
+        });
+        assert_eq!(theirs, roots, "{name}");
+    }
+    assert_eq!(
+        rule(&document("stats"), "tcp", 80),
+        rule(&instance.stats(), "tcp", 80)
+    );
+    assert_eq!(rule(&document("stats"), "tcp", 80)["live"], 2);
+    assert_eq!(document("flows")["flows"].as_array().map(Vec::len), Some(2));
+    // It says what it cannot know, and goes on.
+    let check = run(&mut user.command(&instance, "check", "--json"));
+    assert!(json(&check.stdout)["findings"].is_array(), "{check:#?}");
+
+    let mut watch = Background::start(
+        &mut user.command(&instance, "stats", "--watch=0.1 --json"),
+        Background::directory(),
+    );
+    wait::until("two documents", || watch.stdout().lines().count() > 2);
+    instance.run("unload", "").success("unload");
+    // The last unload closes the way to the pins again, so that it cannot tell one from the other.
+    assert!(matches!(watch.end(), Some(3 | 4)), "{}", watch.stderr());
+}
+
+#[test]
+fn nobody_else_may_write() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, RULES);
+    let user = User::new();
+    let before = Footprint::of(&instance);
+    for (verb, arguments) in [
+        ("load", RULES),
+        ("reload", "-i eth0 80:9000"),
+        ("unload", ""),
+        ("run", RULES),
+        ("trace", ""),
+        ("log", ""),
+    ] {
+        let output = run(&mut user.command(&instance, verb, arguments));
+        assert_eq!(output.code, Some(4), "{verb}: {output:#?}");
+        assert_eq!(output.stdout, "", "{verb}: {output:#?}");
+        let lines: Vec<_> = output.stderr.lines().collect();
+        assert!(
+            matches!(lines[..], [line] if line.starts_with("error: ")),
+            "{verb}: {output:#?}"
+        );
+    }
+    let pins = instance.pins();
+    as_nobody(|| {
+        for map in fs::read_dir(pins.join("maps")).expect("the maps").flatten() {
+            // aya opens to read and write.
+            assert!(MapData::from_pin(map.path()).is_err(), "{map:?}");
+        }
+        for program in fs::read_dir(pins.join("programs"))
+            .expect("the programs")
+            .flatten()
+        {
+            assert!(
+                ProgramInfo::from_pin(program.path()).is_err(),
+                "{program:?}"
+            );
+        }
+        for link in fs::read_dir(pins.join("links"))
+            .expect("the links")
+            .flatten()
+        {
+            assert!(PinnedLink::from_pin(link.path()).is_err(), "{link:?}");
+            let removed = fs::remove_file(link.path()).expect_err("nobody removes a link");
+            assert_eq!(removed.kind(), io::ErrorKind::PermissionDenied);
+        }
+        // A lock on it would keep changes away.
+        assert!(fs::File::open(&pins).is_err(), "the instance's directory");
+    });
+    assert_eq!(Footprint::of(&instance), before);
+}
+
+#[test]
+fn a_pin_mode_keeps_others_out() {
+    let lan = Lan::new();
+    let instance = Instance::unloaded(&lan.server);
+    let user = User::new();
+    let load = |mode: &str| instance.run("load", &format!("--pin-mode {mode} {RULES}"));
+    for mode in ["0666", "0444", "rw", "1644"] {
+        let output = load(mode);
+        assert_eq!(output.code, Some(2), "{mode}: {output:#?}");
+        assert!(output.stderr.contains(mode), "{mode}: {output:#?}");
+    }
+    load("0600").success("load");
+    for verb in ["status", "stats", "flows"] {
+        let output = run(&mut user.command(&instance, verb, ""));
+        assert_eq!(output.code, Some(4), "{verb}: {output:#?}");
+        assert!(output.stderr.contains("--pin-mode"), "{verb}: {output:#?}");
+        instance.run(verb, "").success(verb);
+    }
+    for file in fs::read_dir(instance.pins().join("maps"))
+        .expect("the maps")
+        .flatten()
+    {
+        let mode = file.metadata().expect("its mode").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file:?}");
+    }
+}
+
+/// Somebody without any capability, and a copy of the binary in a directory that anybody may enter.
+struct User(TempDir);
+
+impl User {
+    fn new() -> Self {
+        let directory = Background::directory();
+        let open = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(directory.path(), open).expect("a directory for everybody");
+        fs::copy(binary(), directory.path().join("redirector")).expect("a copy of the binary");
+        Self(directory)
+    }
+
+    fn command(&self, instance: &Instance, verb: &str, arguments: &str) -> Command {
+        let mut command = instance.host().command("setpriv");
+        command
+            .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
+            .args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"])
+            .arg(self.0.path().join("redirector"))
+            .args([verb, "--name", instance.name()])
+            .args(arguments.split_whitespace());
+        command
+    }
+}
+
+/// On a thread that has no privileges any more.
+fn as_nobody(action: impl FnOnce() + Send) {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let nobody: libc::uid_t = NOBODY.parse().expect("a number");
+            // The C library would change every thread.
+            // SAFETY: no pointers but null.
+            #[expect(unsafe_code, reason = "one thread alone")]
+            let changed = unsafe {
+                libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<libc::gid_t>()) == 0
+                    && libc::syscall(libc::SYS_setresgid, nobody, nobody, nobody) == 0
+                    && libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody) == 0
+            };
+            assert!(changed, "{}", io::Error::last_os_error());
+            action();
+        });
+        thread.join().expect("the unprivileged thread");
+    });
+}
