@@ -15,7 +15,7 @@ pub use self::flow::{
     FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, KEY_MOVED, SECOND, TICK,
 };
 pub use self::histogram::{BUCKETS, DELAY_UNIT, HISTOGRAM_ENTRIES, Histogram};
-pub use self::trace::{ANY_RULE, TRACE_REDIRECTED, TRACED_BYTES, TraceControl, TraceRecord};
+pub use self::trace::{ANY_RULE, TRACED_BYTES, TraceControl, TraceRecord};
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.

@@ -55,6 +55,27 @@ impl Decision {
         }
     }
 
+    /// The rule's number, if it is a redirection.
+    #[inline(always)]
+    pub const fn rule(self) -> Option<u32> {
+        if self.0 & 0xff == REDIRECT {
+            Some((self.0 >> 40) as u32)
+        } else {
+            None
+        }
+    }
+
+    /// The discriminant of a [`Skip`], if it is one.
+    #[inline(always)]
+    pub const fn skipped(self) -> Option<u32> {
+        let kind = self.0 & 0xff;
+        if kind < SKIP {
+            None
+        } else {
+            Some((kind - SKIP) as u32)
+        }
+    }
+
     /// The same with types; `Ok(None)` is [`Self::PASS`].
     #[inline(always)]
     pub fn into_result(self) -> Result<Option<Translation>, Skip> {

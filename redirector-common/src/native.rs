@@ -249,10 +249,6 @@ impl State for Memory {
         *self.histograms.entry(histogram.sum()).or_default() += u64::from(delay);
     }
 
-    fn count_skip(&mut self, skip: Skip) {
-        *self.skipped.entry(skip as u32).or_default() += 1;
-    }
-
     fn count_error(&mut self, rule: u32, direction: Direction) {
         let counters = self.counters.entry(rule).or_default();
         match direction {

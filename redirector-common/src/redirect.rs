@@ -26,22 +26,30 @@ pub fn redirect<P: Packet, S: State>(
     state: &mut S,
     direction: Direction,
 ) -> Result<Verdict, Skip> {
+    Ok(match cross(packet, state, direction).into_result()? {
+        Some(to) => Verdict::Redirected { rule: to.rule },
+        None => Verdict::Unrelated,
+    })
+}
+
+/// The same, in a register.
+#[inline(always)]
+pub fn cross<P: Packet, S: State>(packet: &mut P, state: &mut S, direction: Direction) -> Decision {
     if let Some((protocol, port)) = parse::glance(packet, direction)
         && state
             .port(protocol, port)
             .is_none_or(|entry| entry.flags == 0)
     {
-        return Ok(Verdict::Unrelated);
+        return Decision::PASS;
     }
     let mut segment = Segment::default();
     let done = Decision::from_result(carry(packet, state, direction, &mut segment));
+    // One state for the verifier from here on.
+    let done = Decision::from_register(state.opaque(done.to_register()));
     if state.is_traced() && done != Decision::PASS {
         tell(state, direction, &segment, done);
     }
-    Ok(match done.into_result()? {
-        Some(to) => Verdict::Redirected { rule: to.rule },
-        None => Verdict::Unrelated,
-    })
+    done
 }
 
 /// What it was rewritten to; `None` if it is not for us.
@@ -86,7 +94,7 @@ fn carry<P: Packet, S: State>(
 /// For whoever traces. A reason to leave a packet alone is told by the program that decides.
 #[inline(never)]
 fn tell<S: State>(state: &mut S, direction: Direction, segment: &Segment, done: Decision) {
-    if S::DECIDES || done.into_result().is_ok() {
+    if S::DECIDES || done.skipped().is_none() {
         state.trace(Traced::new(segment, direction, done));
     }
 }

@@ -1,5 +1,5 @@
 use crate::{
-    Direction, Skip, Traced,
+    Direction, Traced,
     abi::{
         EarlierTarget, Flow, FlowKey, Histogram, Port, PortEntry, Protocol, Rule, RuleKey,
         SocketFlow,
@@ -97,7 +97,6 @@ pub trait State {
     fn observe(&mut self, histogram: Histogram, delay: u32);
     /// Counts an ICMP error about a redirected packet.
     fn count_error(&mut self, rule: u32, direction: Direction);
-    fn count_skip(&mut self, skip: Skip);
 
     /// Whether somebody traces: asked for every packet that is told of here.
     fn is_traced(&self) -> bool;

@@ -7,7 +7,7 @@ use aya_ebpf::{
     helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns},
 };
 use redirector_common::{
-    Direction, Peer, Skip, State, Table, Traced,
+    Direction, Peer, State, Table, Traced,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, MOVES_LOGGED, NO_PORT, Port,
         PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index,
@@ -42,6 +42,15 @@ impl<'a, C: Context> Kernel<'a, C> {
     #[inline(always)]
     pub fn of_slot(ctx: &'a C, slot: u32) -> Self {
         Self { ctx, slot }
+    }
+
+    /// By a `Skip`'s discriminant.
+    #[inline(always)]
+    pub fn count_skip(&mut self, skip: u32) {
+        if let Some(counter) = SKIPPED.get_ptr_mut(skip) {
+            // SAFETY: this CPU's own value, and the program is not preempted by itself.
+            unsafe { *counter += 1 };
+        }
     }
 
     /// The socket that sends this packet, or null.
@@ -233,14 +242,6 @@ impl<C: Context> State for Kernel<'_, C> {
     #[inline(always)]
     fn observe(&mut self, histogram: Histogram, delay: u32) {
         count::delay(histogram, delay);
-    }
-
-    #[inline(always)]
-    fn count_skip(&mut self, skip: Skip) {
-        if let Some(counter) = SKIPPED.get_ptr_mut(skip as u32) {
-            // SAFETY: this CPU's own value, and the program is not preempted by itself.
-            unsafe { *counter += 1 };
-        }
     }
 
     #[inline(always)]

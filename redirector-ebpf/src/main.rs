@@ -24,7 +24,7 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext as XdpArgument},
 };
-use redirector_common::{Direction, Packet, State, redirect};
+use redirector_common::{Direction, Packet, State, cross};
 
 use crate::{
     kernel::Kernel,
@@ -63,7 +63,7 @@ pub fn egress_l3(ctx: TcContext) -> i32 {
 fn run<const ETHERNET: bool>(ctx: &TcContext, direction: Direction) -> i32 {
     let mut packet = SkbPacket::<ETHERNET>::new(ctx);
     let mut state = Kernel::new(ctx);
-    if let Err(skip) = redirect(&mut packet, &mut state, direction) {
+    if let Some(skip) = cross(&mut packet, &mut state, direction).skipped() {
         state.count_skip(skip);
     }
     TC_ACT_UNSPEC
@@ -90,7 +90,7 @@ fn accelerate(ctx: &XdpArgument) -> u32 {
     let ctx = XdpContext::new(ctx.ctx);
     let mut packet = XdpPacket::new(&ctx);
     let mut state = Kernel::new(&ctx);
-    let _ = redirect(&mut packet, &mut state, Direction::Ingress);
+    cross(&mut packet, &mut state, Direction::Ingress);
     XDP_PASS
 }
 

@@ -50,12 +50,7 @@ impl Context for TcContext {
 
     #[inline(always)]
     fn trace(&self, packet: &Traced) {
-        let Traced {
-            place,
-            ends,
-            numbers,
-            decision,
-        } = *packet;
+        let [place, ends, numbers, decision] = packet.to_words();
         trace::trace_skb(self.skb.skb, place, ends, numbers, decision);
     }
 

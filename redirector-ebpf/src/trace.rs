@@ -33,12 +33,7 @@ pub extern "C" fn trace_skb(
     numbers: u64,
     decision: u64,
 ) -> u32 {
-    let packet = Traced {
-        place,
-        ends,
-        numbers,
-        decision,
-    };
+    let packet = Traced::from_words([place, ends, numbers, decision]);
     tell(&TcContext::new(skb), &packet);
     0
 }
@@ -53,12 +48,7 @@ pub extern "C" fn trace_xdp(
     numbers: u64,
     decision: u64,
 ) -> u32 {
-    let packet = Traced {
-        place,
-        ends,
-        numbers,
-        decision,
-    };
+    let packet = Traced::from_words([place, ends, numbers, decision]);
     tell(&XdpContext::new(md), &packet);
     0
 }
@@ -77,9 +67,14 @@ fn tell<C: Context>(ctx: &C, packet: &Traced) {
         control.until = 0;
         return;
     }
-    let mut record = packet.record(now, ctx.ifindex());
+    let mut record = TraceRecord {
+        time: now,
+        packet: packet.to_words(),
+        ifindex: u64::from(ctx.ifindex()),
+        ..TraceRecord::default()
+    };
     read_addresses(ctx, packet, &mut record);
-    if !control.wants(&record) {
+    if !control.may_want(&record) {
         return;
     }
     let every = control.every;
@@ -104,19 +99,16 @@ fn read_addresses<C: Context>(ctx: &C, packet: &Traced, record: &mut TraceRecord
         return;
     };
     const {
-        assert!(offset_of!(TraceRecord, local) == offset_of!(TraceRecord, client) + 16);
+        assert!(offset_of!(TraceRecord, destination) == offset_of!(TraceRecord, source) + 16);
     }
-    let place = (&raw mut record.client).cast();
+    let place = (&raw mut record.source).cast();
     let size = if is_ipv6 { 32 } else { 8 };
     // SAFETY: there is room for both addresses.
     unsafe { ctx.load(offset, place, size) };
     if !is_ipv6 {
-        let [source, destination, ..] = record.client.to_be();
+        let [source, destination, ..] = record.source.to_be();
         let opaque = opaque(ctx, 0) as u32;
-        record.client = Address::ipv4_with(opaque, source);
-        record.local = Address::ipv4_with(opaque, destination);
-    }
-    if record.is_egress != 0 {
-        core::mem::swap(&mut record.client, &mut record.local);
+        record.source = Address::ipv4_with(opaque, source);
+        record.destination = Address::ipv4_with(opaque, destination);
     }
 }

@@ -72,12 +72,7 @@ impl Context for XdpContext {
 
     #[inline(always)]
     fn trace(&self, packet: &Traced) {
-        let Traced {
-            place,
-            ends,
-            numbers,
-            decision,
-        } = *packet;
+        let [place, ends, numbers, decision] = packet.to_words();
         trace::trace_xdp(self.md, place, ends, numbers, decision);
     }
 

@@ -172,7 +172,7 @@ fn datagrams_are_counted_by_rule() {
 #[test]
 fn a_mixed_run_agrees_with_nft_to_the_packet() {
     const MIB: u64 = 16;
-    const DATAGRAMS: usize = 5_000;
+    const DATAGRAMS: usize = 10_000;
     let lan = Lan::new();
     lan.offloads(Offloads::Off);
     let listener = Listener::bind(&lan.server, 8000);
@@ -232,7 +232,6 @@ fn a_mixed_run_agrees_with_nft_to_the_packet() {
 
 #[test]
 fn sizes_and_delays_are_counted_where_they_belong() {
-    const DELAY_MS: f64 = 50.0;
     let lan = Lan::new();
     let listener = Listener::bind(&lan.server, 8000);
     let dns = UdpServer::bind(&lan.server, 5353);
@@ -251,13 +250,20 @@ fn sizes_and_delays_are_counted_where_they_belong() {
         "{sizes}"
     );
 
-    // The client's packets take their time, so its ACK comes late and the SYN-ACK does not.
-    lan.client.run(&format!(
-        "tc qdisc add dev eth0 root netem delay {DELAY_MS}ms"
-    ));
-    let _connections = SERVER
-        .both(80)
-        .map(|to| Connection::open(&lan.client, to, &listener));
+    // The client's ACKs are lost at first, so those that arrive come late; the SYN-ACKs do not.
+    let target = [SERVER.v4, SERVER.v6].map(|address| SocketAddr::new(address, 80));
+    nft(
+        &lan.client,
+        "table inet lossy {
+             chain output {
+                 type filter hook output priority 0
+                 tcp dport 80 tcp flags & (syn | ack) == ack drop
+             }
+         }",
+    );
+    let clients = target.map(|to| connect(&lan.client, 0, to).expect("the SYN-ACK came"));
+    nft(&lan.client, "delete table inet lossy");
+    let servers = target.map(|_| listener.accept());
     let delay = |name: &str| {
         let stats = instance.stats();
         let histogram = &stats["histograms"][name];
@@ -269,8 +275,11 @@ fn sizes_and_delays_are_counted_where_they_belong() {
         [delay("syn_ack_delay").0, delay("ack_delay").0] == [2, 2]
     });
     let (slow, quick) = (delay("ack_delay").1, delay("syn_ack_delay").1);
-    assert!(slow >= 2.0 * DELAY_MS / 1000.0 && slow < 5.0, "{slow} s");
+    println!("{quick} s to the SYN-ACKs, {slow} s to the ACKs");
+    // Linux repeats a SYN-ACK after a second.
+    assert!((1.0..30.0).contains(&slow), "{slow} s");
     assert!(quick > 0.0 && quick < slow, "{quick} s");
+    drop((clients, servers));
 }
 
 /// A listener whose backlog is full does not answer, and neither does one behind a firewall.
@@ -292,7 +301,12 @@ fn syns_without_an_answer_are_counted() {
     assert_eq!(rule(&instance.stats(), "tcp", 443)["unanswered_syns"], 0);
     nft(
         &lan.server,
-        "table inet wall { chain input { type filter hook input priority 0; tcp dport 8000 tcp flags syn drop; } }",
+        "table inet wall {
+             chain input {
+                 type filter hook input priority 0
+                 tcp dport 8000 tcp flags & (syn | ack) == syn drop
+             }
+         }",
     );
     let client = lan.client.clone();
     let attempt = thread::spawn(move || connect(&client, 0, to));

@@ -23,6 +23,8 @@ fn every_packet_of_a_rule_is_told() {
     let listener = Listener::bind(&lan.server, 8000);
     let instance = Instance::load(&lan.server, RULES);
     let mut trace = start(&instance, "--json");
+    // Their ends would be told among the beginnings of others.
+    let mut connections = Vec::new();
     for (to, client) in SERVER.both(80).into_iter().zip([CLIENT.v4, CLIENT.v6]) {
         let told = documents(&trace).len();
         let mut connection = Connection::open(&lan.client, to, &listener);
@@ -63,6 +65,7 @@ fn every_packet_of_a_rule_is_told() {
         ] {
             assert_eq!(answer[field], expected, "{field} of {answer}");
         }
+        connections.push(connection);
     }
     assert_eq!(trace.interrupt(), Some(0), "{}", trace.stderr());
     assert_eq!(trace.stderr(), "");

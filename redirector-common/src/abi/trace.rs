@@ -29,60 +29,40 @@ pub struct TraceControl {
 /// In the place of a rule's number: also packets of none.
 pub const ANY_RULE: u32 = u32::MAX;
 
-impl TraceControl {
-    #[inline(always)]
-    pub fn wants(&self, record: &TraceRecord) -> bool {
-        let wants_client = self.client == ANY_ADDRESS || self.client == record.client;
-        let wants_port = self.client_port == NO_PORT || self.client_port == record.wire_client();
-        let wants_flags = self.flags == 0 || self.flags & u32::from(record.flags) != 0;
-        let wants_rule = self.rule == ANY_RULE || self.rule == record.rule;
-        wants_client && wants_port && wants_flags && wants_rule
-    }
-}
-
 /// What the `TRACED` ring buffer holds: a packet that was redirected, or left alone for a reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
-#[repr(C, align(8))]
+#[repr(C)]
 pub struct TraceRecord {
     /// Nanoseconds of `CLOCK_MONOTONIC`.
     pub time: u64,
     /// [`ANY_ADDRESS`] where the packet has none, or was not read that far.
-    pub client: Address,
-    /// This host's.
-    pub local: Address,
-    /// TCP's numbers in host byte order; 0 for others.
-    pub sequence: u32,
-    pub acknowledgment: u32,
+    pub source: Address,
+    pub destination: Address,
+    /// [`Traced`](crate::Traced).
+    pub packet: [u64; 4],
     /// The interface's index.
-    pub ifindex: u32,
-    /// The rule's number, [`NO_RULE`](super::NO_RULE) without one.
-    pub rule: u32,
-    /// From the network header onwards; 0 where the packet was not read that far.
-    pub bytes: u32,
-    /// The client's port before and after.
-    pub client_port: [Port; 2],
-    /// This host's port before and after. Of an ICMP error only that in its quote is known, after.
-    pub local_port: [Port; 2],
-    /// An IP protocol number (IANA), 0 where the packet was not read that far.
-    pub protocol: u8,
-    /// TCP flags as on the wire.
-    pub flags: u8,
-    /// 0 in, 1 out.
-    pub is_egress: u8,
-    /// [`TRACE_REDIRECTED`], or a [`Skip`](crate::Skip)'s discriminant.
-    pub verdict: u8,
+    pub ifindex: u64,
 }
 
-pub const TRACE_REDIRECTED: u8 = u8::MAX;
-
-impl TraceRecord {
-    /// The client's port on the wire.
+impl TraceControl {
+    /// Whether it may be one of these: the client may be at either end.
     #[inline(always)]
-    pub fn wire_client(&self) -> Port {
-        let [before, after] = self.client_port;
-        if self.is_egress == 0 { before } else { after }
+    pub fn may_want(&self, record: &TraceRecord) -> bool {
+        let is_client = self.client == ANY_ADDRESS
+            || self.client == record.source
+            || self.client == record.destination;
+        let packet = crate::Traced::from_words(record.packet);
+        is_client
+            && (self.flags == 0 || self.flags & packet.flags() != 0)
+            && (self.rule == ANY_RULE || packet.is_of_rule(self.rule))
+    }
+
+    /// Whether it is one of these, once it is certain where the client is.
+    pub fn wants(&self, client: Address, wire_port: Port) -> bool {
+        (self.client == ANY_ADDRESS || self.client == client)
+            && (self.client_port == NO_PORT || self.client_port == wire_port)
     }
 }
 
-/// Bytes of the `TRACED` ring buffer: some 6,500 records.
+/// Bytes of the `TRACED` ring buffer: some 5,900 records.
 pub const TRACED_BYTES: u32 = 1 << 19;

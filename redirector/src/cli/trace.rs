@@ -106,36 +106,46 @@ impl<'a> Reader<'a> {
     fn print(&mut self, limit: usize) -> anyhow::Result<bool> {
         let mut text = String::new();
         for _ in 0..limit {
-            if self
-                .args
-                .count
-                .is_some_and(|count| self.printed >= count.get())
-            {
+            if self.has_enough() {
                 break;
             }
             let Some(record) = self.tracing.get_mut().next() else {
                 break;
             };
-            text += &self.line(&record)?;
-            self.printed += 1;
+            if let Some(line) = self.line(&record)? {
+                text += &line;
+                self.printed += 1;
+            }
         }
         print(text)?;
-        Ok(self
-            .args
-            .count
-            .is_some_and(|count| self.printed >= count.get()))
+        Ok(self.has_enough())
     }
 
-    fn line(&mut self, record: &TraceRecord) -> anyhow::Result<String> {
-        if !self.names.knows(record) {
+    fn has_enough(&self) -> bool {
+        self.args
+            .count
+            .is_some_and(|count| self.printed >= count.get())
+    }
+
+    /// None for a packet of another client: the programs look at both ends.
+    fn line(&mut self, record: &TraceRecord) -> anyhow::Result<Option<String>> {
+        let told = record.told();
+        if let Some(client) = self.args.client
+            && !told.addresses.is_some_and(|(address, _)| {
+                TraceControl::from(client).wants(address, told.wire_port())
+            })
+        {
+            return Ok(None);
+        }
+        if !self.names.knows(record.ifindex as u32, told.rule) {
             self.names = Names::of(&self.instance)?;
         }
-        let packet = self.names.packet(record);
-        Ok(if self.args.json.enabled {
+        let packet = self.names.packet(record, &told);
+        Ok(Some(if self.args.json.enabled {
             output::json_line(&trace::Document::from(&packet))?
         } else {
             trace::text(&packet)
-        })
+        }))
     }
 
     fn tell_lost(&mut self) -> anyhow::Result<()> {

@@ -7,8 +7,8 @@ use std::{
 };
 
 use redirector_common::{
-    Skip,
-    abi::{ANY_ADDRESS, NO_RULE, Port, TRACE_REDIRECTED, TraceRecord},
+    Direction, Skip, Told,
+    abi::{NO_RULE, TraceRecord},
 };
 
 use super::flows::address;
@@ -90,43 +90,38 @@ impl Names {
     }
 
     /// Whether nothing in the record is newer than these names.
-    pub fn knows(&self, record: &TraceRecord) -> bool {
-        let has_rule = record.rule != NO_RULE;
-        (!has_rule || self.rules.contains_key(&record.rule))
-            && self.interfaces.contains_key(&record.ifindex)
+    pub fn knows(&self, ifindex: u32, rule: u32) -> bool {
+        (rule == NO_RULE || self.rules.contains_key(&rule))
+            && self.interfaces.contains_key(&ifindex)
     }
 
-    pub fn packet(&self, record: &TraceRecord) -> TracedPacket {
-        let is_read = record.client != ANY_ADDRESS || record.local != ANY_ADDRESS;
-        let protocol = match record.protocol {
+    pub fn packet(&self, record: &TraceRecord, told: &Told) -> TracedPacket {
+        let protocol = match told.protocol {
             6 => Some("tcp"),
             17 => Some("udp"),
             0 => None,
             _ => Some("icmp"),
         };
-        let has_ports = matches!(record.protocol, 6 | 17);
         let ports = |index: usize| {
-            let [client, local] = [record.client_port, record.local_port].map(|both| both[index]);
-            has_ports.then(|| (Port::get(client), Port::get(local)))
+            let [client, local] = [told.client_port, told.local_port].map(|both| both[index].get());
+            told.has_ports().then_some((client, local))
         };
+        let ifindex = record.ifindex as u32;
+        let interface = self.interfaces.get(&ifindex).cloned();
         TracedPacket {
             time: self.time(record.time),
-            interface: self
-                .interfaces
-                .get(&record.ifindex)
-                .cloned()
-                .unwrap_or_else(|| record.ifindex.to_string()),
-            is_egress: record.is_egress != 0,
+            interface: interface.unwrap_or_else(|| ifindex.to_string()),
+            is_egress: told.direction == Direction::Egress,
             protocol,
-            addresses: is_read.then(|| (address(record.client), address(record.local))),
+            addresses: told
+                .addresses
+                .map(|(client, local)| (address(client), address(local))),
             before: ports(0),
             after: ports(1),
-            bytes: record.bytes,
-            flags: record.flags,
-            rule: self.rules.get(&record.rule).cloned(),
-            skipped: Skip::ALL
-                .into_iter()
-                .find(|skip| record.verdict != TRACE_REDIRECTED && *skip as u8 == record.verdict),
+            bytes: told.bytes,
+            flags: told.flags,
+            rule: self.rules.get(&told.rule).cloned(),
+            skipped: told.skipped,
         }
     }
 
