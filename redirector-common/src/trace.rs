@@ -59,14 +59,14 @@ impl Traced {
         };
         Self {
             place: (ends.network as u64 & 0xffff)
-                | u64::from(ends.protocol.number() & 0xff) << 16
-                | u64::from(segment.flags.bits() & 0xff) << 24
-                | u64::from(ends.is_ipv6) * IPV6
+                | (u64::from(ends.protocol.number() & 0xff) << 16)
+                | (u64::from(segment.flags.bits() & 0xff) << 24)
+                | (u64::from(ends.is_ipv6) * IPV6)
                 | is_egress,
             ends: u64::from(ends.source_port.to_be())
-                | u64::from(ends.destination_port.to_be()) << 16
-                | u64::from(segment.bytes) << 32,
-            numbers: u64::from(segment.sequence) | u64::from(segment.acknowledgment) << 32,
+                | (u64::from(ends.destination_port.to_be()) << 16)
+                | (u64::from(segment.bytes) << 32),
+            numbers: u64::from(segment.sequence) | (u64::from(segment.acknowledgment) << 32),
             decision: decision.to_register(),
         }
     }

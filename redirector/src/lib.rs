@@ -12,4 +12,6 @@ pub mod netfilter;
 pub mod output;
 pub mod plan;
 pub mod stats;
+pub mod tui;
 pub mod tune;
+pub mod web;

@@ -9,8 +9,10 @@
 
 pub mod answering;
 pub mod application;
+pub mod browser;
 pub mod capture;
 pub mod counters;
+pub mod dashboard;
 pub mod datapath;
 pub mod docs;
 pub mod flood;
@@ -18,6 +20,7 @@ pub mod footprint;
 pub mod foreign;
 pub mod generate;
 pub mod http;
+pub mod many;
 pub mod netns;
 pub mod normal;
 pub mod packet;
@@ -29,6 +32,7 @@ pub mod scene;
 pub mod server;
 pub mod story;
 pub mod system;
+pub mod terminal;
 pub mod testrun;
 pub mod topology;
 pub mod transfer;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 13] = [
     "load",
     "unload",
     "reload",
@@ -28,6 +28,8 @@ const VERBS: [&str; 11] = [
     "stats",
     "flows",
     "trace",
+    "top",
+    "dashboard",
     "check",
     "log",
     "completions",

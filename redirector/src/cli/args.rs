@@ -1,6 +1,7 @@
 //! The command line's grammar. What the words mean together is decided in `config`.
 
 mod tune;
+mod watch;
 
 use std::{
     num::{NonZeroU32, NonZeroU64},
@@ -20,6 +21,7 @@ use crate::{
 };
 
 pub use self::tune::{Tune, TuneApply, TuneCheck, TuneExport, TuneRevert, TuneVerb, TuneWanted};
+pub use self::watch::{Dashboard, Top};
 
 /// Redirect ports to an unprivileged application with eBPF.
 #[derive(Debug, Parser)]
@@ -55,6 +57,11 @@ pub enum Command {
     /// Print packets as they are redirected or left alone
     #[command(after_help = TRACE_HELP)]
     Trace(Trace),
+    /// Watch rules, flows and clients in this terminal
+    Top(Top),
+    /// Serve a web page with live statistics, a JSON API and metrics for Prometheus
+    #[command(after_help = watch::DASHBOARD_HELP)]
+    Dashboard(Dashboard),
     /// Tell whether a load would work here, and whether traffic would reach the application
     Check(Check),
     /// Turn rules of iptables or nft into a configuration, or move over to it

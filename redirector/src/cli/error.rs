@@ -8,8 +8,8 @@ use std::{
 use clap::error::ErrorKind;
 
 use super::{
-    args::IntervalError, import::ImportError, print::PrintError, trace::NoSuchRule,
-    trace_filter::TraceFilterError,
+    args::IntervalError, dashboard::Refused, import::ImportError, print::PrintError,
+    trace::NoSuchRule, trace_filter::TraceFilterError,
 };
 use crate::{
     config::{self, NameError, RuleError},
@@ -50,7 +50,11 @@ fn exit_of_usage(error: &clap::Error) -> Exit {
 
 /// The exit code that one error of the chain stands for.
 fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
-    if error.is::<config::Error>() || error.is::<ImportError>() || is_own(error) {
+    let is_usage = error.is::<config::Error>()
+        || error.is::<ImportError>()
+        || error.is::<Refused>()
+        || is_own(error);
+    if is_usage {
         Some(Exit::Usage)
     } else if let Some(running::Error::NotPermitted) = error.downcast_ref() {
         Some(Exit::NotPermitted)
@@ -88,8 +92,8 @@ fn is_own(error: &(dyn Error + 'static)) -> bool {
     error.is::<RuleError>()
         || error.is::<NameError>()
         || error.is::<IntervalError>()
-        || matches!(error.downcast_ref(), Some(tune::Error::Unit(_)))
         || error.is::<kernel::PinModeError>()
+        || matches!(error.downcast_ref(), Some(tune::Error::Unit(_)))
         || error.is::<TraceFilterError>()
         || error.is::<NoSuchRule>()
 }

@@ -1,10 +1,10 @@
 //! The command line: one file per verb.
 
 pub mod args;
-mod backlogs;
 mod changes;
 mod check;
 mod completions;
+mod dashboard;
 mod error;
 mod flows;
 mod import;
@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod stats;
 mod status;
+mod top;
 mod trace;
 mod trace_filter;
 mod tune;
@@ -49,6 +50,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Stats(args) => stats::run(args),
         Command::Flows(args) => flows::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Top(args) => top::run(args),
+        Command::Dashboard(args) => dashboard::run(args),
         Command::Check(args) => check::run(args),
         Command::Import(args) => import::run(args),
         Command::Log(args) => log::run(args),

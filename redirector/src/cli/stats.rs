@@ -6,43 +6,47 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{args::Stats, backlogs::Backlogs, place, print};
+use super::{args::Stats, place, print};
 use crate::{
-    config::{Name, Rule},
+    config::Name,
     exit::Exit,
     kernel::Instance,
     output::{self, stats},
-    stats::Snapshot,
+    stats::Sampler,
+    tune,
 };
 
 pub fn run(args: Stats) -> anyhow::Result<Exit> {
     let name = args.instance.name;
     let json = args.json.enabled;
     place::tell(&Instance::open(&name)?)?;
+    let mut sampler = Sampler::new(name.clone(), tune::bounds());
     let Some(interval) = args.watch else {
-        let snapshot = snapshot(&name)?;
-        let mut backlogs = Backlogs::new();
-        backlogs.look(&name, rules(&snapshot))?;
+        let sample = sampler.sample()?;
+        tell_unread(sample.unread.as_deref());
         if json {
-            let document = stats::Document::new(name, &snapshot);
-            print(output::json(&backlogs.add_to(document))?)?;
+            print(output::json(&stats::Document::new(name, &sample))?)?;
         } else {
-            print(stats::text(&snapshot, None) + &backlogs.text())?;
+            print(stats::text(&sample))?;
         }
         return Ok(Exit::Done);
     };
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
-        .block_on(watch(&name, json, interval.0))
+        .block_on(watch(&name, json, interval.0, sampler))
 }
 
 /// Prints again and again until interrupted, which is its normal end.
-async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit> {
+async fn watch(
+    name: &Name,
+    json: bool,
+    every: Duration,
+    mut sampler: Sampler,
+) -> anyhow::Result<Exit> {
     let mut ticks = time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut backlogs = Backlogs::new();
-    let mut before: Option<Snapshot> = None;
+    let mut said = None;
     loop {
         tokio::select! {
             interrupted = signal::ctrl_c() => {
@@ -51,25 +55,24 @@ async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit>
             }
             _ = ticks.tick() => {}
         }
-        let snapshot = snapshot(name)?;
-        backlogs.look(name, rules(&snapshot))?;
-        if json {
-            let document = stats::Document::new(name.clone(), &snapshot);
-            let document = match &before {
-                Some(before) => document.since(&snapshot, before),
-                None => document,
-            };
-            print(output::json_line(&backlogs.add_to(document))?)?;
-        } else {
-            let text = stats::text(&snapshot, before.as_ref()) + &backlogs.text();
-            print(frame(&text))?;
+        let sample = sampler.sample()?;
+        if sample.unread != said {
+            tell_unread(sample.unread.as_deref());
+            said.clone_from(&sample.unread);
         }
-        before = Some(snapshot);
+        if json {
+            let document = stats::Document::new(name.clone(), &sample);
+            print(output::json_line(&document)?)?;
+        } else {
+            print(frame(&stats::text(&sample)))?;
+        }
     }
 }
 
-fn rules(snapshot: &Snapshot) -> impl Iterator<Item = &Rule> {
-    snapshot.rules.iter().map(|stats| &stats.rule)
+fn tell_unread(why: Option<&str>) {
+    if let Some(why) = why {
+        eprintln!("note: backlogs cannot be read: {why}");
+    }
 }
 
 /// A text that takes the place of the one before where standard output is a terminal: cut to its size,
@@ -95,9 +98,4 @@ fn frame(text: &str) -> String {
         frame += &format!("({} more lines){CLEAR_LINE}\n", lines.len() - shown);
     }
     frame + CLEAR_BELOW
-}
-
-/// Opened anew each time, so that an unload and a load in between are seen.
-fn snapshot(name: &Name) -> anyhow::Result<Snapshot> {
-    Ok(Snapshot::read(&Instance::open(name)?)?)
 }

@@ -2,7 +2,6 @@ use std::time::SystemTime;
 
 use super::{args::Status, place, print};
 use crate::{
-    check,
     exit::Exit,
     kernel::{Error, Instance},
     output::{
@@ -20,16 +19,8 @@ pub fn run(args: Status) -> anyhow::Result<Exit> {
         }
         return Err(Error::not_loaded(&name).into());
     };
-    let place = place::tell(&instance)?;
-    let loaded = instance.loaded()?;
-    let supervisor = instance.supervisor();
-    let reading = Reading {
-        neighbours: instance.neighbours(&loaded)?,
-        findings: check::examine_loaded(&name, &loaded, supervisor),
-        loaded,
-        supervisor,
-        place,
-    };
+    place::tell(&instance)?;
+    let reading = Reading::of(&instance)?;
     if args.json.enabled {
         print(output::json(&status::Document::new(name, &reading))?)?;
     } else {

@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
             if self.has_enough() {
                 break;
             }
-            let Some(record) = self.tracing.get_mut().next() else {
+            let Some(record) = self.tracing.get_mut().take() else {
                 break;
             };
             if let Some(line) = self.line(&record)? {

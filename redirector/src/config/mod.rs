@@ -64,7 +64,7 @@ pub struct Interface {
 ///
 /// Several rules of a [`Config`] can match one packet; the most specific wins: address and interface, then
 /// address, then interface, then neither. No two rules of one specificity match the same packet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub protocol: Protocol,
     /// `None`: every local address. Never an IPv4-mapped IPv6 address.

@@ -83,7 +83,7 @@ impl Tracing {
     }
 
     /// None until there are more.
-    pub fn next(&mut self) -> Option<TraceRecord> {
+    pub fn take(&mut self) -> Option<TraceRecord> {
         let record = self.records.next()?;
         bytemuck::try_pod_read_unaligned(&record).ok()
     }

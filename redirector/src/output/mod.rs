@@ -6,6 +6,7 @@ pub mod flows;
 pub mod import;
 pub mod listeners;
 pub mod neighbours;
+pub mod openmetrics;
 pub mod stats;
 pub mod status;
 pub mod trace;
@@ -27,6 +28,12 @@ pub fn json(document: &impl Serialize) -> serde_json::Result<String> {
 /// A document on one line, as `--json --watch` prints it.
 pub fn json_line(document: &impl Serialize) -> serde_json::Result<String> {
     serde_json::to_string(document).map(|text| text + "\n")
+}
+
+/// An error and its causes on one line, as the command line prints them.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// A rule as JSON documents have it.

@@ -1,11 +1,12 @@
 use std::collections::BTreeMap;
 
+use redirector_common::abi::RuleCounters;
 use serde::Serialize;
 
 use super::{RuleDocument, SCHEMA, listeners, render, table};
 use crate::{
     config::Name,
-    stats::{self, Rate, RuleStats, Snapshot},
+    stats::{self, Rate, RuleStats, Sample},
 };
 
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +28,15 @@ pub struct Document {
 pub struct Rule {
     #[serde(flatten)]
     pub rule: RuleDocument,
+    #[serde(flatten)]
+    pub counters: Counters,
+    /// With `--watch`, from the second document on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<RateDocument>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Counters {
     pub r#in: Traffic,
     pub out: Traffic,
     /// Connections that were established, and UDP flows that were answered.
@@ -37,9 +47,6 @@ pub struct Rule {
     pub syns: u64,
     /// Those of them that the application has not answered by SYN-ACK or RST, or not yet.
     pub unanswered_syns: u64,
-    /// With `--watch`, from the second document on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<RateDocument>,
 }
 
 /// A GSO or GRO super-packet is one packet; bytes count from the network header onwards.
@@ -96,43 +103,39 @@ pub struct Bucket {
 }
 
 impl Document {
-    pub fn new(name: Name, snapshot: &Snapshot) -> Self {
+    pub fn new(name: Name, sample: &Sample) -> Self {
+        let snapshot = &sample.snapshot;
+        let rules = sample.rules().map(|(stats, rate)| Rule {
+            rate: rate.map(RateDocument::from),
+            ..Rule::from(stats)
+        });
+        let listening = sample.listening.as_ref();
+        let listening = listening.map(|it| listeners::Document::new(it, &sample.bounds));
         Self {
             schema: SCHEMA,
             name,
             time: humantime::format_rfc3339_millis(snapshot.time).to_string(),
-            rules: snapshot.rules.iter().map(Rule::from).collect(),
+            rules: rules.collect(),
             skipped: snapshot.skipped.clone(),
+            listening: listening.unwrap_or_default(),
             histograms: (&snapshot.histograms).into(),
-            listening: listeners::Document::default(),
-        }
-    }
-
-    pub fn listening(self, listening: listeners::Document) -> Self {
-        Self { listening, ..self }
-    }
-
-    /// With the rates since an earlier snapshot.
-    pub fn since(self, snapshot: &Snapshot, before: &Snapshot) -> Self {
-        let rates = snapshot.rates(before).into_iter();
-        let rules = self.rules.into_iter().zip(rates);
-        Self {
-            rules: rules
-                .map(|(rule, rate)| Rule {
-                    rate: rate.map(RateDocument::from),
-                    ..rule
-                })
-                .collect(),
-            ..self
         }
     }
 }
 
 impl From<&RuleStats> for Rule {
     fn from(stats: &RuleStats) -> Self {
-        let counters = &stats.counters;
         Self {
             rule: (&stats.rule).into(),
+            counters: Counters::new(&stats.counters, stats.live),
+            rate: None,
+        }
+    }
+}
+
+impl Counters {
+    pub fn new(counters: &RuleCounters, live: u64) -> Self {
+        Self {
             r#in: Traffic {
                 packets: counters.in_packets,
                 bytes: counters.in_bytes,
@@ -146,10 +149,9 @@ impl From<&RuleStats> for Rule {
                 icmp_errors: counters.out_errors,
             },
             connections: counters.connections,
-            live: stats.live,
+            live,
             syns: counters.syns,
-            unanswered_syns: stats.unanswered_syns(),
-            rate: None,
+            unanswered_syns: stats::unanswered_syns(counters),
         }
     }
 }
@@ -195,8 +197,8 @@ impl From<&stats::Bucket> for Bucket {
     }
 }
 
-/// The same for people; reasons at 0 are left out. With an earlier snapshot also the rates since that.
-pub fn text(snapshot: &Snapshot, before: Option<&Snapshot>) -> String {
+/// The same for people; reasons at 0 are left out. Rates are there from the second sample on.
+pub fn text(sample: &Sample) -> String {
     let header = [
         "RULE",
         "IN PACKETS",
@@ -210,16 +212,17 @@ pub fn text(snapshot: &Snapshot, before: Option<&Snapshot>) -> String {
         "ICMP ERRORS",
     ];
     let mut rules = table(&header, 1..header.len());
-    let rates = before.map(|before| snapshot.rates(before));
-    for (index, stats) in snapshot.rules.iter().enumerate() {
+    let has_rates = sample.rates.iter().any(Option::is_some);
+    for (stats, rate) in sample.rules() {
         rules.add_row(totals(stats));
-        if let Some(rates) = &rates {
-            rules.add_row(per_second(rates.get(index).copied().flatten()));
+        if has_rates {
+            rules.add_row(per_second(rate));
         }
     }
     let mut skipped = table(&["SKIPPED", "PACKETS"], 1..2);
     let mut any = false;
-    for (reason, packets) in snapshot.skipped.iter().filter(|(_, packets)| **packets > 0) {
+    let reasons = sample.snapshot.skipped.iter();
+    for (reason, packets) in reasons.filter(|(_, packets)| **packets > 0) {
         skipped.add_row([reason.to_string(), packets.to_string()]);
         any = true;
     }
@@ -227,6 +230,13 @@ pub fn text(snapshot: &Snapshot, before: Option<&Snapshot>) -> String {
     if any {
         text += "\n";
         text += &render(&skipped);
+    }
+    if let Some(listening) = &sample.listening {
+        text += "\n";
+        text += &listeners::text(listening);
+        for hint in listening.hints(&sample.bounds) {
+            text += &format!("{hint}\n");
+        }
     }
     text
 }

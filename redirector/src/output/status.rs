@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::{RuleDocument, SCHEMA, neighbours, neighbours::Neighbour, render, table};
 use crate::{
-    check::Finding,
+    check::{self, Finding},
     config::{self, Name},
-    kernel::{Neighbourhood, Place},
+    kernel::{self, Instance, Neighbourhood, Place},
     plan::{Loaded, LoadedInterface, Missing},
 };
 
@@ -56,7 +56,28 @@ pub struct Interface {
     pub neighbours_unread: Vec<String>,
 }
 
+/// The document of an instance, or that it is not loaded.
+pub fn read(name: &Name) -> Result<Document, kernel::Error> {
+    let name = name.clone();
+    Ok(match Instance::find(&name)? {
+        Some(instance) => Document::new(name, &Reading::of(&instance)?),
+        None => Document::not_loaded(name),
+    })
+}
+
 impl Reading {
+    pub fn of(instance: &Instance) -> Result<Self, kernel::Error> {
+        let loaded = instance.loaded()?;
+        let supervisor = instance.supervisor();
+        Ok(Self {
+            place: instance.place()?,
+            neighbours: instance.neighbours(&loaded)?,
+            findings: check::examine_loaded(&instance.name, &loaded, supervisor),
+            loaded,
+            supervisor,
+        })
+    }
+
     fn neighbours(&self) -> impl Iterator<Item = (&config::Interface, &Neighbourhood)> {
         self.loaded.present().zip(&self.neighbours)
     }

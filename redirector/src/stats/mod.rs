@@ -1,10 +1,14 @@
 //! The stats path: maps → snapshot → table or JSON (`output`).
 
+#[cfg(test)]
+pub mod fixtures;
 pub mod flows;
 mod histogram;
+mod history;
 pub mod listeners;
 mod live;
 mod rate;
+mod sampler;
 pub mod trace;
 
 use std::{collections::BTreeMap, time::SystemTime};
@@ -18,7 +22,9 @@ use crate::{
 
 pub use self::{
     histogram::{Bucket, Histogram, Histograms},
+    history::{History, Point, Series},
     rate::Rate,
+    sampler::{Sample, Sampler},
 };
 
 /// The counters of an instance at one moment, summed over the CPUs.
@@ -44,6 +50,24 @@ pub struct RuleStats {
 }
 
 impl Snapshot {
+    /// The rest of it.
+    pub fn without_rules(&self) -> Self {
+        Self {
+            rules: Vec::new(),
+            skipped: self.skipped.clone(),
+            histograms: self.histograms.clone(),
+            ..*self
+        }
+    }
+
+    /// The counters of all rules together, and how many connections they have now.
+    pub fn total(&self) -> (RuleCounters, u64) {
+        let none = (RuleCounters::default(), 0);
+        self.rules.iter().fold(none, |(sum, live), rule| {
+            (sum + rule.counters, live + rule.live)
+        })
+    }
+
     pub fn read(instance: &Instance) -> Result<Self, Error> {
         let loaded = instance.loaded()?;
         let numbers: Vec<_> = loaded.rules.iter().map(|rule| rule.number).collect();
@@ -74,9 +98,11 @@ impl Snapshot {
 impl RuleStats {
     /// SYNs that the application has not answered: also those that it is about to.
     pub fn unanswered_syns(&self) -> u64 {
-        // The CPUs are not read at one moment.
-        self.counters
-            .syns
-            .saturating_sub(self.counters.answered_syns)
+        unanswered_syns(&self.counters)
     }
+}
+
+pub fn unanswered_syns(counters: &RuleCounters) -> u64 {
+    // The CPUs are not read at one moment.
+    counters.syns.saturating_sub(counters.answered_syns)
 }

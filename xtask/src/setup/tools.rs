@@ -11,10 +11,12 @@ pub struct Tool {
     package: Package,
 }
 
+const INTER: &str = "/usr/share/fonts/opentype/inter/Inter-Regular.otf";
+
 /// nginx itself does not know TCP: Debian has that as a module.
 pub const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-pub const TESTS: [Tool; 16] = [
+pub const TESTS: [Tool; 20] = [
     tool("ip", "iproute2", "namespaces and veth pairs, tc"),
     tool("nft", "nftables", "the oracle, and firewalls in the way"),
     tool("iptables", "iptables", "the rules of the guide"),
@@ -47,6 +49,16 @@ pub const TESTS: [Tool; 16] = [
     tool("busybox", "busybox-static", "the shell of those machines"),
     tool("cpio", "cpio", "their file system"),
     tool("wg", "wireguard-tools", "tunnels between them"),
+    tool("chromium", "chromium", "the dashboard, as people see it"),
+    tool(INTER, "fonts-inter", "letters on its pictures"),
+    Tool {
+        file: "promtool",
+        package: Package {
+            service: Some("prometheus"),
+            ..tool("promtool", "prometheus", "metrics and alerts, checked").package
+        },
+    },
+    tool("tmux", "tmux", "a terminal for `redirector top`"),
 ];
 
 pub const BENCH: [Tool; 9] = [
