@@ -103,6 +103,9 @@ pub struct Run {
     pub source: Source,
     #[command(flatten)]
     pub instance: Instance,
+    /// When stopped, first redirect nothing new, and wait until live connections have ended, TIME at most
+    #[arg(long, value_name = "TIME")]
+    pub drain: Option<Limit>,
     /// Which messages of the eBPF programs are kept for `redirector log`
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     pub log_level: LogLevel,
@@ -119,6 +122,10 @@ pub struct Unload {
     /// Also what was loaded in another network namespace
     #[arg(long)]
     pub any_namespace: bool,
+
+    /// First redirect nothing new, and wait until live connections have ended, TIME at most, e.g. 30s
+    #[arg(long, value_name = "TIME", conflicts_with = "any_namespace")]
+    pub drain: Option<Limit>,
 }
 
 #[derive(Debug, Args)]
@@ -224,6 +231,14 @@ pub enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(pub Duration);
 
+/// The longest time that a drain may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Duration);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a time such as 30s, 2m or 1h")]
+pub struct LimitError(String);
+
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interval {0:?} is not a number of seconds above 0")]
 pub struct IntervalError(String);
@@ -271,6 +286,16 @@ impl From<LogLevel> for log::LevelFilter {
             LogLevel::Info => Self::Info,
             LogLevel::Debug => Self::Debug,
         }
+    }
+}
+
+impl FromStr for Limit {
+    type Err = LimitError;
+
+    fn from_str(time: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(time)
+            .map(Self)
+            .map_err(|_| LimitError(time.to_owned()))
     }
 }
 

@@ -4,6 +4,7 @@ pub mod args;
 mod changes;
 mod check;
 mod completions;
+mod drain;
 mod error;
 mod flows;
 mod load;

@@ -43,6 +43,11 @@ pub enum Error {
     )]
     Supervised { name: Name, pid: Option<i32> },
     #[error(
+        "instance \"{name}\" was loaded or reloaded during the drain, so it stays; \
+         `redirector unload --name {name}` unloads it"
+    )]
+    DrainUndone { name: Name },
+    #[error(
         "{needed} rules, present and removed, do not fit into the {capacity} places that the load made; `redirector unload` and `redirector load` make more"
     )]
     Full { needed: usize, capacity: usize },

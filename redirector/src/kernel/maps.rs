@@ -1,6 +1,6 @@
 //! Typed access to the maps of an instance, by their pins.
 
-use std::path::PathBuf;
+use std::{os::fd::OwnedFd, path::PathBuf};
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use redirector_common::abi::{
@@ -8,7 +8,7 @@ use redirector_common::abi::{
     RuleKey, Settings, WantedRecord,
 };
 
-use super::Error;
+use super::{Error, sys};
 
 /// A map key or value of `redirector_common::abi`.
 #[derive(Clone, Copy)]
@@ -57,6 +57,12 @@ impl Maps {
 
     pub fn flows(&self) -> Result<Table<FlowKey, Flow>, Error> {
         self.open("FLOWS")
+    }
+
+    /// The storage of sockets, whose values only the kernel can list.
+    pub fn sockets(&self) -> Result<OwnedFd, Error> {
+        let path = self.directory.join("SOCKETS");
+        sys::object_get(&path).map_err(Error::io("open", path))
     }
 
     pub fn counters(&self) -> Result<PerCpu<RuleCounters>, Error> {

@@ -6,6 +6,7 @@ mod attach;
 mod bpffs;
 mod capability;
 mod conflict;
+mod drain;
 mod error;
 mod fault;
 mod instance;
@@ -28,6 +29,7 @@ pub use self::{
         explain,
     },
     capability::require as require_capabilities,
+    drain::{Drain, Live},
     error::Error,
     instance::Instance,
     load::{Outcome, load, rehearse_load},

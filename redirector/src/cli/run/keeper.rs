@@ -1,13 +1,13 @@
 //! An instance, and what keeps it in line with the interfaces.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Error;
 
 use super::{reconcile::Reconciled, say, words};
 use crate::{
     check::{self, Examination},
-    cli::{args::Run, changes},
+    cli::{args::Run, changes, drain::Draining},
     config::{Config, Draft, Name, Resolved, Selector},
     host::Network,
     kernel::{self, Claim, Instance, LinkChange, Outcome},
@@ -116,6 +116,19 @@ impl Keeper {
     pub fn stop(self) -> anyhow::Result<()> {
         self.claim.unload()?;
         say(format_args!("unloaded instance \"{}\"", self.name));
+        Ok(())
+    }
+
+    /// Redirects nothing new from now on.
+    pub fn drain(&self, limit: Duration) -> anyhow::Result<Option<Draining>> {
+        let drain = self.claim.drain()?;
+        Ok(drain.map(|drain| Draining::new(drain, limit)))
+    }
+
+    pub fn stop_drained(self, draining: Draining) -> anyhow::Result<()> {
+        let (drain, report) = draining.end()?;
+        self.claim.unload_drained(drain)?;
+        say(format_args!("{report}unloaded instance \"{}\"", self.name));
         Ok(())
     }
 

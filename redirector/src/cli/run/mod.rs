@@ -11,7 +11,10 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::keeper::Keeper;
-use super::args::Run;
+use super::{
+    args::{Limit, Run},
+    drain::PAUSE,
+};
 use crate::{exit::Exit, kernel::LinkEvents};
 
 pub fn run(args: Run) -> anyhow::Result<Exit> {
@@ -50,7 +53,21 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
         }
     }
     notify::stopping();
-    keeper.stop()?;
+    let Some(Limit(limit)) = args.drain else {
+        keeper.stop()?;
+        return Ok(Exit::Done);
+    };
+    if let Some(mut draining) = keeper.drain(limit)? {
+        // A second signal ends the wait.
+        while !draining.is_over()? {
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        keeper.stop_drained(draining)?;
+    }
     Ok(Exit::Done)
 }
 

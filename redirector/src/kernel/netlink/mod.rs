@@ -1,8 +1,10 @@
 //! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, what XDP programs
-//! an interface has, what is above it, what its driver can do, and when interfaces come and go.
+//! an interface has, what is above it, what its driver can do, when interfaces come and go, and what TCP
+//! connections there are.
 
 mod events;
 mod netdev;
+mod sockets;
 mod stack;
 mod tc;
 mod xdp;
@@ -16,6 +18,7 @@ use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 pub use self::{
     events::{LinkChange, LinkEvents},
     netdev::xdp_features,
+    sockets::{Connection, connections},
     stack::{Link, Stack},
     tc::{Clsact, Filter},
     xdp::XdpMode,
