@@ -19,7 +19,8 @@ pub enum Error {
     )]
     Differs { name: Name },
     #[error(
-        "instance \"{name}\" was loaded by another version of redirector ({found}); `redirector unload` it first"
+        "instance \"{name}\" was loaded by another version of redirector ({found}), so it cannot be changed in place; \
+         `redirector unload --name {name}` and `load`, or a restart of its `redirector run`, replace it, without its flows and counters"
     )]
     OtherVersion { name: Name, found: String },
     #[error(

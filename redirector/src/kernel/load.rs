@@ -14,7 +14,7 @@ use super::{
     fault::Steps,
     instance::{self, Instance},
     maps::Plain,
-    namespace, object, table, wanted,
+    namespace, object, table, version, wanted,
 };
 use crate::{
     check::Netfilter,
@@ -90,7 +90,11 @@ pub fn rehearse_load(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<S
 fn admit(name: &Name, config: &Config) -> Result<Option<Plan>, Error> {
     if let Some(instance) = Instance::find(name)? {
         instance.require_namespace()?;
-        let plan = Plan::new(Some(&instance.loaded()?), config);
+        // Whose programs they are is a reload's business.
+        let plan = Plan {
+            programs: false,
+            ..Plan::new(Some(&instance.loaded()?), config)
+        };
         if plan.is_empty() {
             return Ok(None);
         }
@@ -178,7 +182,8 @@ fn build(
     steps.next()?;
     object::pin_maps(&object, &directory.join("maps"))?;
     steps.next()?;
-    object::pin_programs(&mut object, &directory.join("programs"))?;
+    object::pin_programs(&mut object, &directory.join("programs"), "")?;
+    version::write(directory)?;
     let maps = Maps::new(directory.join("maps"));
     steps.next()?;
     write_settings(&maps, &settings(log_level)?)?;

@@ -21,6 +21,8 @@ mod supervision;
 mod sys;
 mod table;
 mod unload;
+mod upgrade;
+mod version;
 mod wanted;
 
 pub use self::{

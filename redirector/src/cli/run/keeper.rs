@@ -10,7 +10,7 @@ use crate::{
     cli::{args::Run, changes, drain::Draining},
     config::{Config, Draft, Name, Resolved, Selector},
     host::Network,
-    kernel::{self, Claim, Instance, LinkChange, Outcome},
+    kernel::{self, Claim, Instance, LinkChange, Outcome, Reach},
     plan::{Loaded, Plan},
 };
 
@@ -44,7 +44,14 @@ impl Keeper {
         loop {
             let network = Network::read()?;
             let resolved = draft.lower_awaiting(&network)?;
-            let is_loaded = Instance::find(name)?.is_some();
+            let is_loaded = match Instance::find(name) {
+                Err(error @ kernel::Error::OtherVersion { .. }) => {
+                    say(format_args!("note: {error}; it is replaced now"));
+                    kernel::unload(name, Reach::Here)?;
+                    false
+                }
+                found => found?.is_some(),
+            };
             let claim = if is_loaded {
                 Claim::take(name)?
             } else {
@@ -101,16 +108,16 @@ impl Keeper {
     }
 
     /// Reads the configuration again. A bad one changes nothing, and neither does one that the kernel
-    /// refuses; then the earlier one stays in force.
-    pub fn reread(&mut self, args: &Run) -> anyhow::Result<()> {
+    /// refuses; then the earlier one stays in force, and this is false.
+    pub fn reread(&mut self, args: &Run) -> anyhow::Result<bool> {
         let network = Network::read()?;
         if let Err(error) = self.replace(args, &network) {
             say(format_args!(
                 "error: cannot reload, so nothing was changed: {error:#}"
             ));
-            return fail_if_unloaded(error);
+            return fail_if_unloaded(error).map(|()| false);
         }
-        self.follow(LinkChange::Gone).map(drop)
+        self.follow(LinkChange::Gone).map(|_| true)
     }
 
     pub fn stop(self) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 mod keeper;
 mod notify;
 mod reconcile;
+mod successor;
 mod words;
 
 use std::{fmt::Display, io, io::Write};
@@ -42,7 +43,12 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 notify::reloading();
-                keeper.reread(args)?;
+                // A successor would fail over a bad file.
+                if keeper.reread(args)? && let Some(binary) = successor::find() {
+                    say(format_args!("the binary was replaced: going on as {}", binary.display()));
+                    // Returns only if that cannot be.
+                    say(format_args!("error: {:#}", successor::become_it(&binary)));
+                }
                 notify::ready(&keeper.status()?);
             }
             change = links.next() => {
