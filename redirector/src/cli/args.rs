@@ -47,6 +47,9 @@ pub enum Command {
     Log(Log),
     /// Print a completion script
     Completions(Completions),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man(Man),
     /// Print the size of each program in instructions
     #[command(hide = true)]
     ProgramReport,
@@ -179,6 +182,11 @@ pub struct Log {
 #[derive(Debug, Args)]
 pub struct Completions {
     pub shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    pub directory: PathBuf,
 }
 
 /// What to redirect, and where.

@@ -9,6 +9,7 @@ mod error;
 mod flows;
 mod load;
 mod log;
+mod man;
 mod place;
 mod print;
 mod reload;
@@ -47,6 +48,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(args),
         Command::Log(args) => log::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
         Command::ProgramReport => report::run(),
     }
 }

@@ -23,6 +23,7 @@ pub enum Scope {
     Build,
     Tests,
     Bench,
+    Package,
 }
 
 pub fn verb(options: &Options) -> Result<()> {
@@ -49,6 +50,7 @@ pub fn ensure(scope: Scope) -> Result<bool> {
     match scope {
         Scope::Build => {}
         Scope::Tests => missing.extend(tools::missing(&tools::TESTS)),
+        Scope::Package => missing.extend(tools::missing(&tools::PACKAGE)),
         Scope::Bench => missing.extend(tools::missing(&tools::BENCH)),
     }
     match apt::install(&missing) {

@@ -14,7 +14,7 @@ pub struct Tool {
 /// nginx itself does not know TCP: Debian has that as a module.
 pub const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-pub const TESTS: [Tool; 13] = [
+pub const TESTS: [Tool; 15] = [
     tool("ip", "iproute2", "namespaces and veth pairs, tc"),
     tool("nft", "nftables", "the oracle, and firewalls in the way"),
     tool("iptables", "iptables", "the rules of the guide"),
@@ -44,6 +44,8 @@ pub const TESTS: [Tool; 13] = [
     tool("busybox", "busybox-static", "the shell of those machines"),
     tool("cpio", "cpio", "their file system"),
     tool("wg", "wireguard-tools", "tunnels between them"),
+    tool("debootstrap", "debootstrap", "a Debian for the package"),
+    tool("mke2fs", "e2fsprogs", "its disk"),
 ];
 
 pub const BENCH: [Tool; 9] = [
@@ -62,6 +64,12 @@ pub const BENCH: [Tool; 9] = [
     // Its service starts only where one asks for that.
     tool("iperf3", "iperf3", "bulk and small packets"),
     tool("wrk", "wrk", "requests and connections"),
+];
+
+pub const PACKAGE: [Tool; 3] = [
+    tool("dpkg-deb", "dpkg", "Debian packages"),
+    tool("lintian", "lintian", "what is wrong with them"),
+    tool("readelf", "binutils", "whether a binary is static"),
 ];
 
 const NGINX: Tool = service("nginx", "nginx-light", "a server nobody here wrote");

@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: the tests that need a kernel with more modules than this one may have.
 
 mod apt;
+pub mod debian;
 mod kernel;
 mod machine;
 mod root;
@@ -51,6 +52,14 @@ pub fn matrix(filter: &[String], redirector: &Path) -> Result<()> {
         };
         if let Err(error) = tests(&options, redirector) {
             failures.push(format!("Linux {kernel}: {error}"));
+        }
+    }
+    for kernel in debian::KERNELS {
+        // It has no parts that a filter could name.
+        if filter.is_empty()
+            && let Err(error) = debian::prove(kernel.parse().map_err(Error::msg)?)
+        {
+            failures.push(format!("Debian with Linux {kernel}: {error:#}"));
         }
     }
     if !failures.is_empty() {
