@@ -4,6 +4,7 @@ mod apt;
 mod compiler;
 mod fuzzer;
 mod linker;
+mod python;
 mod toolchain;
 pub mod tools;
 
@@ -59,5 +60,6 @@ pub fn ensure(scope: Scope) -> Result<bool> {
     }
     let toolchain = found.map_or_else(toolchain::complete, Ok)?;
     let recorded = toolchain.record()?;
-    Ok(recorded || !missing.is_empty())
+    let brought = scope == Scope::Tests && python::ensure()?;
+    Ok(recorded || brought || !missing.is_empty())
 }

@@ -14,7 +14,7 @@ pub struct Tool {
 /// nginx itself does not know TCP: Debian has that as a module.
 pub const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-pub const TESTS: [Tool; 15] = [
+pub const TESTS: [Tool; 18] = [
     tool("ip", "iproute2", "namespaces and veth pairs, tc"),
     tool("nft", "nftables", "the oracle, and firewalls in the way"),
     tool("iptables", "iptables", "the rules of the guide"),
@@ -45,6 +45,13 @@ pub const TESTS: [Tool; 15] = [
     tool("cpio", "cpio", "their file system"),
     tool("wg", "wireguard-tools", "tunnels between them"),
     tool("debootstrap", "debootstrap", "a Debian for the package"),
+    tool("kubectl", "kubernetes-client", "Kustomize, offline"),
+    tool(
+        "/usr/lib/python3/dist-packages/pip/__init__.py",
+        "python3-pip",
+        "what validates Kubernetes' documents",
+    ),
+    tool("systemd-analyze", "systemd", "how exposed the units are"),
     tool("mke2fs", "e2fsprogs", "its disk"),
 ];
 
