@@ -19,6 +19,7 @@ use anyhow::{Context as _, Result, ensure};
 use crate::{
     sys,
     vm::{kernel::Kernel, machine},
+    workspace,
 };
 
 const INIT: &str = include_str!("init.sh");
@@ -55,6 +56,7 @@ impl Machine {
         let brought = machine.path("brought");
         fs::create_dir_all(&brought)?;
         fs::write(brought.join("proof.sh"), PROOF)?;
+        fs::write(brought.join("commands"), commands(&manual()?))?;
         for (package, name) in packages.iter().zip(["old.deb", "new.deb"]) {
             fs::copy(package, brought.join(name))?;
         }
@@ -126,6 +128,26 @@ impl Machine {
     }
 }
 
+fn manual() -> Result<String> {
+    let path = workspace::root().join("docs/operating.md");
+    fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The lines of every block that needs systemd.
+fn commands(page: &str) -> String {
+    let mut commands = String::new();
+    let mut is_inside = false;
+    for line in page.lines() {
+        if line.starts_with("```") {
+            is_inside = line == "```systemd";
+        } else if is_inside {
+            commands.push_str(line);
+            commands.push('\n');
+        }
+    }
+    commands
+}
+
 /// Asks until there is an answer.
 fn visit(port: u16, is_over: &AtomicBool, reached: &AtomicBool) {
     while !is_over.load(Ordering::Relaxed) && !reached.load(Ordering::Relaxed) {
@@ -195,4 +217,21 @@ fn modules(kernel: &Kernel) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(modules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::commands;
+
+    #[test]
+    fn the_page_s_commands_are_found() {
+        let commands = commands(include_str!("../../../../docs/operating.md"));
+        for command in [
+            "dpkg --install redirector.deb",
+            "systemctl reload redirector",
+        ] {
+            assert!(commands.lines().any(|line| line == command), "{commands}");
+        }
+        assert!(!commands.contains("cargo"), "{commands}");
+    }
 }
