@@ -10,12 +10,13 @@ mod flow;
 use bytemuck::{Pod, Zeroable};
 
 pub use self::flow::{
-    FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, KEY_MOVED, SECOND, TICK,
+    FLOW_FIN_IN, FLOW_FIN_IN_ACKED, FLOW_FIN_OUT, FLOW_FIN_OUT_ACKED, FLOW_OPENED, FLOW_SOCKETLESS,
+    FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, KEY_MOVED, SECOND, TICK, UDP_IDLE, UDP_REFRESH,
 };
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;
@@ -67,6 +68,8 @@ pub const PORT_TARGET: u16 = 1 << 1;
 pub const PORT_SCOPED: u16 = 1 << 2;
 /// `EARLIER` knows this port.
 pub const PORT_CHANGED: u16 = 1 << 3;
+/// Rules, present or removed, redirect to this port from more than one.
+pub const PORT_SHARED: u16 = 1 << 4;
 
 /// Key of the `RULES` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]

@@ -1,11 +1,12 @@
 //! What the application sends: where it goes back to, and what it proves.
 
 use crate::{
-    Peer, Segment, Skip, State, Table,
-    abi::{FLOW_SOCKETLESS, FLOW_SYN_ACK, FlowKey, NO_PORT, Protocol, SECOND, SocketFlow},
+    Direction, Peer, Segment, Skip, State, Table,
+    abi::{FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Protocol, SECOND, SocketFlow},
+    closing::{self, Closing},
     decision::Decision,
     moved,
-    track::{Translation, forget, settle},
+    track::{self, Translation, forget, settle},
 };
 
 /// After which a connection's origin moves from the flow table into its socket, where nothing evicts it,
@@ -20,7 +21,11 @@ pub fn answer<S: State>(
     key: &mut FlowKey,
 ) -> Option<Translation> {
     let is_tcp = segment.ends.protocol == Protocol::TCP;
+    let ends = segment.flags.ends();
     if is_tcp && let Some(flow) = state.socket_flow() {
+        if ends {
+            close(state, key, segment);
+        }
         if flow.client != NO_PORT && flow.client != key.remote_port {
             moved::keep(state, key, flow.from, flow.client, flow.rule);
         }
@@ -43,6 +48,11 @@ pub fn answer<S: State>(
     if flow.from == NO_PORT {
         return None;
     }
+    if !is_tcp {
+        track::refresh(state, key, &flow);
+    } else if ends || flow.is_closing() {
+        close(state, key, segment);
+    }
     if is_tcp && flow.age(state.now()) > SOCKET_AFTER {
         let origin = SocketFlow {
             rule: flow.rule,
@@ -52,6 +62,12 @@ pub fn answer<S: State>(
         state.remember_on_socket(key, origin);
     }
     Some(Translation::of(&flow))
+}
+
+#[inline(always)]
+fn close<S: State>(state: &mut S, key: &FlowKey, segment: &Segment) {
+    let closing = Closing::of(segment, Direction::Egress);
+    closing::close(state, key, closing, segment.acknowledgment);
 }
 
 /// What a packet of the application tells of its flow.
@@ -120,7 +136,7 @@ fn pending<S: State>(
             return Decision::PASS;
         }
         if about.is(Answer::SYN_ACK) {
-            accept(state, key, sequence);
+            accept(state, key, flow, sequence);
         } else if about.is(Answer::RESET) {
             if acknowledged == 1 {
                 // Refused.
@@ -138,15 +154,12 @@ fn pending<S: State>(
 /// The application takes a SYN: whatever had its tuple there is over. What had the same tuple on the wire
 /// is so once the client proves that the SYN was its own.
 #[inline(always)]
-fn accept<S: State>(state: &mut S, key: &mut FlowKey, sequence: u32) {
-    let Some(mut flow) = state.flow(Table::Pending, key) else {
-        return;
-    };
+fn accept<S: State>(state: &mut S, key: &mut FlowKey, mut flow: Flow, sequence: u32) {
     flow.flags |= FLOW_SYN_ACK;
     if state.peer(key) == Peer::None {
         flow.flags |= FLOW_SOCKETLESS;
     }
     flow.expected = sequence.wrapping_add(1);
-    state.insert_flow(Table::Pending, key, &flow);
+    state.update_flow(Table::Pending, key, &flow);
     forget(state, Table::Answered, key);
 }

@@ -201,15 +201,14 @@ fn earlier_target<S: State>(
     let from = key.local_port;
     let decision = earlier::find(state, key, |state, key, to| {
         let known = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
-        let is_tcp = key.protocol == Protocol::TCP;
+        if key.protocol == Protocol::UDP {
+            return (known != Decision::PASS && !track::is_idle(state, key)).then_some(known);
+        }
         // What is left of a connection whose socket has gone leads nobody there.
-        if known != Decision::PASS
-            && (!is_tcp || owner::owner(state, key) == Owner::of(from, NO_PORT))
-        {
+        if known != Decision::PASS && owner::owner(state, key) == Owner::of(from, NO_PORT) {
             return Some(known);
         }
-        if is_tcp
-            && matches!(state.peer(key), Peer::Connected { .. })
+        if matches!(state.peer(key), Peer::Connected { .. })
             && resume::is_free(state, key, from, sequence, acknowledgment) == Decision::PASS
         {
             track::resume(state, key, from, NO_PORT, to.rule);

@@ -170,6 +170,12 @@ impl State for Memory {
         self.table(table).insert(*key, *flow);
     }
 
+    fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow) {
+        if let Some(entry) = self.table(table).get_mut(key) {
+            *entry = *flow;
+        }
+    }
+
     fn remove_flow(&mut self, table: Table, key: &FlowKey) {
         self.table(table).remove(key);
     }
@@ -194,6 +200,16 @@ impl State for Memory {
         self.windows
             .get(&tuple)
             .is_none_or(|window| window.accepts(sequence, acknowledgment))
+    }
+
+    fn expects(&self, key: &FlowKey, sequence: u32) -> bool {
+        let tuple = (key.remote, key.remote_port, key.local, key.local_port);
+        let is_connected = matches!(self.peers.get(&tuple), Some(Peer::Connected { .. }));
+        is_connected
+            && self
+                .windows
+                .get(&tuple)
+                .is_none_or(|window| window.receive_next == sequence)
     }
 
     fn is_local(&self, key: &FlowKey) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::{
     Peer, State, Table,
-    abi::{FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Port},
+    abi::{FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, PORT_SHARED, Port},
 };
 
 /// In one register, as a BPF function returns it. Above the kind are the port of this host's end and
@@ -19,7 +19,8 @@ impl Owner {
     pub const NOBODY: Self = Self(0);
     /// A connection has it of which nobody knows: from before the load, or forgotten.
     pub const UNKNOWN: Self = Self(1);
-    /// The same of one that is over, whose numbers a SYN has to follow.
+    /// The same of one that is over, whose numbers a SYN has to follow. Where one wire port leads to the
+    /// target, it came by that.
     pub const UNKNOWN_PAST: Self = Self(2);
 
     #[inline(always)]
@@ -125,7 +126,15 @@ pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) ->
     if owner.is_known() {
         return owner != Owner::of(from, client);
     }
-    owner == Owner::UNKNOWN || owner == Owner::UNKNOWN_PAST && from != key.local_port
+    let is_direct = from == key.local_port;
+    owner == Owner::UNKNOWN || owner == Owner::UNKNOWN_PAST && (is_direct || is_shared(state, key))
+}
+
+/// Whether several wire ports lead to the key's local port.
+#[inline(always)]
+pub fn is_shared<S: State>(state: &S, key: &FlowKey) -> bool {
+    let target = state.port(key.protocol, key.local_port);
+    target.is_some_and(|entry| entry.flags & PORT_SHARED != 0)
 }
 
 /// Whether the wire port itself has the connection of the key's tuple: not one that was redirected to

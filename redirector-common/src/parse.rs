@@ -10,6 +10,7 @@ use crate::{
 pub struct TcpFlags(u32);
 
 impl TcpFlags {
+    const FIN: u32 = 1;
     const SYN: u32 = 1 << 1;
     const RST: u32 = 1 << 2;
     const ACK: u32 = 1 << 4;
@@ -28,6 +29,18 @@ impl TcpFlags {
     #[inline(always)]
     pub fn is_reset(self) -> bool {
         self.0 & Self::RST != 0
+    }
+
+    /// No more data follows.
+    #[inline(always)]
+    pub fn is_final(self) -> bool {
+        self.0 & Self::FIN != 0
+    }
+
+    /// FIN or RST.
+    #[inline(always)]
+    pub fn ends(self) -> bool {
+        self.0 & (Self::FIN | Self::RST) != 0
     }
 
     /// The listener's answer to it.
@@ -68,6 +81,13 @@ impl Segment {
     #[inline(always)]
     pub fn has_payload(&self) -> bool {
         self.bytes > self.headers
+    }
+
+    /// The sequence number after its payload: that of its FIN.
+    #[inline(always)]
+    pub fn end(&self) -> u32 {
+        let payload = self.bytes.wrapping_sub(self.headers);
+        self.sequence.wrapping_add(payload)
     }
 }
 

@@ -3,6 +3,7 @@ use crate::{
     abi::{NO_PORT, NO_RULE, PORT_SOURCE, PORT_TARGET, Protocol},
     answer,
     begin::Arrival,
+    closing::{self, Closing},
     icmp, parse, rewrite, rules,
     track::{self, Translation},
 };
@@ -112,9 +113,15 @@ fn ingress<P: Packet, S: State>(
         if !is_opening {
             let from = key.local_port;
             key.local_port = to.local;
-            let known = track::known(state, segment.acknowledgment, key, from, NO_PORT);
-            if known.is_some() {
-                return Ok(known);
+            if let Some(flow) = track::known(state, segment.acknowledgment, key, from, NO_PORT) {
+                if segment.flags.ends() || !is_udp && flow.is_closing() {
+                    if !S::DECIDES {
+                        return Ok(None);
+                    }
+                    let closing = Closing::of(segment, Direction::Ingress);
+                    closing::close(state, key, closing, segment.acknowledgment);
+                }
+                return Ok(Some(Translation::to(key.local_port, flow.rule)));
             }
             key.local_port = from;
         }

@@ -59,6 +59,8 @@ pub trait State {
 
     fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow>;
     fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
+    /// In place, if it is there.
+    fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
     fn remove_flow(&mut self, table: Table, key: &FlowKey);
 
     /// What the socket that sends this packet remembers.
@@ -72,6 +74,9 @@ pub trait State {
 
     /// Whether the connected socket of the key's tuple could be sent these numbers now.
     fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool;
+
+    /// Whether the next byte that the connected socket of the key's tuple waits for has this number.
+    fn expects(&self, key: &FlowKey, sequence: u32) -> bool;
 
     /// Whether the key's local address is one of this host, as routing sees it.
     fn is_local(&self, key: &FlowKey) -> bool;

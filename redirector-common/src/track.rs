@@ -4,7 +4,7 @@ use crate::{
     Direction, Packet, Peer, Skip, State, Table,
     abi::{
         FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, PORT_CHANGED,
-        Port, Protocol, TICK,
+        Port, Protocol, TICK, UDP_IDLE, UDP_REFRESH,
     },
     decision::Decision,
     earlier,
@@ -77,9 +77,9 @@ pub fn key<P: Packet, S: State>(
     })
 }
 
-/// The translation of a flow from wire port `from` that has been seen before, for a packet from its
-/// client. The key's local port is the target; `client` is the client's port on the wire where the key
-/// has another, else [`NO_PORT`].
+/// A flow from wire port `from` that has been seen before, for a packet from its client. The key's local
+/// port is the target; `client` is the client's port on the wire where the key has another, else
+/// [`NO_PORT`].
 #[inline(always)]
 pub fn known<S: State>(
     state: &mut S,
@@ -87,7 +87,7 @@ pub fn known<S: State>(
     key: &mut FlowKey,
     from: Port,
     client: Port,
-) -> Option<Translation> {
+) -> Option<Flow> {
     let flow = match state.flow(Table::Answered, key) {
         Some(flow) => flow,
         None => {
@@ -105,8 +105,7 @@ pub fn known<S: State>(
             flow
         }
     };
-    flow.is_of(from, client)
-        .then_some(Translation::to(key.local_port, flow.rule))
+    flow.is_of(from, client).then_some(flow)
 }
 
 /// [`known`] where it is seldom asked, in a register.
@@ -118,7 +117,8 @@ pub fn known_seldom<S: State>(
     from: Port,
     client: Port,
 ) -> Decision {
-    let known = known(state, acknowledgment, key, from, client);
+    let known = known(state, acknowledgment, key, from, client)
+        .map(|flow| Translation::to(key.local_port, flow.rule));
     let register = Decision::from_result(Ok(known)).to_register();
     Decision::from_register(state.opaque(register))
 }
@@ -127,6 +127,9 @@ pub fn known_seldom<S: State>(
 #[inline(always)]
 pub fn begin<S: State>(state: &mut S, key: &FlowKey, mut flow: Flow) {
     flow.created = (state.now() >> TICK) as u32;
+    if key.protocol == Protocol::UDP {
+        flow.opening = flow.created;
+    }
     state.insert_flow(Table::Pending, key, &flow);
 }
 
@@ -176,6 +179,28 @@ pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
         }
     }
     begin(state, key, *flow);
+}
+
+/// Notes that the application answers a UDP flow.
+#[inline(always)]
+pub fn refresh<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
+    let now = state.now();
+    if flow.idle(now) > UDP_REFRESH {
+        let flow = Flow {
+            opening: (now >> TICK) as u32,
+            ..*flow
+        };
+        state.update_flow(Table::Answered, key, &flow);
+    }
+}
+
+/// Whether a UDP flow has had no answer for so long that it is over.
+#[inline(never)]
+pub fn is_idle<S: State>(state: &S, key: &FlowKey) -> bool {
+    state
+        .flow(Table::Answered, key)
+        .or_else(|| state.flow(Table::Pending, key))
+        .is_none_or(|flow| flow.idle(state.now()) > UDP_IDLE)
 }
 
 /// A client's packet says that what `table` knows of its tuple is over.

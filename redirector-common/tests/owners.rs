@@ -92,15 +92,26 @@ fn a_rule_takes_what_begins_beside_a_redirected_connection() {
     });
 }
 
-/// Nobody knows whose: a SYN that stays as it is meets what the kernel makes of it.
+/// What has ended came by the only wire port that leads there; of several, nobody knows by which.
 #[test]
-fn an_unknown_time_wait_is_left_to_direct_connections() {
+fn an_unknown_time_wait_is_of_the_only_wire_port() {
     each_family(|talk| {
-        for (port, crossing) in [(8000, Ok(None)), (80, Ok(Some(8000)))] {
-            let mut host = Host::with(&[(80, 8000)]);
+        for (port, is_shared, is_moved) in [
+            (8000, false, true),
+            (80, false, false),
+            (8000, true, true),
+            (80, true, true),
+        ] {
+            let rules = [(80, 8000), (81, 8000)];
+            let mut host = Host::with(&rules[..1 + usize::from(is_shared)]);
             host.has_socket(&talk, 8000, Peer::TimeWait);
-            assert_eq!(host.receive(&talk.to(port, OPENING)), crossing);
-            assert!(port == 8000 || host.client_port != CLIENT);
+            let opening = talk.to(port, OPENING);
+            assert_eq!(
+                host.receive(&opening),
+                Ok(Some(8000)),
+                "{port}, {is_shared}"
+            );
+            assert_eq!(host.client_port != CLIENT, is_moved, "{port}, {is_shared}");
         }
     });
 }

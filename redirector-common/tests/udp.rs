@@ -140,3 +140,38 @@ fn other_peers_are_the_same_on_every_interface() {
         assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(443)));
     });
 }
+
+/// Two minutes without an answer, as `nf_conntrack_udp_timeout_stream`.
+#[test]
+fn an_idle_flow_follows_the_rule() {
+    const SECOND: u64 = 1_000_000_000;
+    each_family(|talk| {
+        let mut host = answered(&talk);
+        host.rule(None, 0, 443, Some(5000));
+        for _ in 0..3 {
+            host.memory.now += 100 * SECOND;
+            assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
+            assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(443)));
+        }
+        host.memory.now += 125 * SECOND;
+        assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(5000)));
+        assert_eq!(host.send(&talk.from(5000, UDP)), Ok(Some(443)));
+    });
+}
+
+/// What the client says alone does not hold it at a target that has been replaced.
+#[test]
+fn an_unanswered_flow_follows_the_rule() {
+    const SECOND: u64 = 1_000_000_000;
+    each_family(|talk| {
+        let mut host = redirecting();
+        assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
+        host.rule(None, 0, 443, Some(5000));
+        for _ in 0..6 {
+            assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
+            host.memory.now += 20 * SECOND;
+        }
+        host.memory.now += 5 * SECOND;
+        assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(5000)));
+    });
+}

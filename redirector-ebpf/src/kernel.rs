@@ -114,6 +114,20 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
+    fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow) {
+        let entry = match table {
+            Table::Pending => PENDING.get_ptr_mut(key),
+            Table::Answered => FLOWS.get_ptr_mut(key),
+            Table::Moved => MOVED.get_ptr_mut(key),
+        };
+        if let Some(entry) = entry {
+            // SAFETY: not null. CPUs that write at once leave a mixture of two packets of one flow, or
+            // overwrite an entry that was reused meanwhile, as with `flow`.
+            unsafe { *entry = *flow };
+        }
+    }
+
+    #[inline(always)]
     fn remove_flow(&mut self, table: Table, key: &FlowKey) {
         // Already evicted is as good as removed.
         let _ = match table {
@@ -158,9 +172,17 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool {
+        self.ctx.skb().is_some_and(|skb| {
+            let answer = socket::socket_accepts(skb, key, sequence, acknowledgment);
+            answer & socket::ACCEPTS != 0
+        })
+    }
+
+    #[inline(always)]
+    fn expects(&self, key: &FlowKey, sequence: u32) -> bool {
         self.ctx
             .skb()
-            .is_some_and(|skb| socket::socket_accepts(skb, key, sequence, acknowledgment) != 0)
+            .is_some_and(|skb| socket::socket_accepts(skb, key, sequence, 0) & socket::EXPECTS != 0)
     }
 
     #[inline(always)]

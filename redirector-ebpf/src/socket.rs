@@ -107,7 +107,11 @@ extern "C" fn find_socket(skb: *mut __sk_buff, key: *const FlowKey) -> u64 {
     found
 }
 
-/// Whether the socket of a tuple is a full one that could be sent these numbers; not 0 for yes.
+/// What [`socket_accepts`] says: it could be sent these numbers, or waits for exactly this one.
+pub const ACCEPTS: u32 = 1;
+pub const EXPECTS: u32 = 1 << 1;
+
+/// What the socket of a tuple, if it is a full one, says to these numbers.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn socket_accepts(
@@ -126,8 +130,8 @@ pub extern "C" fn socket_accepts(
     }
     // SAFETY: not null and referenced.
     let tcp = unsafe { bpf_tcp_sock(socket.cast()) };
-    let accepts = if tcp.is_null() {
-        false
+    let answer = if tcp.is_null() {
+        0
     } else {
         // SAFETY: not null, and as long-lived as the socket.
         let tcp = unsafe { &*tcp };
@@ -136,11 +140,21 @@ pub extern "C" fn socket_accepts(
             unacknowledged: tcp.snd_una,
             send_next: tcp.snd_nxt,
         };
-        window.accepts(sequence, acknowledgment)
+        let accepts = if window.accepts(sequence, acknowledgment) {
+            ACCEPTS
+        } else {
+            0
+        };
+        let expects = if sequence == window.receive_next {
+            EXPECTS
+        } else {
+            0
+        };
+        accepts | expects
     };
     // SAFETY: gives back the reference of the lookup.
     unsafe { bpf_sk_release(socket.cast()) };
-    u32::from(accepts)
+    answer
 }
 
 /// The TCP socket of a tuple, which the caller must release, or null.

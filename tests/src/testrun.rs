@@ -10,8 +10,8 @@ use aya::{Ebpf, maps};
 use nix::time::{ClockId, clock_gettime};
 use redirector::kernel::{INGRESS_XDP, ObjectSettings, PROGRAMS, Plain, Table, load_object};
 use redirector_common::abi::{
-    EarlierKey, EarlierTarget, Flow, FlowKey, PortEntry, Rule, RuleCounters, RuleKey, Settings,
-    XDP_MARK,
+    EarlierKey, EarlierTarget, Flow, FlowKey, PortEntry, Protocol, Rule, RuleCounters, RuleKey,
+    Settings, XDP_MARK,
 };
 use redirector_common::native::Frame;
 use redirector_common::{Direction, LinkLayer};
@@ -204,11 +204,16 @@ fn map<M: TryFrom<Map>>(object: &mut Ebpf, name: &str) -> M {
 
 /// Flows as they are whatever the time.
 pub fn without_clock(flows: HashMap<FlowKey, Flow>) -> HashMap<FlowKey, Flow> {
-    let flow = |flow| Flow { created: 0, ..flow };
-    flows
-        .into_iter()
-        .map(|(key, value)| (key, flow(value)))
-        .collect()
+    let without = |(key, flow): (FlowKey, Flow)| {
+        let is_udp = key.protocol == Protocol::UDP;
+        let flow = Flow {
+            created: 0,
+            opening: if is_udp { 0 } else { flow.opening },
+            ..flow
+        };
+        (key, flow)
+    };
+    flows.into_iter().map(without).collect()
 }
 
 /// What the programs will read, in nanoseconds: not just before its seconds (of 2^30 ns) pass, which

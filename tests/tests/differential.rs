@@ -250,7 +250,7 @@ impl Pair {
         let accelerated = self.kernel.accelerated;
         println!("{accelerated} by XDP");
         assert_eq!(
-            accelerated > sequences / 10,
+            accelerated > sequences / 20,
             self.kernel.hooks == Hooks::XdpThenTc
         );
     }

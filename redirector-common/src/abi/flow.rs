@@ -31,10 +31,11 @@ pub const KEY_MOVED: u32 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct Flow {
-    /// The SYN's sequence number, in host byte order.
+    /// The SYN's sequence number, in host byte order; with [`FLOW_FIN_IN`] the client's FIN's. For UDP
+    /// when the application last answered, as `created` and not more than [`UDP_REFRESH`] late.
     pub opening: u32,
     /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it, in host byte
-    /// order.
+    /// order; with [`FLOW_FIN_OUT`] the sequence number of the application's FIN.
     pub expected: u32,
     /// The rule's number.
     pub rule: u32,
@@ -56,6 +57,12 @@ pub const TICK: u32 = 24;
 
 /// About a second, in [`TICK`]s.
 pub const SECOND: u32 = 1_000_000_000 >> TICK;
+
+/// How long after that a UDP flow goes on, in [`TICK`]s: two minutes, as `nf_conntrack_udp_timeout_stream`.
+pub const UDP_IDLE: u32 = 120 * SECOND;
+
+/// How seldom a UDP flow notes that it was answered, in [`TICK`]s.
+pub const UDP_REFRESH: u32 = 10 * SECOND;
 
 /// How far acknowledgment numbers of one connection can be from its SYN's, or its SYN-ACK's, before
 /// they have proven anything: more than either end sends unasked.
@@ -85,6 +92,12 @@ impl Flow {
         self.flags & FLOW_SOCKETLESS != 0
     }
 
+    /// Whether one side or both have said that they have no more to say.
+    #[inline(always)]
+    pub fn is_closing(&self) -> bool {
+        self.flags & (FLOW_FIN_IN | FLOW_FIN_OUT) != 0
+    }
+
     /// Noted within the last second; `now` in nanoseconds.
     #[inline(always)]
     pub fn is_fresh(&self, now: u64) -> bool {
@@ -95,6 +108,12 @@ impl Flow {
     #[inline(always)]
     pub fn age(&self, now: u64) -> u32 {
         ((now >> TICK) as u32).wrapping_sub(self.created)
+    }
+
+    /// How long ago UDP's last answer was, in [`TICK`]s; `now` in nanoseconds.
+    #[inline(always)]
+    pub fn idle(&self, now: u64) -> u32 {
+        ((now >> TICK) as u32).wrapping_sub(self.opening)
     }
 
     /// Bytes, the SYN included, that an acknowledgment of the application acknowledges; 0 if it is about
@@ -150,3 +169,11 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 /// No lookup finds a socket of its tuple: it is a container's, or under SYN cookies, or its socket is
 /// bound to another device.
 pub const FLOW_SOCKETLESS: u16 = 1 << 2;
+/// The client's FIN was seen.
+pub const FLOW_FIN_IN: u16 = 1 << 3;
+/// The application's FIN was seen.
+pub const FLOW_FIN_OUT: u16 = 1 << 4;
+/// The application acknowledged the client's.
+pub const FLOW_FIN_IN_ACKED: u16 = 1 << 5;
+/// The client acknowledged the application's.
+pub const FLOW_FIN_OUT_ACKED: u16 = 1 << 6;

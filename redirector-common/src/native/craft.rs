@@ -11,6 +11,7 @@ pub use ip::Envelope;
 
 use crate::{LinkLayer, abi::Address, native::Frame};
 
+pub const FIN: u8 = 0x01;
 pub const SYN: u8 = 0x02;
 pub const RST: u8 = 0x04;
 pub const ACK: u8 = 0x10;

@@ -13,6 +13,7 @@ const MUTATIONS: [&str; 7] = [
     include_str!("mutations/moved.toml"),
     include_str!("mutations/owners.toml"),
     include_str!("mutations/claims.toml"),
+    include_str!("mutations/closing.toml"),
     include_str!("mutations/errors.toml"),
     include_str!("mutations/kernel.toml"),
 ];

@@ -123,7 +123,7 @@ impl Instance {
 impl Drop for Instance {
     fn drop(&mut self) {
         let mut command = process::Command::new(&self.binary);
-        command.args(["unload", "--name", &self.name]);
+        command.args(["unload", "--any-namespace", "--name", &self.name]);
         // A load that failed left nothing, which unload calls an error.
         if self.pins("maps").exists()
             && let Err(error) = run(&command, LIMIT)
