@@ -119,13 +119,17 @@ const fn any(ipv6: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{sockets::Owner, tests::rule};
+    use crate::{
+        check::{sockets::Owner, tests::rule},
+        holders::Holder,
+    };
 
     fn on(addresses: &[&str]) -> Vec<Socket> {
-        let owner = Owner::Process {
-            name: "nginx".into(),
+        let owner = Owner::Process(Holder {
             pid: 123,
-        };
+            started: 1,
+            name: "nginx".into(),
+        });
         addresses
             .iter()
             .map(|a| Socket {

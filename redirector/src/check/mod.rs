@@ -15,6 +15,7 @@ use std::{fmt, sync::OnceLock, thread};
 
 use serde::Serialize;
 
+pub use self::sockets::bound as bound_sockets;
 use crate::{
     config::{Config, Name, Rule},
     plan::Loaded,

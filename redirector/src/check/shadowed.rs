@@ -38,7 +38,7 @@ fn finding(
     let Rule {
         from, to, protocol, ..
     } = rule;
-    let same = matches!(socket.owner, Owner::Process { .. })
+    let same = matches!(socket.owner, Owner::Process(_))
         && on_target.iter().any(|t| t.owner == socket.owner);
     let owner = &socket.owner;
     let (level, message) = if same {
@@ -73,13 +73,14 @@ fn taken(rule: &Rule, socket: &Socket, loopback: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::tests::rule;
+    use crate::{check::tests::rule, holders::Holder};
 
     fn socket(address: &str, name: &str) -> [Socket; 1] {
-        let owner = Owner::Process {
-            name: name.into(),
+        let owner = Owner::Process(Holder {
             pid: 7,
-        };
+            started: 1,
+            name: name.into(),
+        });
         [Socket {
             address: address.parse().unwrap(),
             owner,

@@ -5,13 +5,13 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use procfs::{
-    net::TcpState,
-    process::{FDTarget, Process, all_processes},
-};
+use procfs::net::TcpState;
 
 use super::Error;
-use crate::config::{Config, Protocol};
+use crate::{
+    config::{Config, Protocol},
+    holders::{Holder, Holders},
+};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Socket {
@@ -19,23 +19,19 @@ pub struct Socket {
     pub owner: Owner,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    Process {
-        name: String,
-        pid: i32,
-    },
+    Process(Holder),
     /// Some processes may not be looked into.
     Hidden,
     /// The kernel itself, or a process of another PID namespace.
-    #[default]
     Unseen,
 }
 
 impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Process { name, pid } => write!(f, "{name} (pid {pid})"),
+            Self::Process(holder) => holder.fmt(f),
             Self::Hidden => f.write_str("a process of another user"),
             Self::Unseen => f.write_str("the kernel or a process in another container"),
         }
@@ -44,41 +40,22 @@ impl std::fmt::Display for Owner {
 
 pub type Sockets = HashMap<(Protocol, u16), Vec<Socket>>;
 
+/// A socket's protocol, local address and inode.
+pub type Bound = (Protocol, SocketAddr, u64);
+
 /// TCP listeners and unconnected UDP sockets on any port that a rule mentions.
 pub fn read(config: &Config) -> Result<Sockets, Error> {
-    let wanted: HashSet<(Protocol, u16)> = config
-        .rules
-        .iter()
-        .flat_map(|r| [(r.protocol, r.from.get()), (r.protocol, r.to.get())])
-        .collect();
-    let mut found: Vec<(Protocol, SocketAddr, u64)> = Vec::new();
-    if config
-        .rules
-        .iter()
-        .any(|rule| rule.protocol == Protocol::Tcp)
-    {
-        let tables = [table(procfs::net::tcp())?, table(procfs::net::tcp6())?].concat();
-        let listening = tables
-            .into_iter()
-            .filter(|entry| entry.state == TcpState::Listen);
-        found.extend(listening.map(|entry| (Protocol::Tcp, entry.local_address, entry.inode)));
-    }
-    if config
-        .rules
-        .iter()
-        .any(|rule| rule.protocol == Protocol::Udp)
-    {
-        let tables = [table(procfs::net::udp())?, table(procfs::net::udp6())?].concat();
-        let unconnected = tables
-            .into_iter()
-            .filter(|entry| entry.remote_address.port() == 0);
-        found.extend(unconnected.map(|entry| (Protocol::Udp, entry.local_address, entry.inode)));
-    }
-    found.retain(|(protocol, address, _)| wanted.contains(&(*protocol, address.port())));
-    let owners = owners(found.iter().map(|(_, _, inode)| *inode).collect());
+    let rules = config.rules.iter();
+    let ports = rules.flat_map(|r| [(r.protocol, r.from.get()), (r.protocol, r.to.get())]);
+    let found = bound(&ports.collect())?;
+    let holders = Holders::first(found.iter().map(|(_, _, inode)| *inode).collect());
     let mut sockets = Sockets::new();
     for (protocol, address, inode) in found {
-        let owner = owners.get(&inode).cloned().unwrap_or_default();
+        let owner = match holders.of(inode) {
+            [first, ..] => Owner::Process(first.clone()),
+            [] if holders.hidden => Owner::Hidden,
+            [] => Owner::Unseen,
+        };
         let socket = Socket {
             address: address.ip().to_canonical(),
             owner,
@@ -91,53 +68,34 @@ pub fn read(config: &Config) -> Result<Sockets, Error> {
     Ok(sockets)
 }
 
+/// The same of these ports. Takes time linear in the number of all sockets.
+pub fn bound(ports: &HashSet<(Protocol, u16)>) -> Result<Vec<Bound>, Error> {
+    let any = |protocol| ports.iter().any(|(each, _)| *each == protocol);
+    let mut found: Vec<Bound> = Vec::new();
+    if any(Protocol::Tcp) {
+        let tables = [table(procfs::net::tcp())?, table(procfs::net::tcp6())?].concat();
+        let listening = tables
+            .into_iter()
+            .filter(|entry| entry.state == TcpState::Listen);
+        found.extend(listening.map(|entry| (Protocol::Tcp, entry.local_address, entry.inode)));
+    }
+    if any(Protocol::Udp) {
+        let tables = [table(procfs::net::udp())?, table(procfs::net::udp6())?].concat();
+        let unconnected = tables
+            .into_iter()
+            .filter(|entry| entry.remote_address.port() == 0);
+        found.extend(unconnected.map(|entry| (Protocol::Udp, entry.local_address, entry.inode)));
+    }
+    found.retain(|(protocol, address, _)| ports.contains(&(*protocol, address.port())));
+    Ok(found)
+}
+
 /// A kernel without IPv6 has no tcp6.
 fn table<T>(read: procfs::ProcResult<Vec<T>>) -> Result<Vec<T>, Error> {
     match read {
         Err(procfs::ProcError::NotFound(_)) => Ok(Vec::new()),
         other => other.map_err(Error::Sockets),
     }
-}
-
-/// The lowest process id that holds each socket: of a master and its workers, the master.
-fn owners(mut inodes: HashSet<u64>) -> HashMap<u64, Owner> {
-    let mut owners = HashMap::new();
-    if inodes.is_empty() {
-        return owners;
-    }
-    let mut hidden = false;
-    for process in all_processes().into_iter().flatten().flatten() {
-        let Ok(descriptors) = process.fd() else {
-            hidden = true;
-            continue;
-        };
-        for target in descriptors.flatten().map(|descriptor| descriptor.target) {
-            if let FDTarget::Socket(inode) = target
-                && inodes.remove(&inode)
-            {
-                owners.insert(
-                    inode,
-                    Owner::Process {
-                        name: name(&process),
-                        pid: process.pid,
-                    },
-                );
-            }
-        }
-        if inodes.is_empty() {
-            return owners;
-        }
-    }
-    if hidden {
-        owners.extend(inodes.into_iter().map(|inode| (inode, Owner::Hidden)));
-    }
-    owners
-}
-
-fn name(process: &Process) -> String {
-    process
-        .stat()
-        .map_or_else(|_| "a process".to_owned(), |stat| stat.comm)
 }
 
 #[cfg(test)]
@@ -165,7 +123,7 @@ mod tests {
             assert_eq!(socket.address, IpAddr::from([127, 0, 0, 1]));
             let own = std::process::id();
             assert!(
-                matches!(&socket.owner, Owner::Process { pid, .. } if pid.unsigned_abs() == own)
+                matches!(&socket.owner, Owner::Process(holder) if holder.pid.unsigned_abs() == own)
             );
         }
     }

@@ -1,5 +1,7 @@
 //! The command line's grammar. What the words mean together is decided in `config`.
 
+mod tune;
+
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +11,8 @@ use crate::{
     config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
 };
+
+pub use self::tune::{Tune, TuneApply, TuneCheck, TuneExport, TuneRevert, TuneVerb, TuneWanted};
 
 /// Redirect ports to an unprivileged application with eBPF.
 #[derive(Debug, Parser)]
@@ -45,6 +49,9 @@ pub enum Command {
     Check(Check),
     /// Print the messages of the eBPF programs as they come
     Log(Log),
+    /// Fit the kernel and the applications for massive connections, and take that back
+    #[command(after_help = tune::EXAMPLES)]
+    Tune(Tune),
     /// Print a completion script
     Completions(Completions),
     /// Write the manual pages into a directory
@@ -87,6 +94,9 @@ pub struct Load {
     /// Which messages of the eBPF programs are kept for `redirector log`
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     pub log_level: LogLevel,
+    /// Then tune as `redirector tune apply` does; a [tuning] in the file asks for the same
+    #[arg(long)]
+    pub tune: bool,
 }
 
 #[derive(Debug, Args)]
@@ -112,6 +122,9 @@ pub struct Run {
     /// Which messages of the eBPF programs are kept for `redirector log`
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
     pub log_level: LogLevel,
+    /// Then tune as `redirector tune apply` does; a [tuning] in the file asks for the same
+    #[arg(long)]
+    pub tune: bool,
 }
 
 #[derive(Debug, Args)]

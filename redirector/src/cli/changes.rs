@@ -23,16 +23,14 @@ pub struct Words {
 /// change was made.
 pub fn make(
     name: &Name,
-    source: &Source,
-    loaded: Option<&Config>,
+    wanted: &Resolved,
     words: &Words,
     change: impl FnOnce(&Config, &dyn Fn() -> Netfilter) -> Result<Outcome, Error>,
 ) -> anyhow::Result<Exit> {
-    let wanted = resolve(source, loaded)?;
     let config = &wanted.config;
     let (outcome, examined) = check::examine_beside(config, |netfilter| change(config, netfilter));
     let outcome = outcome?;
-    print(told(name, &wanted, words, &outcome))?;
+    print(told(name, wanted, words, &outcome))?;
     for line in notes(&outcome).into_iter().chain(warnings(&examined)) {
         eprintln!("{line}");
     }
@@ -96,11 +94,10 @@ pub fn resolve(source: &Source, loaded: Option<&Config>) -> anyhow::Result<Resol
 
 /// Prints what a change would do, which is refused where the change itself would be.
 pub fn rehearse(
-    source: &Source,
-    loaded: Option<&Config>,
+    wanted: &Resolved,
     rehearsal: impl FnOnce(&Config) -> Result<Option<(Plan, Vec<Site>)>, Error>,
 ) -> anyhow::Result<Exit> {
-    match rehearsal(&resolve(source, loaded)?.config)? {
+    match rehearsal(&wanted.config)? {
         None => print("nothing would change\n")?,
         Some((plan, sites)) => {
             print(format_args!("{plan}{}", hooks(&plan, &sites)))?;

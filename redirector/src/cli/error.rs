@@ -11,7 +11,7 @@ use super::{args::IntervalError, print::PrintError};
 use crate::{
     config::{self, NameError, RuleError},
     exit::Exit,
-    kernel,
+    kernel, tune,
 };
 
 /// Prints the error and its causes, and tells the exit code.
@@ -50,8 +50,18 @@ fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
         Some(Exit::Usage)
     } else if let Some(PrintError::Closed) = error.downcast_ref() {
         Some(Exit::Done)
+    } else if let Some(error) = error.downcast_ref() {
+        exit_of_tuning(error)
     } else {
         error.downcast_ref().and_then(exit_of_kernel)
+    }
+}
+
+fn exit_of_tuning(error: &tune::Error) -> Option<Exit> {
+    if error.is_usage() {
+        Some(Exit::Usage)
+    } else {
+        error.is_permission().then_some(Exit::NotPermitted)
     }
 }
 
@@ -69,7 +79,10 @@ fn own_words(error: &clap::Error) -> Option<&(dyn Error + 'static)> {
 }
 
 fn is_own(error: &(dyn Error + 'static)) -> bool {
-    error.is::<RuleError>() || error.is::<NameError>() || error.is::<IntervalError>()
+    error.is::<RuleError>()
+        || error.is::<NameError>()
+        || error.is::<IntervalError>()
+        || matches!(error.downcast_ref(), Some(tune::Error::Unit(_)))
 }
 
 fn complain(message: std::fmt::Arguments<'_>) {

@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 pub mod args;
+mod backlogs;
 mod changes;
 mod check;
 mod completions;
@@ -17,6 +18,7 @@ mod report;
 mod run;
 mod stats;
 mod status;
+mod tune;
 mod unload;
 
 use std::process::ExitCode;
@@ -47,6 +49,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Flows(args) => flows::run(args),
         Command::Check(args) => check::run(args),
         Command::Log(args) => log::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
         Command::ProgramReport => report::run(),

@@ -13,18 +13,13 @@ const WORDS: changes::Words = changes::Words {
 pub fn run(args: Reload) -> anyhow::Result<Exit> {
     let name = &args.instance.name;
     let loaded = loaded(name)?;
+    let wanted = changes::resolve(&args.source, loaded.as_ref())?;
     if args.dry_run {
-        return changes::rehearse(&args.source, loaded.as_ref(), |config| {
-            kernel::rehearse_reload(name, config)
-        });
+        return changes::rehearse(&wanted, |config| kernel::rehearse_reload(name, config));
     }
-    changes::make(
-        name,
-        &args.source,
-        loaded.as_ref(),
-        &WORDS,
-        |config, netfilter| kernel::reload(name, config, netfilter),
-    )
+    changes::make(name, &wanted, &WORDS, |config, netfilter| {
+        kernel::reload(name, config, netfilter)
+    })
 }
 
 /// `None` if it is not loaded, which the change says once its arguments are known to be good.

@@ -8,9 +8,9 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{args::Stats, place, print};
+use super::{args::Stats, backlogs::Backlogs, place, print};
 use crate::{
-    config::Name,
+    config::{Name, Rule},
     exit::Exit,
     kernel::Instance,
     output::{self, stats},
@@ -26,10 +26,13 @@ pub fn run(args: Stats) -> anyhow::Result<Exit> {
     place::tell(&Instance::open(&name)?)?;
     let Some(interval) = args.watch else {
         let snapshot = snapshot(&name)?;
+        let mut backlogs = Backlogs::new();
+        backlogs.look(&name, rules(&snapshot))?;
         if json {
-            print(output::json(&stats::Document::new(name, &snapshot))?)?;
+            let document = stats::Document::new(name, &snapshot);
+            print(output::json(&backlogs.add_to(document))?)?;
         } else {
-            print(stats::text(&snapshot))?;
+            print(stats::text(&snapshot) + &backlogs.text())?;
         }
         return Ok(Exit::Done);
     };
@@ -48,6 +51,7 @@ async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit>
     };
     let mut ticks = time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut backlogs = Backlogs::new();
     loop {
         tokio::select! {
             interrupted = signal::ctrl_c() => {
@@ -57,15 +61,19 @@ async fn watch(name: &Name, json: bool, every: Duration) -> anyhow::Result<Exit>
             _ = ticks.tick() => {}
         }
         let snapshot = snapshot(name)?;
+        backlogs.look(name, rules(&snapshot))?;
         if json {
-            print(output::json_line(&stats::Document::new(
-                name.clone(),
-                &snapshot,
-            ))?)?;
+            let document = stats::Document::new(name.clone(), &snapshot);
+            print(output::json_line(&backlogs.add_to(document))?)?;
         } else {
-            print(format_args!("{redraw}{}\n", stats::text(&snapshot)))?;
+            let text = stats::text(&snapshot) + &backlogs.text();
+            print(format_args!("{redraw}{text}\n"))?;
         }
     }
+}
+
+fn rules(snapshot: &Snapshot) -> impl Iterator<Item = &Rule> {
+    snapshot.rules.iter().map(|(rule, _)| rule)
 }
 
 /// Opened anew each time, so that an unload and a load in between are seen.

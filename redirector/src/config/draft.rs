@@ -1,13 +1,14 @@
 //! What was asked for, before this host is looked at.
 
 use std::{
+    collections::BTreeSet,
     fmt, fs, io,
     ops::Range,
     path::{Path, PathBuf},
 };
 
 use super::{
-    Config, Hook, Port, RuleSpec, XdpMode,
+    Config, Hook, Port, Protocol, RuleSpec, Tuning, XdpMode,
     error::{Error, Place, Problem, line_of},
     file,
     rule::Protocols,
@@ -29,6 +30,7 @@ pub struct Draft {
     pub(super) hook: Hook,
     pub(super) xdp_mode: Option<XdpMode>,
     pub(super) rules: Vec<DraftRule>,
+    pub(super) tuning: Option<Tuning>,
     /// The file's text; spans point into it.
     text: String,
 }
@@ -141,6 +143,7 @@ impl Draft {
             hook,
             xdp_mode,
             rules,
+            tuning,
         } = file::parse(path, &text)?;
         Ok(Self {
             origin: Origin::File(path.to_owned()),
@@ -149,6 +152,7 @@ impl Draft {
             hook,
             xdp_mode,
             rules,
+            tuning,
             text,
         })
     }
@@ -183,8 +187,23 @@ impl Draft {
             hook: Hook::default(),
             xdp_mode: None,
             rules,
+            tuning: None,
             text: String::new(),
         }
+    }
+
+    /// What the file has under `[tuning]`.
+    pub fn tuning(&self) -> Option<&Tuning> {
+        self.tuning.as_ref()
+    }
+
+    /// Where the rules lead, whichever interfaces there are.
+    pub fn targets(&self) -> BTreeSet<(Protocol, Port)> {
+        let mut targets = BTreeSet::new();
+        for DraftRule { spec, .. } in &self.rules {
+            targets.extend(spec.protocol.each().iter().map(|&each| (each, spec.to)));
+        }
+        targets
     }
 
     /// The problem, and the place of the span where it comes from a file.

@@ -4,7 +4,7 @@ use std::{fmt, io, ops::Range, path::PathBuf};
 
 use super::{
     MAX_INTERFACES, MAX_RULES, RuleSpec, rule::Fault, selector::SelectorError,
-    suggest::did_you_mean,
+    suggest::did_you_mean, tuning,
 };
 
 /// Bad input: one line, and the line of the file where there is one.
@@ -22,6 +22,8 @@ pub enum Problem {
     Syntax(String),
     #[error("{0}")]
     Rule(#[from] Fault),
+    #[error("{0}")]
+    Tuning(#[from] tuning::Fault),
     #[error(
         "rules on the command line and --config exclude each other; \
          name the rules in one place"

@@ -11,6 +11,7 @@ use super::{
     error::{Error, Place, Problem},
     rule::{Fault, Protocols, parse_address},
     suggest::did_you_mean,
+    tuning::{Section, Tuning},
 };
 
 /// The file's content, each part right in itself.
@@ -21,6 +22,7 @@ pub struct File {
     pub hook: Hook,
     pub xdp_mode: Option<XdpMode>,
     pub rules: Vec<DraftRule>,
+    pub tuning: Option<Tuning>,
 }
 
 /// `path` is only for the messages.
@@ -73,6 +75,11 @@ pub fn parse(path: &Path, text: &str) -> Result<File, Error> {
             })
         })
         .collect::<Result<Vec<_>, Error>>()?;
+    let tuning = document
+        .tuning
+        .map(Section::validate)
+        .transpose()
+        .map_err(|(span, fault)| at(span, fault.into()))?;
     if rules.is_empty() {
         return Err(Error::new(Problem::NoRules(path.to_owned())));
     }
@@ -81,6 +88,7 @@ pub fn parse(path: &Path, text: &str) -> Result<File, Error> {
         hook: document.hook,
         xdp_mode: document.xdp_mode,
         rules,
+        tuning,
     })
 }
 
@@ -93,6 +101,7 @@ struct Document {
     xdp_mode: Option<XdpMode>,
     #[serde(default)]
     redirect: Vec<Redirect>,
+    tuning: Option<Section>,
 }
 
 #[derive(Deserialize)]

@@ -72,8 +72,20 @@ fn refuses_with_the_word_and_the_way_out() {
         ),
         ("from\n", "f.toml:1:5: key with no value, expected `=`"),
         (
-            "[tuning]\n",
-            "f.toml:1:2: unknown key `tuning`, expected interfaces, hook, xdp_mode, redirect",
+            "[tunning]\n",
+            "f.toml:1:2: unknown key `tunning`, did you mean `tuning`?",
+        ),
+        (
+            "[tuning]\nnofiles = 1\n",
+            "f.toml:2:1: unknown key `nofiles`, did you mean `nofile`?",
+        ),
+        (
+            "[tuning]\nnofile = 100\n",
+            "f.toml:2:10: nofile 100 is not between 1024 and 2147483584",
+        ),
+        (
+            "[tuning.sysctl]\n\"somaxconn\" = 4096\n",
+            "f.toml:2:1: \"somaxconn\" is no kernel parameter; they are written as net.core.somaxconn is",
         ),
         (
             "hook = \"tcx\"\n",

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Config, Hook, MAX_RULES, Port, Protocol, Rule, Selector,
+    Config, Hook, MAX_RULES, Port, Protocol, Rule, Selector, Tuning,
     draft::{Draft, DraftRule, Origin},
     error::{Earlier, Error, Problem},
     select::{Absent, DEFAULT_INTERFACE, LOOPBACK, Scope, Selection},
@@ -19,6 +19,8 @@ use crate::host::Network;
 pub struct Resolved {
     pub config: Config,
     pub origin: Origin,
+    /// What the file has under `[tuning]`.
+    pub tuning: Option<Tuning>,
     pub notices: Vec<Notice>,
 }
 
@@ -73,6 +75,7 @@ impl Draft {
                 rules,
             },
             origin: self.origin.clone(),
+            tuning: self.tuning.clone(),
             notices,
         })
     }

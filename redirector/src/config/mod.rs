@@ -12,6 +12,8 @@ mod rule;
 mod select;
 mod selector;
 mod suggest;
+mod sysctl;
+mod tuning;
 
 use std::{fmt, net::IpAddr, num::NonZeroU16};
 
@@ -22,6 +24,8 @@ pub use self::{
     name::{Name, NameError},
     rule::{Protocols, RuleError, RuleSpec},
     selector::{Selector, SelectorError},
+    sysctl::{Key, Misfit, Value, with_slashes},
+    tuning::{Setting, Tuning},
 };
 
 /// The most entries of the rule table. A rule takes one for each protocol and each interface it names.

@@ -7,6 +7,7 @@ use super::Error;
 /// Bits of `include/uapi/linux/capability.h`.
 const CAPABILITIES: [(&str, u32); 2] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12)];
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_SYS_RESOURCE: u32 = 24;
 
 /// Fails, naming what is missing, unless programs can be loaded and attached.
 pub fn require() -> Result<(), Error> {
@@ -23,6 +24,11 @@ pub fn require() -> Result<(), Error> {
     } else {
         Err(Error::NotPermitted { missing })
     }
+}
+
+/// Whether hard limits of processes can be raised.
+pub fn may_raise_limits() -> bool {
+    effective() & (1 << CAP_SYS_RESOURCE) != 0
 }
 
 /// Without /proc nothing is known to be missing; the kernel decides.

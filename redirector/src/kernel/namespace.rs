@@ -1,12 +1,12 @@
 //! Network namespaces share one bpffs, and so the pins of all of them are seen from each.
 
 use std::{
-    fmt, fs,
+    fmt, fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use super::Error;
+use super::{Error, sys};
 
 /// Where an instance was loaded, seen from the calling thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +76,17 @@ pub fn current() -> Result<u64, Error> {
         .map_err(Error::io("look at", path))
 }
 
+/// What no other network namespace has until the next boot; the calling thread's.
+pub fn cookie() -> io::Result<u64> {
+    sys::namespace_cookie()
+}
+
+/// Whether the first process is in the calling thread's network namespace; `None` if that may not be seen.
+pub fn is_first_process_here() -> Option<bool> {
+    let first = identity(Path::new("/proc/1/ns/net"))?;
+    Some(first == current().ok()?)
+}
+
 fn identity(path: &Path) -> Option<u64> {
     fs::metadata(path).ok().map(|metadata| metadata.ino())
 }
@@ -104,5 +115,6 @@ mod tests {
         assert_ne!(way, Way::Unknown);
         assert!(way.to_string().starts_with("nsenter --net"), "{way}");
         assert_eq!(Way::to(1), Way::Unknown);
+        assert_eq!(cookie().unwrap(), cookie().unwrap());
     }
 }

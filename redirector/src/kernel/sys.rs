@@ -199,6 +199,32 @@ pub fn hardware_type(interface: &str) -> io::Result<u16> {
     Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
 }
 
+/// Of the calling thread's network namespace: no other one has it until the next boot, unlike its inode.
+pub fn namespace_cookie() -> io::Result<u64> {
+    let socket = socket(
+        AddressFamily::Inet,
+        SockType::Datagram,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    let mut cookie: u64 = 0;
+    let mut length = size_of_val(&cookie) as libc::socklen_t;
+    // SAFETY: the pointers are to a number and to its size, and the kernel writes no more than that.
+    let failed = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    } != 0;
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(cookie)
+}
+
 /// Up to the driver's name; `include/uapi/linux/ethtool.h`.
 #[repr(C)]
 struct DriverInfo {

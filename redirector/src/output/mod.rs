@@ -3,9 +3,11 @@
 pub mod check;
 pub mod explain;
 pub mod flows;
+pub mod listeners;
 pub mod neighbours;
 pub mod stats;
 pub mod status;
+pub mod tune;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;

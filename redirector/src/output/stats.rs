@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{RuleDocument, SCHEMA, render, table};
+use super::{RuleDocument, SCHEMA, listeners, render, table};
 use crate::{config::Name, stats::Snapshot};
 
 #[derive(Clone, Debug, Serialize)]
@@ -12,6 +12,8 @@ pub struct Document {
     pub rules: Vec<Rule>,
     /// Packets left alone, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
+    #[serde(flatten)]
+    pub listening: listeners::Document,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -54,7 +56,12 @@ impl Document {
             name,
             rules: rules.collect(),
             skipped: snapshot.skipped.clone(),
+            listening: listeners::Document::default(),
         }
+    }
+
+    pub fn listening(self, listening: listeners::Document) -> Self {
+        Self { listening, ..self }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The stats path: maps → snapshot → table or JSON (`output`).
 
 pub mod flows;
+pub mod listeners;
 
 use std::collections::BTreeMap;
 

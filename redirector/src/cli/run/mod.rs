@@ -15,8 +15,9 @@ use self::keeper::Keeper;
 use super::{
     args::{Limit, Run},
     drain::PAUSE,
+    tune,
 };
-use crate::{exit::Exit, kernel::LinkEvents};
+use crate::{config::Draft, exit::Exit, kernel::LinkEvents, tune::Request};
 
 pub fn run(args: Run) -> anyhow::Result<Exit> {
     tokio::runtime::Builder::new_current_thread()
@@ -34,7 +35,11 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
         listen(SignalKind::hangup())?,
     );
     let mut links = LinkEvents::subscribe().context("cannot listen to rtnetlink")?;
+    if let Some(request) = request(args, &args.source.draft()?) {
+        request.validate()?;
+    }
     let mut keeper = Keeper::start(args)?;
+    apply_tuning(args, &keeper);
     notify::ready(&keeper.status()?);
     loop {
         tokio::select! {
@@ -43,12 +48,14 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 notify::reloading();
+                let is_read = keeper.reread(args)?;
                 // A successor would fail over a bad file.
-                if keeper.reread(args)? && let Some(binary) = successor::find() {
+                if is_read && let Some(binary) = successor::find() {
                     say(format_args!("the binary was replaced: going on as {}", binary.display()));
                     // Returns only if that cannot be.
                     say(format_args!("error: {:#}", successor::become_it(&binary)));
                 }
+                apply_tuning(args, &keeper);
                 notify::ready(&keeper.status()?);
             }
             change = links.next() => {
@@ -75,6 +82,17 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
         keeper.stop_drained(draining)?;
     }
     Ok(Exit::Done)
+}
+
+/// Once for what runs now: an application that starts later has its limits from its service.
+fn apply_tuning(args: &Run, keeper: &Keeper) {
+    if let Some(request) = request(args, &keeper.draft) {
+        tune::lines(&request).iter().for_each(say);
+    }
+}
+
+fn request(args: &Run, draft: &Draft) -> Option<Request> {
+    tune::of_draft(args.tune, draft)
 }
 
 fn listen(kind: SignalKind) -> anyhow::Result<Signal> {

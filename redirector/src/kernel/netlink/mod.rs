@@ -1,8 +1,9 @@
 //! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, what XDP programs
-//! an interface has, what is above it, what its driver can do, when interfaces come and go, and what TCP
-//! connections there are.
+//! an interface has, what is above it, what its driver can do, and when interfaces come and go. And
+//! sock_diag, for the queues of listening sockets and for connections.
 
 mod events;
+mod listeners;
 mod netdev;
 mod sockets;
 mod stack;
@@ -11,12 +12,16 @@ mod xdp;
 
 use std::{fmt, io};
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload, NlasIterator};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_REQUEST, NetlinkDeserializable, NetlinkMessage, NetlinkPayload,
+    NetlinkSerializable, NlasIterator,
+};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 
 pub use self::{
     events::{LinkChange, LinkEvents},
+    listeners::{Listener, listeners},
     netdev::xdp_features,
     sockets::{Connection, connections},
     stack::{Link, Stack},
@@ -56,33 +61,41 @@ impl Netlink {
         message: RouteNetlinkMessage,
         flags: u16,
     ) -> Result<Vec<RouteNetlinkMessage>, Refusal> {
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = NLM_F_REQUEST | flags;
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
-        self.socket.send(&bytes, 0)?;
-        let mut answers = Vec::new();
-        loop {
-            let (datagram, _) = self.socket.recv_from_full()?;
-            let mut rest = &datagram[..];
-            while !rest.is_empty() {
-                let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                    .map_err(io::Error::other)?;
-                let length = (answer.header.length as usize).next_multiple_of(4);
-                rest = rest.get(length..).unwrap_or_default();
-                match answer.payload {
-                    NetlinkPayload::InnerMessage(inner) => answers.push(inner),
-                    NetlinkPayload::Done(_) => return Ok(answers),
-                    NetlinkPayload::Error(error) if error.code.is_none() => return Ok(answers),
-                    NetlinkPayload::Error(error) => {
-                        return Err(Refusal {
-                            source: error.to_io(),
-                            reason: reason(&error.header),
-                        });
-                    }
-                    _ => {}
+        request(&self.socket, message, flags)
+    }
+}
+
+/// The same for any protocol of netlink.
+fn request<M>(socket: &Socket, message: M, flags: u16) -> Result<Vec<M>, Refusal>
+where
+    M: NetlinkSerializable + NetlinkDeserializable + Into<NetlinkPayload<M>>,
+    M::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut request = NetlinkMessage::from(message);
+    request.header.flags = NLM_F_REQUEST | flags;
+    request.finalize();
+    let mut bytes = vec![0; request.buffer_len()];
+    request.serialize(&mut bytes);
+    socket.send(&bytes, 0)?;
+    let mut answers = Vec::new();
+    loop {
+        let (datagram, _) = socket.recv_from_full()?;
+        let mut rest = &datagram[..];
+        while !rest.is_empty() {
+            let answer = NetlinkMessage::<M>::deserialize(rest).map_err(io::Error::other)?;
+            let length = (answer.header.length as usize).next_multiple_of(4);
+            rest = rest.get(length..).unwrap_or_default();
+            match answer.payload {
+                NetlinkPayload::InnerMessage(inner) => answers.push(inner),
+                NetlinkPayload::Done(_) => return Ok(answers),
+                NetlinkPayload::Error(error) if error.code.is_none() => return Ok(answers),
+                NetlinkPayload::Error(error) => {
+                    return Err(Refusal {
+                        source: error.to_io(),
+                        reason: reason(&error.header),
+                    });
                 }
+                _ => {}
             }
         }
     }

@@ -1,0 +1,132 @@
+//! Files that are there whole or not at all, also after a power cut.
+
+use std::{
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::Error;
+
+/// Complete on the disk, under another name. Gone when dropped, unless committed.
+pub struct Staged {
+    path: PathBuf,
+    temporary: Option<PathBuf>,
+}
+
+impl Staged {
+    /// Whoever writes has a lock, so that the other name is theirs.
+    pub fn new(path: &Path, text: &str) -> Result<Self, Error> {
+        let temporary = path.with_added_extension("new");
+        let staged = Self {
+            path: path.to_owned(),
+            temporary: Some(temporary.clone()),
+        };
+        remove(&temporary)?;
+        write(&temporary, text).map_err(Error::io("write", path))?;
+        Ok(staged)
+    }
+
+    pub fn commit(mut self) -> Result<(), Error> {
+        if let Some(temporary) = &self.temporary {
+            fs::rename(temporary, &self.path).map_err(Error::io("write", &self.path))?;
+            self.temporary = None;
+            sync_directory_of(&self.path)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // The error that led here is the one to tell.
+            let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
+    Staged::new(path, text)?.commit()
+}
+
+/// Nothing if there is none.
+pub fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(Error::io("remove", path)),
+    }
+}
+
+/// `None` if there is none.
+pub fn read(path: &Path) -> Result<Option<String>, Error> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("read", path)(error)),
+    }
+}
+
+/// Which of a directory and those above it are missing, from above.
+pub fn missing_directories(directory: &Path) -> Vec<PathBuf> {
+    let missing = directory.ancestors().take_while(|path| !path.exists());
+    let mut missing: Vec<_> = missing.map(Path::to_owned).collect();
+    missing.reverse();
+    missing
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(path)?;
+    // Whatever the umask says: others are to read it.
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn sync_directory_of(path: &Path) -> Result<(), Error> {
+    let directory = path.parent().unwrap_or(path);
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(Error::io("write", directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_committed_leaves_what_was_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("90-redirector.conf");
+        replace(&path, "one").unwrap();
+        drop(Staged::new(&path, "two").unwrap());
+        assert_eq!(read(&path).unwrap().as_deref(), Some("one"));
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        // As a death in between leaves it.
+        fs::write(directory.path().join("90-redirector.conf.new"), "half").unwrap();
+        replace(&path, "two").unwrap();
+        assert_eq!(read(&path).unwrap().as_deref(), Some("two"));
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert_eq!(read(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn directories_that_are_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let deep = directory.path().join("a/b");
+        let expected = [directory.path().join("a"), deep.clone()];
+        assert_eq!(missing_directories(&deep), expected);
+        assert!(missing_directories(directory.path()).is_empty());
+    }
+}

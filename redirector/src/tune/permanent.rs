@@ -1,0 +1,219 @@
+//! The files by which a boot, a login and a service give the same again.
+
+use std::{
+    fs,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    boot::{self, Boot, Kind},
+    durable::{self, Staged},
+    error::Error,
+    journal::{Journal, Namespace},
+    plan::{KeyRow, Step},
+    unit::Unit,
+};
+use crate::config::Value;
+
+const SYSCTL: &str = "/etc/sysctl.d/90-redirector.conf";
+const LIMITS: &str = "/etc/security/limits.d/90-redirector.conf";
+const UNITS: &str = "/etc/systemd/system";
+const NAME: &str = "90-redirector.conf";
+
+/// By which a file is known as ours.
+const HEADER: &str = "\
+# Written by `redirector tune apply --permanent`, which replaces it; do not edit.
+# `redirector tune revert` removes it. What runs meanwhile stays as it is until the next ";
+
+/// A file as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub path: PathBuf,
+    pub text: String,
+}
+
+/// Complete on the disk, not yet in their places. Nothing is left of them when dropped before.
+pub struct Prepared {
+    staged: Vec<(PathBuf, Staged)>,
+    /// Directories.
+    made: Vec<PathBuf>,
+}
+
+/// What of the keys the next boot would not give by itself: those that are written now, were written in
+/// this boot, or stand in our file of an earlier one.
+pub fn sysctl(
+    rows: &[KeyRow],
+    journal: &Journal,
+    namespace: Namespace,
+    boot: &Boot,
+) -> Option<Wanted> {
+    let is_ours = |row: &KeyRow, now: &str| {
+        let entry = journal.key(&row.wish.key, namespace);
+        let line = boot.sysctl(&row.wish.key);
+        entry.is_some_and(|entry| entry.is_ours(now))
+            || line.is_some_and(|line| is_ours(&line.file))
+    };
+    let line = |row: &KeyRow| {
+        let value = match (&row.step, &row.now) {
+            (Step::Write(value), _) => value.clone(),
+            (Step::Keep, Some(now)) if row.wish.exact || is_ours(row, now) => {
+                Value::from(now.as_str())
+            }
+            _ => return None,
+        };
+        Some(format!(
+            "\n# {}\n{} = {value}\n",
+            row.wish.why, row.wish.key
+        ))
+    };
+    let lines: String = rows.iter().filter_map(line).collect();
+    let text = format!("{HEADER}boot.\n{lines}");
+    (!lines.is_empty()).then(|| Wanted {
+        path: SYSCTL.into(),
+        text,
+    })
+}
+
+/// For those who log in. Where others allow as much, that stays.
+pub fn limits(nofile: u64, exact: bool, boot: &Boot) -> Option<Wanted> {
+    let mut lines = String::new();
+    // A line for everybody is not one for root (limits.conf(5)).
+    for domain in ["*", "root"] {
+        for (kind, name) in [(Kind::Soft, "soft"), (Kind::Hard, "hard")] {
+            let others = boot.limit_but(domain, kind, is_ours);
+            if exact || !others.is_some_and(|line| boot::allows(&line.value, nofile)) {
+                lines += &format!("{domain:<4} {name} nofile {nofile}\n");
+            }
+        }
+    }
+    (!lines.is_empty()).then(|| Wanted {
+        path: LIMITS.into(),
+        text: format!("{HEADER}login.\n\n{lines}"),
+    })
+}
+
+/// For a service, which those limits do not reach. Where it is allowed as much, that stays.
+pub fn drop_in(unit: &Unit, nofile: u64, exact: bool, boot: &Boot) -> Option<Wanted> {
+    let others = boot.unit_but(unit, is_ours);
+    if !exact && others.is_some_and(|line| boot::allows(&line.value, nofile)) {
+        return None;
+    }
+    Some(Wanted {
+        path: Path::new(UNITS).join(format!("{unit}.d")).join(NAME),
+        text: format!("{HEADER}start.\n\n[Service]\nLimitNOFILE={nofile}\n"),
+    })
+}
+
+/// Whether a file is one of these.
+pub fn is_ours(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == NAME)
+        && fs::read_to_string(path).is_ok_and(|text| is_our_text(&text))
+}
+
+fn is_our_text(text: &str) -> bool {
+    text.lines().next() == HEADER.lines().next()
+}
+
+impl Prepared {
+    /// All of them or none; those that are there already are left out. The journal knows them before
+    /// they have their names, but is not saved.
+    pub fn new(files: Vec<Wanted>, journal: &mut Journal) -> Result<Self, Error> {
+        let mut prepared = Self {
+            staged: Vec::new(),
+            made: Vec::new(),
+        };
+        files
+            .into_iter()
+            .try_for_each(|file| prepared.stage(file, journal))?;
+        journal.directories.extend(prepared.made.iter().cloned());
+        Ok(prepared)
+    }
+
+    pub fn commit(mut self) -> Result<Vec<PathBuf>, Error> {
+        let mut written = Vec::new();
+        for (path, staged) in std::mem::take(&mut self.staged) {
+            staged.commit()?;
+            written.push(path);
+        }
+        Ok(written)
+    }
+
+    fn stage(&mut self, file: Wanted, journal: &mut Journal) -> Result<(), Error> {
+        let Wanted { path, text } = file;
+        let there = durable::read(&path)?;
+        match &there {
+            Some(there) if !is_our_text(there) => return Err(Error::Foreign { path }),
+            Some(there)
+                if *there == text && journal.files.iter().any(|entry| entry.path == path) =>
+            {
+                return Ok(());
+            }
+            _ => {}
+        }
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        for missing in durable::missing_directories(directory) {
+            fs::DirBuilder::new()
+                .mode(0o755)
+                .create(&missing)
+                .map_err(Error::io("make", &missing))?;
+            self.made.push(missing);
+        }
+        let staged = Staged::new(&path, &text)?;
+        journal.will_have(&path, &text);
+        self.staged.push((path, staged));
+        Ok(())
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        self.staged.clear();
+        // Those that hold a file by now stay.
+        remove_directories(&self.made);
+    }
+}
+
+/// What came of a file of the journal.
+#[derive(Debug)]
+pub enum Fate {
+    Removed,
+    Gone,
+    /// Somebody has edited it since.
+    Foreign,
+    Failed(Error),
+}
+
+/// Removes what still is as it was written, and the directories that were made for it.
+pub fn remove(journal: &mut Journal, dry_run: bool) -> Vec<(PathBuf, Fate)> {
+    let mut rows = Vec::with_capacity(journal.files.len());
+    journal.files.retain(|entry| {
+        let fate = match durable::read(&entry.path) {
+            Ok(None) => Fate::Gone,
+            Ok(Some(text)) if !entry.wrote.contains(&text) => Fate::Foreign,
+            Ok(Some(_)) if dry_run => Fate::Removed,
+            Ok(Some(_)) => {
+                durable::remove(&entry.path).map_or_else(Fate::Failed, |()| Fate::Removed)
+            }
+            Err(error) => Fate::Failed(error),
+        };
+        let stays = matches!(fate, Fate::Failed(_));
+        rows.push((entry.path.clone(), fate));
+        stays
+    });
+    if journal.files.is_empty() {
+        let directories = std::mem::take(&mut journal.directories);
+        if !dry_run {
+            remove_directories(&directories);
+        }
+    }
+    rows
+}
+
+/// Those that are empty.
+fn remove_directories(directories: &[PathBuf]) {
+    for directory in directories.iter().rev() {
+        // Not empty: others have something in it by now.
+        let _ = fs::remove_dir(directory);
+    }
+}

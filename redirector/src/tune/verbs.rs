@@ -1,0 +1,234 @@
+//! What the commands do, from facts to changes.
+
+use std::path::PathBuf;
+
+use super::{
+    Report, Request, Reverted, Tuned, applications,
+    boot::Boot,
+    changes::{self, Outcome},
+    error::Error,
+    facts::{
+        bounds, journal, key_rows, limits_of, namespace, nofile_at_boot, notes, owners, status,
+        wanted, wanted_somaxconn, warn_of_other_namespace,
+    },
+    host::{Access, Host, Linux, Reading},
+    journal::{Journal, Namespace},
+    permanent::{self, Prepared, Wanted},
+    store::{self, Store},
+    way_back,
+};
+use crate::{
+    config::{Key, Protocol},
+    stats::listeners::{Bounds, Listening},
+};
+
+pub fn validate(request: &Request) -> Result<(), Error> {
+    key_rows(request, |key| Linux.read(key)).map(drop)
+}
+
+/// What `apply` would do.
+pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
+    let namespace = namespace()?;
+    let journal = journal()?;
+    let rows = key_rows(request, |key| Linux.read(key))?;
+    let found = applications::find(&request.targets)?;
+    let boot = Boot::read();
+    let mut notes = notes(request, &found);
+    let files = match permanent {
+        true => {
+            let owners = owners(request, &found, &mut notes);
+            warn_of_other_namespace(&mut notes);
+            wanted(request, &rows, &journal, namespace, &boot, &owners)
+        }
+        false => Vec::new(),
+    };
+    let limits = changes::limit_rows(found.applications, limits_of(request, &rows), &Linux);
+    Ok(Tuned {
+        keys: rows
+            .into_iter()
+            .map(|row| (row, Outcome::Unchanged))
+            .collect(),
+        nofile: request.tuning.nofile,
+        limits,
+        files: files.into_iter().map(|file| file.path).collect(),
+        notes,
+    })
+}
+
+/// Waits for whoever else is tuning. What is wrong with the request, and files that cannot be written,
+/// are told before anything is changed.
+pub fn apply(request: &Request, permanent: bool) -> Result<Tuned, Error> {
+    let namespace = namespace()?;
+    let store = Store::lock()?;
+    let outcome = apply_locked(request, permanent, namespace, &store);
+    store.close();
+    outcome
+}
+
+fn apply_locked(
+    request: &Request,
+    permanent: bool,
+    namespace: Namespace,
+    store: &Store,
+) -> Result<Tuned, Error> {
+    let rows = key_rows(request, |key| Linux.read(key))?;
+    let boot_id = store::boot()?;
+    let mut journal = store.journal()?.unwrap_or_else(|| Journal::new(&boot_id));
+    journal.enter(&boot_id);
+    journal.forget_ended(&Linux);
+    let found = applications::find(&request.targets)?;
+    let mut notes = notes(request, &found);
+    let prepared = if permanent {
+        let owners = owners(request, &found, &mut notes);
+        warn_of_other_namespace(&mut notes);
+        let boot = Boot::read();
+        let files = wanted(request, &rows, &journal, namespace, &boot, &owners);
+        Some(Prepared::new(files, &mut journal)?)
+    } else {
+        None
+    };
+    let mut save = |journal: &Journal| store.save(journal);
+    let outcomes = changes::keys(&rows, namespace, &mut Linux, &mut journal, &mut save)?;
+    let files = limits_of(request, &key_rows(request, |key| Linux.read(key))?);
+    let mut limits = changes::limit_rows(found.applications, files, &Linux);
+    changes::limits(&mut limits, files, &mut Linux, &mut journal, &mut save)?;
+    let written = match prepared {
+        Some(prepared) => {
+            save(&journal)?;
+            let written = prepared.commit()?;
+            journal.has_files();
+            written
+        }
+        None => Vec::new(),
+    };
+    save(&journal)?;
+    notes.extend(after(request, &written));
+    Ok(Tuned {
+        keys: rows.into_iter().zip(outcomes).collect(),
+        nofile: request.tuning.nofile,
+        limits,
+        files: written,
+        notes,
+    })
+}
+
+/// The files that would be written here, as whoever may write everything would.
+pub fn export(request: &Request) -> Result<(Vec<Wanted>, Vec<String>), Error> {
+    let namespace = namespace()?;
+    let journal = journal()?;
+    let as_root = |key: &Key| match Linux.read(key) {
+        Reading::Value {
+            text,
+            access: Access::ReadOnlyMount | Access::Denied,
+        } => Reading::Value {
+            text,
+            access: Access::Writable,
+        },
+        reading => reading,
+    };
+    let rows = key_rows(request, as_root)?;
+    let found = applications::find(&request.targets)?;
+    let mut notes = Vec::new();
+    let owners = owners(request, &found, &mut notes);
+    let files = wanted(request, &rows, &journal, namespace, &Boot::read(), &owners);
+    Ok((files, notes))
+}
+
+pub fn check(request: &Request) -> Result<Report, Error> {
+    let rows = key_rows(request, |key| Linux.read(key))?;
+    let found = applications::find(&request.targets)?;
+    let boot = Boot::read();
+    let mut notes = notes(request, &found);
+    let mut owner_notes = Vec::new();
+    let owners = owners(request, &found, &mut owner_notes);
+    let nofile_at_boot = nofile_at_boot(&boot, &owners);
+    let bounds = Bounds {
+        wanted: wanted_somaxconn(&rows),
+        ..bounds()
+    };
+    let targets = request.targets.iter();
+    let tcp = targets.filter(|(protocol, _)| *protocol == Protocol::Tcp);
+    let listening = Listening::of(&tcp.map(|(_, port)| (*port, None)).collect(), &bounds, None);
+    if let Ok(listening) = &listening {
+        notes.extend(listening.hints(&bounds));
+    }
+    let limits = changes::limit_rows(found.applications, limits_of(request, &rows), &Linux);
+    Ok(Report {
+        keys: rows.into_iter().map(|row| status(row, &boot)).collect(),
+        nofile: request.tuning.nofile,
+        limits,
+        nofile_at_boot,
+        listening: listening.map_err(|error| error.to_string()),
+        bounds,
+        notes,
+    })
+}
+
+/// Takes back what still is as it was left.
+pub fn revert() -> Result<Reverted, Error> {
+    let Some(store) = Store::lock_if_there()? else {
+        return Ok(Reverted::default());
+    };
+    let outcome = match store.journal() {
+        Ok(Some(mut journal)) => take_back(&mut journal, false).and_then(|reverted| {
+            store.save(&journal)?;
+            Ok(reverted)
+        }),
+        Ok(None) => Ok(Reverted::default()),
+        Err(error) => Err(error),
+    };
+    store.close();
+    outcome
+}
+
+/// What `revert` would do.
+pub fn rehearse_revert() -> Result<Reverted, Error> {
+    match store::read_if_there()? {
+        Some(mut journal) => take_back(&mut journal, true),
+        None => Ok(Reverted::default()),
+    }
+}
+
+fn take_back(journal: &mut Journal, dry_run: bool) -> Result<Reverted, Error> {
+    let of_earlier_boot = journal.enter(&store::boot()?);
+    // What was allowed by a key is taken back before it.
+    let limits = way_back::limits(journal, &mut Linux, dry_run);
+    let keys = way_back::keys(journal, namespace()?, &mut Linux, dry_run);
+    let files = permanent::remove(journal, dry_run);
+    Ok(Reverted {
+        of_earlier_boot,
+        keys,
+        limits,
+        files,
+    })
+}
+
+/// What is left to do once it is applied.
+fn after(request: &Request, written: &[PathBuf]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if written.iter().any(|path| path.starts_with("/etc/systemd")) {
+        notes.push(
+            "`systemctl daemon-reload` has systemd read the drop-in before the next boot"
+                .to_owned(),
+        );
+    }
+    let rows = key_rows(request, |key| Linux.read(key)).unwrap_or_default();
+    let bounds = Bounds {
+        wanted: wanted_somaxconn(&rows),
+        ..bounds()
+    };
+    let targets = request
+        .targets
+        .iter()
+        .map(|(_, port)| (*port, None))
+        .collect();
+    if let Ok(listening) = Listening::of(&targets, &bounds, None) {
+        notes.extend(listening.hints(&bounds));
+    }
+    if !written.is_empty() {
+        let boot = Boot::read();
+        let statuses = rows.into_iter().map(|row| status(row, &boot));
+        notes.extend(statuses.filter_map(|status| status.overruled()));
+    }
+    notes
+}

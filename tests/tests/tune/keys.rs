@@ -1,0 +1,275 @@
+//! Kernel parameters: floors, letters, the way back.
+
+use integration::random::Random;
+use integration::scale;
+
+use super::{Host, OWN_KEYS, key, row};
+
+/// The guide's nine, with the value that a floor makes of what [`Host::lower`] set; `None` for those that a
+/// network namespace may not change.
+const GUIDE: [(&str, &str, Option<&str>); 9] = [
+    ("net.core.rmem_max", "16777216", None),
+    ("net.core.wmem_max", "16777216", None),
+    (
+        "net.ipv4.tcp_rmem",
+        "4096 87380 16777216",
+        Some("4096\t87380\t16777216\n"),
+    ),
+    (
+        "net.ipv4.tcp_wmem",
+        "4096 65536 16777216",
+        Some("4096\t65536\t16777216\n"),
+    ),
+    ("net.ipv4.tcp_mem", "50576 64768 98152", None),
+    ("net.core.netdev_max_backlog", "2048", None),
+    ("net.core.somaxconn", "1024", Some("1024\n")),
+    ("net.ipv4.tcp_max_syn_backlog", "2048", Some("2048\n")),
+    ("net.ipv4.tcp_syncookies", "1", Some("1\n")),
+];
+
+#[test]
+fn every_key_of_the_guide_is_a_floor_and_has_a_row() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    let rehearsal = host.tune("apply --dry-run", 0).stdout;
+    assert_eq!(host.values(), before, "{rehearsal}");
+    let table = host.tune("apply", 0).stdout;
+    for (name, wanted, raised) in GUIDE {
+        let was = before.get(name).map(|text| text.trim().replace('\t', " "));
+        for table in [&rehearsal, &table] {
+            let row = row(table, name);
+            assert!(row.contains(wanted), "{row}");
+            match (raised, &was) {
+                (Some(_), Some(was)) => assert!(row.contains(was.as_str()), "{row}"),
+                _ => assert!(row.contains("the whole host"), "{row}"),
+            }
+        }
+        if let Some(raised) = raised {
+            assert_eq!(host.value(name), raised);
+        }
+    }
+    let reverted = host.tune("revert", 0).stdout;
+    assert_eq!(host.values(), before, "{reverted}");
+    for name in OWN_KEYS {
+        assert!(row(&reverted, name).ends_with("restored"), "{reverted}");
+    }
+    assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+    assert_eq!(host.tune("revert", 0).stdout, "nothing to take back\n");
+}
+
+#[test]
+fn what_is_more_than_the_floor_is_not_touched() {
+    let host = Host::new();
+    for (key, value) in [
+        ("net.ipv4.tcp_rmem", "8192 200000 33554432"),
+        ("net.ipv4.tcp_wmem", "4096 100000 8388608"),
+        ("net.core.somaxconn", "65000"),
+        ("net.ipv4.tcp_max_syn_backlog", "1000000"),
+        ("net.ipv4.tcp_syncookies", "2"),
+    ] {
+        host.set(key, value);
+    }
+    let mut expected = host.values();
+    host.tune("apply", 0);
+    // One field of three.
+    expected.insert("net.ipv4.tcp_wmem", "4096\t100000\t16777216\n".to_owned());
+    assert_eq!(host.values(), expected);
+}
+
+#[test]
+fn to_the_letter_and_back_from_wherever_it_was() {
+    let host = Host::new();
+    let mut random = Random::from_printed_seed();
+    for round in 0..scale(5) {
+        let mut number = |most: usize| random.below(most) + 1;
+        let mut vector = || {
+            let mut fields = [number(1 << 16), number(1 << 20), number(1 << 30)];
+            fields.sort_unstable();
+            fields.map(|field| field.to_string()).join(" ")
+        };
+        let [rmem, wmem] = [vector(), vector()];
+        host.set("net.ipv4.tcp_rmem", &rmem);
+        host.set("net.ipv4.tcp_wmem", &wmem);
+        host.set("net.core.somaxconn", &number(65_535).to_string());
+        host.set("net.ipv4.tcp_max_syn_backlog", &number(1 << 24).to_string());
+        host.set("net.ipv4.tcp_syncookies", &(number(3) - 1).to_string());
+        let before = host.values();
+        let case = format!("round {round} of seed {}: {before:?}", random.seed());
+        // Floors first, or not.
+        if round % 2 == 1 {
+            host.tune("apply", 0);
+        }
+        host.tune("apply --exact", 0);
+        for (name, _, written) in GUIDE {
+            if written.is_some() {
+                let text = host.value(name).replace('\t', " ");
+                let (_, wanted, _) = GUIDE.iter().find(|(key, ..)| *key == name).expect("a key");
+                assert_eq!(text.trim(), *wanted, "{name}, {case}");
+            }
+        }
+        host.tune("revert", 0);
+        assert_eq!(host.values(), before, "{case}");
+        assert_eq!(host.tree().len(), 2, "{case}");
+    }
+}
+
+#[test]
+fn further_keys_come_from_the_configuration() {
+    let host = Host::new();
+    host.lower();
+    let timeout = host.value("net.ipv4.tcp_fin_timeout");
+    let config = host.config(
+        "[tuning.sysctl]\n\
+         \"net.core.somaxconn\" = 8192\n\
+         \"net.ipv4.tcp_fin_timeout\" = { exact = 15 }\n\
+         \"net.ipv4.tcp_keepalive_time\" = 60\n\
+         \"net.ipv4.tcp_tw_recycle\" = 1\n",
+    );
+    let table = host.tune(&format!("apply {config}"), 0).stdout;
+    assert_eq!(host.value("net.core.somaxconn"), "8192\n");
+    assert_eq!(host.value("net.ipv4.tcp_fin_timeout"), "15\n");
+    // A floor.
+    assert_eq!(host.value("net.ipv4.tcp_keepalive_time"), "7200\n");
+    assert!(
+        row(&table, "net.ipv4.tcp_tw_recycle").contains("removed in Linux 4.12"),
+        "{table}"
+    );
+    host.tune("revert", 0);
+    assert_eq!(host.value("net.ipv4.tcp_fin_timeout"), timeout);
+    assert_eq!(host.value("net.core.somaxconn"), "128\n");
+}
+
+#[test]
+fn what_somebody_else_has_set_since_stays() {
+    let host = Host::new();
+    host.lower();
+    host.tune("apply", 0);
+    host.set("net.core.somaxconn", "5000");
+    let rehearsal = host.tune("revert --dry-run", 0).stdout;
+    assert_eq!(host.value("net.ipv4.tcp_max_syn_backlog"), "2048\n");
+    let reverted = host.tune("revert", 0).stdout;
+    for table in [rehearsal, reverted] {
+        assert!(
+            row(&table, "net.core.somaxconn").contains("changed by somebody else"),
+            "{table}"
+        );
+    }
+    assert_eq!(host.value("net.core.somaxconn"), "5000\n");
+    assert_eq!(host.value("net.ipv4.tcp_max_syn_backlog"), "128\n");
+    assert_eq!(host.journal(), None);
+}
+
+/// They share the journal, as they share the machine.
+#[test]
+fn another_network_namespace_keeps_its_values() {
+    let host = Host::new();
+    host.lower();
+    host.tune("apply", 0);
+    let other = Host {
+        namespace: integration::netns::Namespace::new("other"),
+        directory: host.directory,
+        mounts: String::new(),
+    };
+    other.set("net.core.somaxconn", "1024");
+    let table = other.tune("revert", 0).stdout;
+    let row = row(&table, "net.core.somaxconn");
+    let way = format!(
+        "nsenter --net=/run/netns/{} redirector tune revert",
+        host.namespace.name()
+    );
+    assert!(row.contains(&way), "{row}");
+    assert_eq!(other.value("net.core.somaxconn"), "1024\n");
+    let host = Host {
+        namespace: host.namespace,
+        directory: other.directory,
+        mounts: String::new(),
+    };
+    assert_eq!(host.value("net.core.somaxconn"), "1024\n");
+    host.tune("revert", 0);
+    assert_eq!(host.value("net.core.somaxconn"), "128\n");
+}
+
+#[test]
+fn check_changes_nothing_and_tells_all() {
+    let host = Host::new();
+    host.lower();
+    let (before, tree) = (host.values(), host.tree());
+    let document = host.check("");
+    assert_eq!((host.values(), host.tree()), (before, tree));
+    let somaxconn = key(&document, "net.core.somaxconn");
+    assert_eq!(somaxconn["now"], "128");
+    assert_eq!(somaxconn["wanted"], "1024");
+    assert_eq!(somaxconn["apply"], "1024");
+    assert_eq!(somaxconn["met"], false);
+    assert_eq!(document["nofile"]["wanted"], 1_024_000);
+    host.tune("apply", 0);
+    let document = host.check("");
+    for name in OWN_KEYS {
+        assert_eq!(key(&document, name)["met"], true, "{document}");
+    }
+    let text = host.tune("check", 0).stdout;
+    assert!(
+        row(&text, "net.core.somaxconn").contains("as wanted"),
+        "{text}"
+    );
+    host.tune("revert", 0);
+}
+
+#[test]
+fn two_at_once_are_kept_apart() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    let commands: Vec<_> = ["apply", "apply --exact", "apply", "apply --exact"]
+        .iter()
+        .map(|verb| host.command(&format!("tune {verb}")))
+        .collect();
+    std::thread::scope(|scope| {
+        for mut command in commands {
+            scope.spawn(move || integration::process::run(&mut command).success("tune apply"));
+        }
+    });
+    host.tune("revert", 0);
+    assert_eq!(host.values(), before);
+    assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+}
+
+/// As a death at any time leaves it: the journal tells of more than was done.
+#[test]
+fn a_journal_that_is_ahead_and_one_of_an_earlier_boot() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    host.tune("apply", 0);
+    let journal = std::fs::read_to_string(host.directory.path().join("var/redirector/tune.json"))
+        .expect("a journal");
+    // Nothing of it was written.
+    for (key, value) in &before {
+        host.set(key, value.trim());
+    }
+    let table = host.tune("revert", 0).stdout;
+    assert!(
+        row(&table, "net.core.somaxconn").contains("is back already"),
+        "{table}"
+    );
+    assert_eq!(host.values(), before);
+
+    host.tune("apply", 0);
+    let after = host.values();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot id");
+    let earlier = journal.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
+    assert_ne!(earlier, journal);
+    std::fs::write(
+        host.directory.path().join("var/redirector/tune.json"),
+        earlier,
+    )
+    .expect("a journal");
+    let reverted = host.tune("revert", 0);
+    assert!(
+        reverted.stderr.contains("of an earlier boot"),
+        "{reverted:#?}"
+    );
+    assert_eq!(host.values(), after);
+    assert_eq!(host.journal(), None);
+}

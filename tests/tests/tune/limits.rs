@@ -1,0 +1,253 @@
+//! Open files of the applications behind the rules.
+
+use std::fs;
+
+use integration::process::Background;
+use integration::wait;
+
+use super::{Host, key, row};
+
+const MILLION: u64 = 1_024_000;
+
+/// nginx with a master and two workers that all hold the listener on 8000, with small limits.
+struct Application {
+    nginx: Background,
+}
+
+impl Application {
+    /// The workers run as this user, the master as root.
+    fn start(host: &Host, user: &str) -> Self {
+        let directory = Background::directory();
+        let file = directory.path().join("nginx.conf");
+        let path = directory.path().display();
+        let configuration = format!(
+            "daemon off; user {user}; worker_processes 2; pid {path}/pid; error_log stderr;\n\
+             events {{ worker_connections 64; }}\n\
+             http {{ access_log off; server {{ listen 8000 backlog=16; return 204; }} }}\n"
+        );
+        fs::write(&file, configuration).expect("nginx.conf");
+        let mut command = host.namespace.command("sh");
+        command
+            .args(["-c", "ulimit -Sn 200 && exec nginx \"$@\"", "sh"])
+            .args(["-e", "stderr", "-p"])
+            .arg(directory.path())
+            .arg("-c")
+            .arg(&file);
+        let mut nginx = Background::start(&mut command, directory);
+        wait::until("nginx has workers", || {
+            nginx.assert_running();
+            host.namespace.listens_on(8000) && children(nginx.pid()).len() == 2
+        });
+        Self { nginx }
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        let master = self.nginx.pid();
+        std::iter::once(master).chain(children(master)).collect()
+    }
+
+    fn limits(&self) -> Vec<(u64, u64)> {
+        self.processes().into_iter().map(of).collect()
+    }
+}
+
+/// Killed, the master would leave its workers.
+impl Drop for Application {
+    fn drop(&mut self) {
+        self.nginx.interrupt();
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    list.split_whitespace()
+        .map(|pid| pid.parse().expect("a pid"))
+        .collect()
+}
+
+/// Soft and hard, as `/proc/PID/limits` tells.
+pub fn of(pid: u32) -> (u64, u64) {
+    let text = fs::read_to_string(format!("/proc/{pid}/limits")).expect("limits");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .expect("a line");
+    let mut words = line.split_whitespace().skip(3);
+    let mut number = || {
+        words
+            .next()
+            .and_then(|word| word.parse().ok())
+            .expect("a number")
+    };
+    (number(), number())
+}
+
+/// Whether this test may raise hard limits, which is asked of the kernel.
+pub fn may_raise() -> bool {
+    let status = fs::read_to_string("/proc/self/status").expect("a status");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .expect("capabilities");
+    let effective = u64::from_str_radix(line.trim(), 16).expect("a mask");
+    const CAP_SYS_RESOURCE: u32 = 24;
+    effective & 1 << CAP_SYS_RESOURCE != 0
+}
+
+/// With CAP_SYS_RESOURCE all of it, without up to the hard limit, and that is said.
+#[test]
+fn master_and_workers_are_raised_at_once_and_put_back() {
+    let host = Host::new();
+    let application = Application::start(&host, "root root");
+    let before = application.limits();
+    let hard = before[0].1;
+    assert!(before.iter().all(|&(soft, _)| soft == 200), "{before:?}");
+    let (code, raised) = match may_raise() || hard >= MILLION {
+        true => (0, (MILLION, hard.max(MILLION))),
+        false => (4, (hard, hard)),
+    };
+
+    let rehearsal = host.tune("apply --dry-run", 0).stdout;
+    assert_eq!(application.limits(), before);
+    let table = host.tune("apply", code).stdout;
+    assert_eq!(application.limits(), [raised; 3], "{table}");
+    for table in [&rehearsal, &table] {
+        for pid in application.processes() {
+            let word = format!("(pid {pid})");
+            let line = table.lines().find(|line| line.contains(&word));
+            let line = line.unwrap_or_else(|| panic!("no {word}: {table}"));
+            assert!(
+                line.contains("8000/tcp") && line.contains("1024000"),
+                "{line}"
+            );
+            assert_eq!(line.contains("CAP_SYS_RESOURCE"), code == 4, "{line}");
+        }
+    }
+
+    let document = host.check("");
+    let applications = document["nofile"]["applications"]
+        .as_array()
+        .expect("applications");
+    assert_eq!(applications.len(), 3, "{document}");
+    for each in applications {
+        assert_eq!(each["soft"], raised.0, "{document}");
+        assert_eq!(each["met"], code == 0, "{document}");
+        assert_eq!(each["targets"][0]["port"], 8000);
+    }
+
+    host.tune("revert", 0);
+    // Hard limits too: whoever raised them may lower them.
+    assert_eq!(application.limits(), before);
+    assert_eq!(host.journal(), None);
+}
+
+#[test]
+fn a_small_nofile_needs_no_rights() {
+    let host = Host::new();
+    let application = Application::start(&host, "root root");
+    let before = application.limits();
+    let config = host.config("[tuning]\nnofile = 1500");
+    host.tune(&format!("apply {config}"), 0);
+    assert!(application.limits().iter().all(|&(soft, _)| soft == 1500));
+    // A floor.
+    let config = host.config("[tuning]\nnofile = 1200");
+    host.tune(&format!("apply {config}"), 0);
+    assert!(application.limits().iter().all(|&(soft, _)| soft == 1500));
+    host.tune("revert", 0);
+    assert_eq!(application.limits(), before);
+}
+
+#[test]
+fn an_application_that_has_ended_is_no_matter_to_revert() {
+    let host = Host::new();
+    let application = Application::start(&host, "root root");
+    let config = host.config("[tuning]\nnofile = 1500");
+    host.tune(&format!("apply {config}"), 0);
+    drop(application);
+    wait::until("nobody listens", || !host.namespace.listens_on(8000));
+    let table = host.tune("revert", 0).stdout;
+    assert!(table.contains("is gone"), "{table}");
+    assert_eq!(host.journal(), None);
+}
+
+/// Sockets of UDP count as listeners do, and a rule's source does not.
+#[test]
+fn whoever_has_the_port_of_a_rule_is_meant() {
+    let host = Host::new();
+    let application = Application::start(&host, "root root");
+    let output = host.tune("apply --dry-run 8000:9000 53:5353/udp", 0);
+    assert!(!output.stdout.contains("nginx"), "{output:#?}");
+    for target in ["9000/tcp", "5353/udp"] {
+        assert!(output.stderr.contains(target), "{output:#?}");
+    }
+    let output = host.tune("apply --dry-run 81:8000/both", 0);
+    assert!(output.stdout.contains("nginx"), "{output:#?}");
+    assert!(output.stderr.contains("8000/udp"), "{output:#?}");
+    assert_eq!(application.limits()[0].0, 200);
+}
+
+/// It has to be raised first, and where that cannot be, no process gets more.
+#[test]
+fn nofile_above_nr_open() {
+    let host = Host::with_mounts(READ_ONLY_PROC_SYS);
+    let application = Application::start(&host, "root root");
+    let before = application.limits();
+    let nr_open: u64 = fs::read_to_string("/proc/sys/fs/nr_open")
+        .expect("a number")
+        .trim()
+        .parse()
+        .expect("a number");
+    let config = host.config(&format!("[tuning]\nnofile = {}", nr_open + 1));
+    let rehearsal = host.tune(&format!("apply --dry-run {config}"), 0).stdout;
+    let nr_open_row = row(&rehearsal, "fs.nr_open");
+    assert!(
+        nr_open_row.contains("must allow") || nr_open_row.contains("read-only"),
+        "{nr_open_row}"
+    );
+    let output = host.tune(&format!("apply {config}"), if may_raise() { 1 } else { 4 });
+    assert!(
+        row(&output.stdout, "fs.nr_open").contains("read-only here"),
+        "{output:#?}"
+    );
+    let expected = match may_raise() {
+        true => "fs.nr_open allows no more than",
+        false => "CAP_SYS_RESOURCE",
+    };
+    assert!(output.stdout.contains(expected), "{output:#?}");
+    assert_ne!(application.limits(), before);
+    assert_eq!(key(&host.check(&config), "fs.nr_open")["met"], false);
+    host.tune("revert", 0);
+    assert_eq!(application.limits(), before);
+}
+
+/// Root may need a capability for the processes of others, too.
+#[test]
+fn workers_of_another_user() {
+    let host = Host::new();
+    let application = Application::start(&host, "nobody nogroup");
+    let before = application.limits();
+    let config = host.config("[tuning]\nnofile = 1500");
+    let output = host.tune(&format!("apply {config}"), if may_raise() { 0 } else { 4 });
+    let refused = output
+        .stdout
+        .matches("another user's process needs CAP_SYS_RESOURCE")
+        .count();
+    let soft: Vec<_> = application
+        .limits()
+        .into_iter()
+        .map(|(soft, _)| soft)
+        .collect();
+    match may_raise() {
+        true => assert_eq!((refused, &soft[..]), (0, &[1500; 3][..]), "{output:#?}"),
+        false => assert_eq!(
+            (refused, &soft[..]),
+            (2, &[1500, 200, 200][..]),
+            "{output:#?}"
+        ),
+    }
+    host.tune("revert", 0);
+    assert_eq!(application.limits(), before);
+}
+
+pub const READ_ONLY_PROC_SYS: &str =
+    "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";

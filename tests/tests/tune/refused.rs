@@ -1,0 +1,266 @@
+//! Bad input: a clear line, and everything as it was.
+
+use super::limits::READ_ONLY_PROC_SYS;
+use super::{Host, row};
+
+#[test]
+fn read_only_proc_sys_is_reported_and_no_failure() {
+    let host = Host::with_mounts(READ_ONLY_PROC_SYS);
+    host.lower();
+    let before = host.values();
+    let table = host.tune("apply", 0).stdout;
+    for key in super::OWN_KEYS {
+        assert!(
+            row(&table, key).contains("/proc/sys is read-only here"),
+            "{table}"
+        );
+    }
+    assert_eq!(host.values(), before);
+    assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+}
+
+#[test]
+fn a_key_that_is_missing_is_reported_and_no_failure() {
+    let host = Host::new();
+    host.lower();
+    let config =
+        host.config("[tuning.sysctl]\n\"net.core.no_such_key\" = 1\n\"kernel.no/such.key\" = 1");
+    let table = host.tune(&format!("apply {config}"), 0).stdout;
+    assert!(
+        row(&table, "net.core.no_such_key").contains(" - "),
+        "{table}"
+    );
+    assert!(
+        row(&table, "kernel.no/such.key").contains("this kernel has no such key"),
+        "{table}"
+    );
+    assert_eq!(host.value("net.core.somaxconn"), "1024\n");
+    host.tune("revert", 0);
+}
+
+/// Whatever is wrong with one value, no other one is written.
+#[test]
+fn values_that_do_not_parse_are_refused_before_anything() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    for (tuning, words) in [
+        (
+            "nofile = 5",
+            &["tune.toml:2:10", "nofile 5 is not between"][..],
+        ),
+        ("nofile = 9999999999", &["tune.toml:2:10", "9999999999"]),
+        ("nofile = \"many\"", &["tune.toml:2:10"]),
+        ("nofil = 2000", &["tune.toml:2:1", "did you mean `nofile`"]),
+        (
+            "[tuning.sysctl]\n\"somaxconn\" = 5000",
+            &["tune.toml:3:1", "no kernel parameter"],
+        ),
+        (
+            "[tuning.sysctl]\n\"net.core.somaxconn\" = true",
+            &["tune.toml:3:1", "a boolean"],
+        ),
+        (
+            "[tuning.sysctl]\n\"net.core.somaxconn\" = \"\"",
+            &["tune.toml:3:1", "an empty value"],
+        ),
+        (
+            "[tuning.sysctl]\n\"net.core.somaxconn\" = \"many\"",
+            &[
+                "net.core.somaxconn",
+                "is a number here, and \"many\" is not",
+            ],
+        ),
+        (
+            "[tuning.sysctl]\n\"net.core.somaxconn\" = [1, 2]",
+            &["has 1 field here", "has 2 fields"],
+        ),
+        (
+            "[tuning.sysctl]\n\"net.ipv4.tcp_rmem\" = 4096",
+            &["has 3 fields here", "has 1 field"],
+        ),
+    ] {
+        let config = host.config(&format!("[tuning]\n{tuning}"));
+        let tree = host.tree();
+        for verb in [
+            "tune apply",
+            "tune apply --permanent",
+            "tune apply --dry-run",
+            "tune check",
+            "tune export",
+            "load --tune -i lo",
+        ] {
+            let output = host.run(&format!("{verb} {config}"));
+            assert_eq!(output.code, Some(2), "{verb}, {tuning}: {output:#?}");
+            assert!(output.stderr.starts_with("error: "), "{output:#?}");
+            for word in words {
+                assert!(output.stderr.contains(word), "{word}: {output:#?}");
+            }
+        }
+        assert_eq!(
+            (host.values(), host.tree()),
+            (before.clone(), tree),
+            "{tuning}"
+        );
+    }
+}
+
+/// It parses, but the kernel wants something else: the rest is done, and the journal tells no lie.
+#[test]
+fn a_value_that_the_kernel_refuses() {
+    let host = Host::new();
+    host.lower();
+    let control = host.value("net.ipv4.tcp_congestion_control");
+    let config = host.config("[tuning.sysctl]\n\"net.ipv4.tcp_congestion_control\" = \"nosuch\"");
+    let output = host.tune(&format!("apply {config}"), 1);
+    assert!(
+        row(&output.stdout, "net.ipv4.tcp_congestion_control").contains("the kernel refused it"),
+        "{output:#?}"
+    );
+    assert_eq!(host.value("net.ipv4.tcp_congestion_control"), control);
+    assert_eq!(host.value("net.core.somaxconn"), "1024\n");
+    let journal = host.journal().expect("a journal").to_string();
+    assert!(!journal.contains("congestion"), "{journal}");
+    host.tune("revert", 0);
+}
+
+#[test]
+fn names_of_units_and_rules() {
+    let host = Host::new();
+    for (arguments, word) in [
+        ("apply --unit ../../etc/passwd", "is no name of a service"),
+        ("apply --unit web.socket", "web.socket"),
+        ("check --unit web;reboot", "web;reboot"),
+        ("apply 80:0", "80:0"),
+        ("apply 80:8000 -c /etc/tune.toml", "exclude each other"),
+        ("apply -c /nonexistent.toml", "/nonexistent.toml"),
+        ("aply", "apply"),
+    ] {
+        let output = host.tune(arguments, 2);
+        assert!(output.stderr.contains(word), "{output:#?}");
+    }
+    assert_eq!(host.tree().len(), 2);
+}
+
+/// As whoever is not root: reading is allowed, and a change is refused before it begins.
+#[test]
+fn without_permission() {
+    let mut host = Host::new();
+    host.lower();
+    let before = host.values();
+    host.mounts = "set -- nsenter --setuid 65534 --setgid 65534 -- \"$@\" && ".to_owned();
+    for arguments in ["tune apply", "tune apply --permanent"] {
+        let output = host.run(arguments);
+        assert_eq!(output.code, Some(4), "{output:#?}");
+        assert!(output.stderr.contains("/var/lib/redirector"), "{output:#?}");
+    }
+    let rehearsal = host.run("tune apply --dry-run 80:8000");
+    assert_eq!(rehearsal.code, Some(0), "{rehearsal:#?}");
+    assert!(
+        row(&rehearsal.stdout, "net.core.somaxconn").contains("not permitted"),
+        "{rehearsal:#?}"
+    );
+    let exported = host.run("tune export 80:8000");
+    assert!(
+        exported.stdout.contains("net.core.somaxconn = 1024"),
+        "{exported:#?}"
+    );
+    assert_eq!(host.values(), before);
+    assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+}
+
+/// Nothing is changed at all where the files cannot be written.
+#[test]
+fn etc_that_is_full_or_read_only() {
+    // Room for the directories, but not for the text of the second file.
+    let full = "mkdir /etc/security /etc/security/limits.d && mount -t tmpfs -o nr_inodes=1 tmpfs /etc/security/limits.d";
+    let read_only = "mount -o remount,ro,bind /etc";
+    for (mounts, word) in [
+        (full, "No space left"),
+        (read_only, "Read-only file system"),
+    ] {
+        let host = Host::with_mounts(mounts);
+        host.lower();
+        let before = host.values();
+        let output = host.tune("apply --permanent", 1);
+        assert!(
+            output.stderr.contains("/etc/") && output.stderr.contains(word),
+            "{output:#?}"
+        );
+        assert_eq!(host.values(), before);
+        let files = host.tree().into_values().flatten().count();
+        assert_eq!(files, 0, "{:?}", host.tree());
+        assert!(!host.etc("sysctl.d").exists(), "{:?}", host.tree());
+        // Without files it works.
+        let host = Host {
+            mounts: String::new(),
+            ..host
+        };
+        host.tune("apply", 0);
+        host.tune("revert", 0);
+        assert_eq!(host.values(), before);
+    }
+}
+
+#[test]
+fn a_state_directory_that_is_read_only() {
+    let host = Host::with_mounts("mount -o remount,ro,bind /var/lib");
+    host.lower();
+    let before = host.values();
+    let output = host.tune("apply", 1);
+    assert!(
+        output
+            .stderr
+            .contains("cannot make /var/lib/redirector: Read-only file system"),
+        "{output:#?}"
+    );
+    assert_eq!(host.values(), before);
+    assert_eq!(host.tune("revert", 0).stdout, "nothing to take back\n");
+}
+
+#[test]
+fn a_file_of_somebody_else_by_our_name() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    host.write_etc("security/limits.d/90-redirector.conf", "www - nofile 5\n");
+    let tree = host.tree();
+    let output = host.tune("apply --permanent", 1);
+    assert!(
+        output
+            .stderr
+            .contains("/etc/security/limits.d/90-redirector.conf is not redirector's"),
+        "{output:#?}"
+    );
+    assert_eq!((host.values(), host.tree()), (before, tree));
+}
+
+#[test]
+fn a_journal_that_cannot_be_understood() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    host.tune("apply", 0);
+    let path = host.directory.path().join("var/redirector/tune.json");
+    let journal = std::fs::read_to_string(&path).expect("a journal");
+    for bad in [
+        "",
+        "{",
+        "{\"schema\": 2}",
+        &journal.replacen("\"schema\": 1", "\"schema\": 9", 1),
+    ] {
+        std::fs::write(&path, bad).expect("a journal");
+        for verb in ["apply --exact", "revert"] {
+            let output = host.tune(verb, 1);
+            assert!(
+                output.stderr.contains("/var/lib/redirector/tune.json"),
+                "{output:#?}"
+            );
+            assert!(output.stderr.contains("move it away"), "{output:#?}");
+        }
+        assert_eq!(host.value("net.core.somaxconn"), "1024\n");
+    }
+    std::fs::write(&path, journal).expect("a journal");
+    host.tune("revert", 0);
+    assert_eq!(host.values(), before);
+}
