@@ -13,10 +13,10 @@ end() {
     sleep infinity
 }
 
-ok() { echo "ok: $*"; }
+ok() { printf 'ok: %s\n' "$*"; }
 
 fail() {
-    echo "FAILED: $*"
+    printf 'FAILED: %s\n' "$*"
     systemctl --no-pager --full status redirector.service redirector-dashboard.service
     journalctl --no-pager --boot --lines=60 --unit='redirector*'
     end 1
@@ -57,7 +57,9 @@ programs() {
         sed -n 's/.* id \([0-9]*\).*/\1/p'
 }
 redirector_program() { stat --format=%i "$1"; }
-has_dashboard() { redirector dashboard --help >/dev/null 2>&1; }
+has_backlog() { cat /proc/sys/net/core/netdev_max_backlog; }
+
+dashboard() { redirector dashboard --help >/dev/null 2>&1; }
 has_tune() { redirector tune --help >/dev/null 2>&1; }
 
 before() {
@@ -71,6 +73,7 @@ before() {
     if has_dashboard; then
         holds 'the dashboard is enabled' systemctl enable redirector-dashboard.service
     fi
+    backlog >$state/backlog
     if has_tune; then
         holds 'tuning is enabled' systemctl enable redirector-tune.service
     fi
@@ -132,6 +135,7 @@ tuning() {
         return
     fi
     waits 'the host is tuned' active redirector-tune.service
+    holds 'a backlog is longer than before' sh -c "[ $(backlog) -gt $(cat $state/backlog) ]"
 }
 
 firewall() {
@@ -230,6 +234,7 @@ docs() {
 purge() {
     holds 'the package is purged' dpkg --purge redirector
     holds 'nothing is pinned' test ! -e $pins
+    holds 'nothing is tuned' is_equal "$(backlog)" "$(cat $state/backlog)"
     holds 'no filter is left' sh -c '
         for device in lo eth0; do
             for direction in ingress egress; do tc filter show dev $device $direction; done
