@@ -57,9 +57,8 @@ programs() {
         sed -n 's/.* id \([0-9]*\).*/\1/p'
 }
 redirector_program() { stat --format=%i "$1"; }
-has_backlog() { cat /proc/sys/net/core/netdev_max_backlog; }
-
-dashboard() { redirector dashboard --help >/dev/null 2>&1; }
+backlog() { cat /proc/sys/net/core/netdev_max_backlog; }
+has_dashboard() { redirector dashboard --help >/dev/null 2>&1; }
 has_tune() { redirector tune --help >/dev/null 2>&1; }
 
 before() {
