@@ -16,6 +16,8 @@ pub struct Loaded {
     pub missing: Vec<Missing>,
     /// In the order in which they were first loaded.
     pub rules: Vec<LoadedRule>,
+    /// Whether its programs are of another build than ours.
+    pub is_outdated: bool,
 }
 
 impl Loaded {
@@ -150,6 +152,8 @@ pub struct Plan {
     /// Attached elsewhere than wanted.
     pub rehook: Vec<Interface>,
     pub rules: Vec<RuleChange>,
+    /// Replaced in place by those of this build.
+    pub programs: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,12 +201,14 @@ impl Plan {
             .map(|loaded| loaded.interface.clone())
             .filter(|loaded| config.interfaces.contains(loaded))
             .collect();
+        let is_outdated = loaded.is_some_and(|loaded| loaded.is_outdated);
         let loaded: Vec<_> = rules.iter().map(|loaded| &loaded.rule).collect();
         Self {
             detach,
             attach,
             rehook,
             rules: rule_changes(&loaded, &config.rules),
+            programs: is_outdated,
         }
     }
 
@@ -220,6 +226,7 @@ impl Plan {
             && self.attach.is_empty()
             && self.rehook.is_empty()
             && self.rules.is_empty()
+            && !self.programs
     }
 }
 
@@ -261,6 +268,9 @@ impl fmt::Display for Plan {
         }
         for interface in &self.rehook {
             writeln!(f, "~ {} (to another hook)", interface.name)?;
+        }
+        if self.programs {
+            writeln!(f, "~ the programs (to those of this build)")?;
         }
         for change in &self.rules {
             match change {

@@ -57,6 +57,7 @@ fn loaded(interfaces: &[(u32, bool)], rules: &[&str]) -> Loaded {
                 rule: rule(text),
             })
             .collect(),
+        is_outdated: false,
     }
 }
 

@@ -81,7 +81,7 @@ fn what_has_ended_takes_no_room() {
     let listener = Listener::bind(&lan.server, 8000);
     let instance = Instance::load(&lan.server, "80:8000");
     let flows = table(&instance, "FLOWS");
-    let endings: [(&str, fn(Connection)); 4] = [
+    let endings: [(&str, Ending); 4] = [
         ("the client closes first", |ends| {
             drop(ends.client);
             assert_eof(&ends.server);
@@ -106,6 +106,8 @@ fn what_has_ended_takes_no_room() {
         }
     }
 }
+
+type Ending = fn(Connection);
 
 fn assert_eof(mut stream: &TcpStream) {
     assert_eq!(stream.read(&mut [0]).expect("the end"), 0);

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod fuzz;
 mod mutate;
+mod package;
 mod run;
 mod setup;
 mod sys;
@@ -32,8 +33,12 @@ enum Verb {
     Mutate(mutate::Options),
     /// Set up, build, then compare with what else redirects a port
     Bench(bench::Options),
+    /// Set up, then build a Debian package, an RPM and a tarball below target/package
+    Package(package::Options),
     /// Set up, build, then run the tests for virtual machines in one
     Vm(vm::Options),
+    /// Install, reboot, upgrade and purge the Debian package in a virtual machine with systemd
+    VmDebian(vm::debian::Options),
     /// Run one program of this host in a virtual machine
     VmRun(vm::run::Options),
 }
@@ -47,7 +52,9 @@ fn main() -> ExitCode {
         Verb::Fuzz(options) => fuzz::verb(&options),
         Verb::Mutate(options) => mutate::verb(&options),
         Verb::Bench(options) => bench::verb(&options),
+        Verb::Package(options) => package::verb(&options),
         Verb::Vm(options) => vm::verb(&options),
+        Verb::VmDebian(options) => vm::debian::verb(&options),
         Verb::VmRun(options) => vm::run::verb(&options),
     };
     match outcome {

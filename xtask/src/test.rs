@@ -17,7 +17,7 @@ pub struct Options {
     #[arg(long)]
     long: bool,
 
-    /// Run the tests in virtual machines, and no others
+    /// Run the tests in virtual machines, and no others; then the package in a Debian with systemd
     #[arg(long)]
     vm: bool,
 
@@ -32,7 +32,13 @@ pub fn verb(options: &Options) -> Result<()> {
     setup::ensure(Scope::Tests)?;
     let redirector = build::release()?;
     if options.vm {
-        return vm::matrix(&options.filter, &redirector);
+        vm::matrix(&options.filter, &redirector)?;
+        // It has no parts that a filter could name.
+        return if options.filter.is_empty() {
+            vm::packages()
+        } else {
+            Ok(())
+        };
     }
     let outcomes = [
         sys::announce("the native tests", &mut native(options)),

@@ -141,6 +141,7 @@ mod tests {
                 Missing::Unattached(interface("eth2")),
             ],
             rules: Vec::new(),
+            is_outdated: false,
         };
         let states = [
             "eth0 is detached",

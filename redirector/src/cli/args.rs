@@ -77,6 +77,9 @@ pub enum Command {
     Tune(Tune),
     /// Print a completion script
     Completions(Completions),
+    /// Write the manual pages into a directory
+    #[command(hide = true)]
+    Man(Man),
     /// Print the size of each program in instructions
     #[command(hide = true)]
     ProgramReport,
@@ -155,6 +158,9 @@ pub struct Run {
     pub source: Source,
     #[command(flatten)]
     pub instance: Instance,
+    /// When stopped, first redirect nothing new, and wait until live connections have ended, TIME at most
+    #[arg(long, value_name = "TIME")]
+    pub drain: Option<Limit>,
     #[command(flatten)]
     pub options: LoadOptions,
 }
@@ -170,6 +176,10 @@ pub struct Unload {
     /// Also what was loaded in another network namespace
     #[arg(long)]
     pub any_namespace: bool,
+
+    /// First redirect nothing new, and wait until live connections have ended, TIME at most, e.g. 30s
+    #[arg(long, value_name = "TIME", conflicts_with = "any_namespace")]
+    pub drain: Option<Limit>,
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +284,11 @@ pub struct Completions {
     pub shell: Shell,
 }
 
+#[derive(Debug, Args)]
+pub struct Man {
+    pub directory: PathBuf,
+}
+
 /// What to redirect, and where.
 #[derive(Debug, Args)]
 pub struct Source {
@@ -323,6 +338,14 @@ pub enum LogLevel {
 /// Time between two outputs of `--watch`; never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(pub Duration);
+
+/// The longest time that a drain may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(pub Duration);
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a time such as 30s, 2m or 1h")]
+pub struct LimitError(String);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("interval {0:?} is not a number of seconds above 0")]
@@ -380,6 +403,16 @@ impl From<LoadOptions> for kernel::LoadOptions {
             log_level: options.log_level.into(),
             pins: options.pin_mode,
         }
+    }
+}
+
+impl FromStr for Limit {
+    type Err = LimitError;
+
+    fn from_str(time: &str) -> Result<Self, Self::Err> {
+        humantime::parse_duration(time)
+            .map(Self)
+            .map_err(|_| LimitError(time.to_owned()))
     }
 }
 

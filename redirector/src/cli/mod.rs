@@ -5,11 +5,13 @@ mod changes;
 mod check;
 mod completions;
 mod dashboard;
+mod drain;
 mod error;
 mod flows;
 mod import;
 mod load;
 mod log;
+mod man;
 mod place;
 mod print;
 mod reload;
@@ -57,6 +59,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Log(args) => log::run(args),
         Command::Tune(args) => tune::run(args),
         Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
         Command::ProgramReport => report::run(),
     }
 }

@@ -1,11 +1,23 @@
-use super::{args::Unload, print};
+use std::{thread, time::Duration};
+
+use super::{
+    args::{Limit, Unload},
+    drain::{Draining, PAUSE},
+    print,
+};
 use crate::{
     config::Name,
     exit::Exit,
-    kernel::{self, Error, Reach, Way},
+    kernel::{self, Drain, Error, Reach, Way},
 };
 
 pub fn run(args: Unload) -> anyhow::Result<Exit> {
+    if let Some(Limit(limit)) = args.drain {
+        let is_unloaded = drain(&args, limit)?;
+        if is_unloaded && !args.all {
+            return Ok(Exit::Done);
+        }
+    }
     let name = args.instance.name;
     let reach = if args.any_namespace {
         Reach::Anywhere
@@ -31,6 +43,34 @@ pub fn run(args: Unload) -> anyhow::Result<Exit> {
         );
     }
     Ok(Exit::Done)
+}
+
+/// Whether it has unloaded anything; the rest is left to an ordinary unload.
+fn drain(args: &Unload, limit: Duration) -> anyhow::Result<bool> {
+    let drains = if args.all {
+        Drain::begin_all()?
+    } else {
+        Drain::begin(&args.instance.name)?.into_iter().collect()
+    };
+    let mut drains: Vec<_> = drains
+        .into_iter()
+        .map(|drain| Draining::new(drain, limit))
+        .collect();
+    for draining in &mut drains {
+        while !draining.is_over()? {
+            thread::sleep(PAUSE);
+        }
+    }
+    let mut is_unloaded = false;
+    for draining in drains {
+        let (drain, report) = draining.end()?;
+        let name = drain.name().clone();
+        if drain.finish()? {
+            print(format_args!("{report}unloaded instance \"{name}\"\n"))?;
+            is_unloaded = true;
+        }
+    }
+    Ok(is_unloaded)
 }
 
 fn left(instances: &[(Name, Way)]) {

@@ -33,7 +33,8 @@ pub enum Error {
     )]
     Differs { name: Name },
     #[error(
-        "instance \"{name}\" was loaded by another version of redirector ({found}); `redirector unload` it first"
+        "instance \"{name}\" was loaded by another version of redirector ({found}), so it cannot be changed in place; \
+         `redirector unload --name {name}` and `load`, or a restart of its `redirector run`, replace it, without its flows and counters"
     )]
     OtherVersion { name: Name, found: String },
     #[error(
@@ -56,6 +57,11 @@ pub enum Error {
         process(.pid)
     )]
     Supervised { name: Name, pid: Option<i32> },
+    #[error(
+        "instance \"{name}\" was loaded or reloaded during the drain, so it stays; \
+         `redirector unload --name {name}` unloads it"
+    )]
+    DrainUndone { name: Name },
     #[error(
         "{needed} rules, present and removed, do not fit into the {capacity} places that the load made; `redirector unload` and `redirector load` make more"
     )]

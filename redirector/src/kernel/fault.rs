@@ -25,6 +25,15 @@ impl Steps {
         }
     }
 
+    /// Nothing is injected, for what undoes a fault.
+    pub fn none() -> Self {
+        Self {
+            taken: 0,
+            fail_at: None,
+            kill_at: None,
+        }
+    }
+
     /// Stands before every step that changes the host.
     pub fn next(&mut self) -> Result<(), Error> {
         self.taken += 1;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use aya::{maps::MapError, sys::SyscallError};
+use log::LevelFilter;
 use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OFF, Settings};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     bpffs,
     maps::{PerCpu, Plain},
     namespace::{self, Place, Way},
-    wanted,
+    object, version, wanted,
 };
 use crate::{
     config::{Interface, Name},
@@ -73,6 +74,7 @@ impl Instance {
             since: SystemTime::UNIX_EPOCH + Duration::from_secs(self.settings.since),
             interfaces,
             rules,
+            is_outdated: version::of(&self.directory) != Some(version::own()),
         })
     }
 
@@ -138,6 +140,18 @@ impl Instance {
             .collect::<Result<_, _>>()
             .map_err(Error::map("EARLIER"))?;
         Ok(Table::of_slot(slot, self.settings.unused, rules, earlier))
+    }
+
+    /// What its object was loaded with.
+    pub(super) fn object_settings(&self) -> Result<object::Settings, Error> {
+        let level = self.settings.log_level;
+        let mut levels = LevelFilter::iter();
+        Ok(object::Settings {
+            capacity: self.maps.counters()?.len(),
+            log_level: levels
+                .find(|each| *each as u32 == level)
+                .unwrap_or(LevelFilter::Warn),
+        })
     }
 
     /// Fails unless this process is in the network namespace of the instance.

@@ -16,7 +16,7 @@ use super::{
     maps::Plain,
     namespace, object,
     pin_mode::PinMode,
-    table, wanted,
+    table, version, wanted,
 };
 use crate::{
     check::Netfilter,
@@ -100,7 +100,11 @@ pub fn rehearse_load(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<S
 fn admit(name: &Name, config: &Config) -> Result<Option<Plan>, Error> {
     if let Some(instance) = Instance::find(name)? {
         instance.require_namespace()?;
-        let plan = Plan::new(Some(&instance.loaded()?), config);
+        // Whose programs they are is a reload's business.
+        let plan = Plan {
+            programs: false,
+            ..Plan::new(Some(&instance.loaded()?), config)
+        };
         if plan.is_empty() {
             return Ok(None);
         }
@@ -189,7 +193,8 @@ fn build(
     object::pin_maps(&object, &directory.join("maps"))?;
     let closed = bpffs::admit(directory, options.pins)?;
     steps.next()?;
-    object::pin_programs(&mut object, &directory.join("programs"))?;
+    object::pin_programs(&mut object, &directory.join("programs"), "")?;
+    version::write(directory)?;
     let maps = Maps::new(directory.join("maps"));
     steps.next()?;
     write_settings(&maps, &settings(options.log_level)?)?;

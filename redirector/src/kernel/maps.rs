@@ -1,6 +1,6 @@
 //! Typed access to the maps of an instance, by their pins.
 
-use std::path::PathBuf;
+use std::{os::fd::OwnedFd, path::PathBuf};
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use redirector_common::abi::{
@@ -73,6 +73,12 @@ impl Maps {
 
     pub fn flows(&self) -> Result<Table<FlowKey, Flow>, Error> {
         self.open("FLOWS")
+    }
+
+    /// The storage of sockets, whose values only the kernel can list.
+    pub fn sockets(&self) -> Result<OwnedFd, Error> {
+        let path = self.directory.join("SOCKETS");
+        sys::object_get(&path, Access::ReadWrite).map_err(Error::io("open", path))
     }
 
     pub fn counters(&self) -> Result<PerCpu<RuleCounters>, Error> {

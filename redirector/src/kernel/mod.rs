@@ -6,6 +6,7 @@ mod attach;
 mod bpffs;
 mod capability;
 mod conflict;
+mod drain;
 mod error;
 mod fault;
 mod instance;
@@ -23,6 +24,8 @@ mod sys;
 mod table;
 mod trace;
 mod unload;
+mod upgrade;
+mod version;
 mod wanted;
 
 pub use self::{
@@ -31,6 +34,7 @@ pub use self::{
         explain,
     },
     capability::{may_raise_limits, require as require_capabilities},
+    drain::{Drain, Live},
     error::Error,
     instance::Instance,
     load::{LoadOptions, Outcome, load, rehearse_load},

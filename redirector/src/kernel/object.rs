@@ -24,6 +24,16 @@ pub const PROGRAMS: [&str; 4] = ["ingress", "egress", "ingress_l3", "egress_l3"]
 pub const INGRESS_XDP: &str = "ingress_xdp";
 pub const INGRESS_XDP_GENERIC: &str = "ingress_xdp_skb";
 
+/// All of them.
+pub const NAMES: [&str; 6] = [
+    PROGRAMS[0],
+    PROGRAMS[1],
+    PROGRAMS[2],
+    PROGRAMS[3],
+    INGRESS_XDP,
+    INGRESS_XDP_GENERIC,
+];
+
 /// Maps that stay after the load; the log's ring buffer is one of them.
 const MAPS: [&str; 18] = [
     "SETTINGS",
@@ -92,13 +102,13 @@ pub fn program_id(path: &Path) -> Result<u32, Error> {
     Ok(info.id())
 }
 
-/// Pins the programs that were loaded.
-pub fn pin_programs(object: &mut Ebpf, directory: &Path) -> Result<(), Error> {
+/// Pins the programs that were loaded, by their names and a suffix.
+pub fn pin_programs(object: &mut Ebpf, directory: &Path, suffix: &str) -> Result<(), Error> {
     for (name, program) in object.programs_mut() {
         if program.fd().is_err() {
             continue;
         }
-        let path = directory.join(name);
+        let path = directory.join(format!("{name}{suffix}"));
         program
             .pin(&path)
             .map_err(|source| Error::Pin { path, source })?;

@@ -1,4 +1,3 @@
-use log::LevelFilter;
 use redirector_common::abi::SLOTS;
 
 use super::{
@@ -10,7 +9,7 @@ use super::{
     instance::Instance,
     load::{switch, write_interfaces, write_slot},
     maps::Plain,
-    object, supervision, wanted,
+    object, supervision, upgrade, wanted,
 };
 use crate::{
     check::Netfilter,
@@ -50,6 +49,10 @@ pub fn reload_locked(
         return Ok(Outcome::Unchanged);
     }
     let (table, sites) = admit(&instance, config, hooks)?;
+    let replaced = match plan.programs {
+        true => Some(upgrade::replace(&instance, &mut steps)?),
+        false => None,
+    };
     let idle = (instance.settings.slot + 1) % SLOTS;
     let stale = instance.table(idle)?;
     write_slot(&instance.maps, idle, &stale, &table)?;
@@ -58,7 +61,7 @@ pub fn reload_locked(
         switch(&instance.maps, idle, &table, netfilter())?;
         Ok(notices)
     });
-    let notices = match switched {
+    let mut notices = match switched {
         Ok(notices) => notices,
         Err(error) => {
             // Half-done is undone; the first error is the one worth telling.
@@ -70,6 +73,7 @@ pub fn reload_locked(
     detach(&instance, &plan.detach)?;
     write_interfaces(&instance.maps, &sites)?;
     wanted::write(&instance.maps, &config.wanted)?;
+    notices.extend(replaced);
     Ok(Outcome::Done {
         plan,
         sites,
@@ -161,19 +165,10 @@ fn load_missing(instance: &Instance, sites: &[Site]) -> Result<(), Error> {
     if missing.is_empty() {
         return Ok(());
     }
-    let settings = object::Settings {
-        capacity: instance.maps.counters()?.len(),
-        log_level: log_level(instance.settings.log_level),
-    };
+    let settings = instance.object_settings()?;
     let maps = instance.directory.join("maps");
     let mut object = object::load(settings, missing, Some(&maps))?;
-    object::pin_programs(&mut object, &directory)
-}
-
-fn log_level(number: u32) -> LevelFilter {
-    LevelFilter::iter()
-        .find(|level| *level as u32 == number)
-        .unwrap_or(LevelFilter::Warn)
+    object::pin_programs(&mut object, &directory, "")
 }
 
 fn detach(instance: &Instance, interfaces: &[Interface]) -> Result<(), Error> {

@@ -18,6 +18,7 @@ use super::{
     Error, Outcome,
     bpffs::{self, BpfFs},
     capability,
+    drain::Drain,
     instance::Instance,
     load::{LoadOptions, load_and},
     reload::reload_locked,
@@ -74,6 +75,20 @@ impl Claim {
         };
         self.require()?;
         unload_locked(&self.name)
+    }
+
+    /// As [`Drain::begin`].
+    pub fn drain(&self) -> Result<Option<Drain>, Error> {
+        let _bpffs = BpfFs::lock_if_mounted()?;
+        self.require()?;
+        Drain::begin_locked(&self.name)
+    }
+
+    /// As [`Drain::finish`].
+    pub fn unload_drained(self, drain: Drain) -> Result<bool, Error> {
+        let _bpffs = BpfFs::lock_if_mounted()?;
+        self.require()?;
+        drain.finish_locked()
     }
 
     /// The caller holds the lock on the bpffs.

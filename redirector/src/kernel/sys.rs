@@ -18,6 +18,7 @@ const BPF_OBJ_PIN: libc::c_int = 6;
 const BPF_OBJ_GET: libc::c_int = 7;
 const BPF_PROG_QUERY: libc::c_int = 16;
 const BPF_LINK_CREATE: libc::c_int = 28;
+const BPF_LINK_UPDATE: libc::c_int = 29;
 const BPF_LINK_DETACH: libc::c_int = 34;
 
 #[repr(C)]
@@ -30,6 +31,14 @@ struct Object {
 #[repr(C)]
 struct LinkDetach {
     link_fd: u32,
+}
+
+#[repr(C)]
+struct LinkUpdate {
+    link_fd: u32,
+    new_prog_fd: u32,
+    flags: u32,
+    old_prog_fd: u32,
 }
 
 #[repr(C)]
@@ -131,6 +140,16 @@ pub fn link_create(
         reserved: [0; 2],
     };
     descriptor(bpf(BPF_LINK_CREATE, &attribute)?)
+}
+
+pub fn link_update(link: &OwnedFd, program: &OwnedFd) -> io::Result<()> {
+    let attribute = LinkUpdate {
+        link_fd: link.as_raw_fd() as u32,
+        new_prog_fd: program.as_raw_fd() as u32,
+        flags: 0,
+        old_prog_fd: 0,
+    };
+    bpf(BPF_LINK_UPDATE, &attribute).map(drop)
 }
 
 /// Detaches at once. What only its pin held is detached some time after the pin is gone.

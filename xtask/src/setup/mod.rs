@@ -4,6 +4,7 @@ mod apt;
 mod compiler;
 mod fuzzer;
 mod linker;
+mod python;
 mod toolchain;
 pub mod tools;
 
@@ -23,6 +24,7 @@ pub enum Scope {
     Build,
     Tests,
     Bench,
+    Package,
 }
 
 pub fn verb(options: &Options) -> Result<()> {
@@ -49,6 +51,7 @@ pub fn ensure(scope: Scope) -> Result<bool> {
     match scope {
         Scope::Build => {}
         Scope::Tests => missing.extend(tools::missing(&tools::TESTS)),
+        Scope::Package => missing.extend(tools::missing(&tools::PACKAGE)),
         Scope::Bench => missing.extend(tools::missing(&tools::BENCH)),
     }
     match apt::install(&missing) {
@@ -57,5 +60,6 @@ pub fn ensure(scope: Scope) -> Result<bool> {
     }
     let toolchain = found.map_or_else(toolchain::complete, Ok)?;
     let recorded = toolchain.record()?;
-    Ok(recorded || !missing.is_empty())
+    let brought = scope == Scope::Tests && python::ensure()?;
+    Ok(recorded || brought || !missing.is_empty())
 }

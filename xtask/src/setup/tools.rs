@@ -16,7 +16,7 @@ const INTER: &str = "/usr/share/fonts/opentype/inter/Inter-Regular.otf";
 /// nginx itself does not know TCP: Debian has that as a module.
 pub const STREAM_MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
 
-pub const TESTS: [Tool; 20] = [
+pub const TESTS: [Tool; 25] = [
     tool("ip", "iproute2", "namespaces and veth pairs, tc"),
     tool("nft", "nftables", "the oracle, and firewalls in the way"),
     tool("iptables", "iptables", "the rules of the guide"),
@@ -59,6 +59,15 @@ pub const TESTS: [Tool; 20] = [
         },
     },
     tool("tmux", "tmux", "a terminal for `redirector top`"),
+    tool("debootstrap", "debootstrap", "a Debian for the package"),
+    tool("kubectl", "kubernetes-client", "Kustomize, offline"),
+    tool(
+        "/usr/lib/python3/dist-packages/pip/__init__.py",
+        "python3-pip",
+        "what validates Kubernetes' documents",
+    ),
+    tool("systemd-analyze", "systemd", "how exposed the units are"),
+    tool("mke2fs", "e2fsprogs", "its disk"),
 ];
 
 pub const BENCH: [Tool; 9] = [
@@ -77,6 +86,12 @@ pub const BENCH: [Tool; 9] = [
     // Its service starts only where one asks for that.
     tool("iperf3", "iperf3", "bulk and small packets"),
     tool("wrk", "wrk", "requests and connections"),
+];
+
+pub const PACKAGE: [Tool; 3] = [
+    tool("dpkg-deb", "dpkg", "Debian packages"),
+    tool("lintian", "lintian", "what is wrong with them"),
+    tool("readelf", "binutils", "whether a binary is static"),
 ];
 
 const NGINX: Tool = service("nginx", "nginx-light", "a server nobody here wrote");

@@ -32,6 +32,13 @@ pub struct Kernel {
     pub root: PathBuf,
 }
 
+impl Kernel {
+    /// As `uname -r` has it.
+    pub fn version(&self) -> Result<String> {
+        only_name_in(&self.root.join("lib/modules"))
+    }
+}
+
 impl Release {
     /// Downloads and unpacks the newest package of this release, unless one is there.
     pub fn install(self) -> Result<Kernel> {

@@ -60,6 +60,13 @@ impl Machine {
 
     /// Emulated throughout: what runs the tests is often a virtual machine itself.
     fn qemu(&self) -> Command {
+        let mut qemu = self.emulator(&self.path("root"));
+        qemu.args(["-append", "console=ttyS0 quiet oops=panic panic=-1"]);
+        qemu
+    }
+
+    /// With what every machine here has.
+    pub fn emulator(&self, initrd: &Path) -> Command {
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max"])
             .args(["-smp", "2", "-m", "2G"])
@@ -68,8 +75,7 @@ impl Machine {
             .arg("-kernel")
             .arg(&self.kernel.image)
             .arg("-initrd")
-            .arg(self.path("root"))
-            .args(["-append", "console=ttyS0 quiet oops=panic panic=-1"])
+            .arg(initrd)
             // ttyS0, ttyS1 and ttyS2 of init.sh.
             .args(["-serial", &to_file(&self.path("console"))])
             .args(["-serial", "stdio"])
@@ -77,7 +83,7 @@ impl Machine {
         qemu
     }
 
-    fn read(&self, file: &str) -> String {
+    pub fn read(&self, file: &str) -> String {
         let bytes = fs::read(self.path(file)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
@@ -107,7 +113,7 @@ fn to_file(path: &Path) -> String {
     format!("file:{}", path.display())
 }
 
-fn tail(text: &str) -> String {
+pub fn tail(text: &str) -> String {
     let lines: Vec<_> = text.lines().collect();
     lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask vm`: the tests that need a kernel with more modules than this one may have.
 
 mod apt;
+pub mod debian;
 mod kernel;
 mod machine;
 mod root;
@@ -37,10 +38,7 @@ const MATRIX: [(&str, &[&str]); 2] = [
     // Has the devices that a test machine's own kernel may lack, and gives root every capability.
     ("6.12", &["vm", "xdp", "tune"]),
     // Has no TCX.
-    (
-        "6.1",
-        &["vm", "serve", "lifecycle", "reload", "xdp", "tune"],
-    ),
+    ("6.1", &["vm", "serve", "lifecycle", "reload", "xdp"]),
 ];
 
 /// Everything that is meant for virtual machines, or the part of it that the filter names.
@@ -58,6 +56,15 @@ pub fn matrix(filter: &[String], redirector: &Path) -> Result<()> {
     }
     if !failures.is_empty() {
         bail!("{}", failures.join("; "));
+    }
+    Ok(())
+}
+
+/// The package in a Debian of its own.
+pub fn packages() -> Result<()> {
+    for kernel in debian::KERNELS {
+        debian::prove(kernel.parse().map_err(Error::msg)?)
+            .with_context(|| format!("Debian with Linux {kernel}"))?;
     }
     Ok(())
 }

@@ -49,11 +49,23 @@ fn write_tree(tree: &Path, program: &Path, arguments: &[OsString]) -> Result<()>
         fs::create_dir_all(path.parent().unwrap_or(tree))?;
         symlink(found(program)?, path)?;
     }
-    let init = tree.join("init");
-    fs::write(&init, INIT)?;
-    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    write_init(tree, INIT)?;
     fs::write(tree.join("command"), command(program, arguments)?)?;
     Ok(())
+}
+
+pub fn write_init(tree: &Path, text: &str) -> Result<()> {
+    let init = tree.join("init");
+    fs::write(&init, text)?;
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+/// Everything in a directory, for the kernel to unpack.
+pub fn archive_tree(tree: &Path, path: &Path) -> Result<()> {
+    let mut archive =
+        File::create(path).with_context(|| format!("cannot make {}", path.display()))?;
+    append(&mut archive, tree, &everything_in(tree)?)
 }
 
 /// A line for the shell.

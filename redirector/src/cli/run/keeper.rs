@@ -1,16 +1,16 @@
 //! An instance, and what keeps it in line with the interfaces.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Error;
 
 use super::{reconcile::Reconciled, say, words};
 use crate::{
     check::{self, Examination},
-    cli::{args::Run, changes},
+    cli::{args::Run, changes, drain::Draining},
     config::{Config, Draft, Name, Resolved, Selector},
     host::Network,
-    kernel::{self, Claim, Instance, LinkChange, Outcome},
+    kernel::{self, Claim, Instance, LinkChange, Outcome, Reach},
     plan::{Loaded, Plan},
 };
 
@@ -44,7 +44,14 @@ impl Keeper {
         loop {
             let network = Network::read()?;
             let resolved = draft.lower_awaiting(&network)?;
-            let is_loaded = Instance::find(name)?.is_some();
+            let is_loaded = match Instance::find(name) {
+                Err(error @ kernel::Error::OtherVersion { .. }) => {
+                    say(format_args!("note: {error}; it is replaced now"));
+                    kernel::unload(name, Reach::Here)?;
+                    false
+                }
+                found => found?.is_some(),
+            };
             let claim = if is_loaded {
                 Claim::take(name)?
             } else {
@@ -101,21 +108,34 @@ impl Keeper {
     }
 
     /// Reads the configuration again. A bad one changes nothing, and neither does one that the kernel
-    /// refuses; then the earlier one stays in force.
-    pub fn reread(&mut self, args: &Run) -> anyhow::Result<()> {
+    /// refuses; then the earlier one stays in force, and this is false.
+    pub fn reread(&mut self, args: &Run) -> anyhow::Result<bool> {
         let network = Network::read()?;
         if let Err(error) = self.replace(args, &network) {
             say(format_args!(
                 "error: cannot reload, so nothing was changed: {error:#}"
             ));
-            return fail_if_unloaded(error);
+            return fail_if_unloaded(error).map(|()| false);
         }
-        self.follow(LinkChange::Gone).map(drop)
+        self.follow(LinkChange::Gone).map(|_| true)
     }
 
     pub fn stop(self) -> anyhow::Result<()> {
         self.claim.unload()?;
         say(format_args!("unloaded instance \"{}\"", self.name));
+        Ok(())
+    }
+
+    /// Redirects nothing new from now on.
+    pub fn drain(&self, limit: Duration) -> anyhow::Result<Option<Draining>> {
+        let drain = self.claim.drain()?;
+        Ok(drain.map(|drain| Draining::new(drain, limit)))
+    }
+
+    pub fn stop_drained(self, draining: Draining) -> anyhow::Result<()> {
+        let (drain, report) = draining.end()?;
+        self.claim.unload_drained(drain)?;
+        say(format_args!("{report}unloaded instance \"{}\"", self.name));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 mod keeper;
 mod notify;
 mod reconcile;
+mod successor;
 mod words;
 
 use std::{fmt::Display, io, io::Write};
@@ -11,7 +12,11 @@ use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::keeper::Keeper;
-use super::{args::Run, tune};
+use super::{
+    args::{Limit, Run},
+    drain::PAUSE,
+    tune,
+};
 use crate::{config::Draft, exit::Exit, kernel::LinkEvents, tune::Request};
 
 pub fn run(args: Run) -> anyhow::Result<Exit> {
@@ -43,7 +48,13 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 notify::reloading();
-                keeper.reread(args)?;
+                let is_read = keeper.reread(args)?;
+                // A successor would fail over a bad file.
+                if is_read && let Some(binary) = successor::find() {
+                    say(format_args!("the binary was replaced: going on as {}", binary.display()));
+                    // Returns only if that cannot be.
+                    say(format_args!("error: {:#}", successor::become_it(&binary)));
+                }
                 apply_tuning(args, &keeper);
                 notify::ready(&keeper.status()?);
             }
@@ -55,7 +66,21 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
         }
     }
     notify::stopping();
-    keeper.stop()?;
+    let Some(Limit(limit)) = args.drain else {
+        keeper.stop()?;
+        return Ok(Exit::Done);
+    };
+    if let Some(mut draining) = keeper.drain(limit)? {
+        // A second signal ends the wait.
+        while !draining.is_over()? {
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        keeper.stop_drained(draining)?;
+    }
     Ok(Exit::Done)
 }
 

@@ -67,6 +67,20 @@ pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(),
         .map_err(|error| refused(error.to_string()))
 }
 
+/// From the next packet on the filter runs another program (`cls_bpf_change()` swaps them under RCU).
+pub fn replace(
+    ifindex: u32,
+    direction: Direction,
+    filter: &Filter,
+    program: &Path,
+) -> Result<(), Error> {
+    let program =
+        sys::object_get(program, Access::ReadWrite).map_err(Error::io("open", program))?;
+    netlink()?
+        .replace_filter(ifindex, direction, filter, program.as_raw_fd())
+        .map_err(failed)
+}
+
 /// A priority of its own before the first one, or together with BPF filters of priority 1, of which
 /// the newest comes first (`cls_bpf_change()`).
 fn first_priority(filters: &[Filter]) -> Option<u16> {

@@ -23,6 +23,19 @@ pub fn program(pin: &Path) -> Result<Option<u32>, Error> {
     number(pin, "prog_id")
 }
 
+/// From the next packet on the link runs another program. One whose interface is gone runs none.
+pub fn update(pin: &Path, program: &Path) -> Result<(), Error> {
+    let Some(link) = open(pin)? else {
+        return Ok(());
+    };
+    let program =
+        sys::object_get(program, Access::ReadWrite).map_err(Error::io("open", program))?;
+    match sys::link_update(&link, &program) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOLINK) => Ok(()),
+        outcome => outcome.map_err(Error::io("update", pin)),
+    }
+}
+
 /// Detaches at once, so that the interface is free for another. Nothing pinned is fine.
 pub fn detach(pin: &Path) -> Result<(), Error> {
     let Some(link) = open(pin)? else {

@@ -7,6 +7,7 @@ mod clsact;
 mod explain;
 mod link;
 mod neighbours;
+mod replace;
 mod site;
 mod tcx;
 mod xdp;
@@ -27,6 +28,7 @@ use redirector_common::{
 pub use self::{
     explain::{Explanation, Probed, explain},
     neighbours::{Hook as NeighbourHook, Neighbour, Neighbourhood, Order, Owners},
+    replace::run_pinned,
     site::{Reason, Site, Tc, choose, has_tcx, own_programs},
     xdp::ForeignXdp,
 };

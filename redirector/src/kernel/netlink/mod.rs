@@ -1,10 +1,11 @@
 //! rtnetlink, for what aya neither asks nor tells: clsact qdiscs and their filters, what XDP programs
 //! an interface has, what is above it, what its driver can do, and when interfaces come and go. And
-//! sock_diag, for the queues of listening sockets.
+//! sock_diag, for the queues of listening sockets and for connections.
 
 mod events;
 mod listeners;
 mod netdev;
+mod sockets;
 mod stack;
 mod tc;
 mod xdp;
@@ -22,6 +23,7 @@ pub use self::{
     events::{LinkChange, LinkEvents},
     listeners::{Listener, listeners},
     netdev::xdp_features,
+    sockets::{Connection, connections},
     stack::{Link, Stack},
     tc::{Clsact, Filter},
     xdp::XdpMode,

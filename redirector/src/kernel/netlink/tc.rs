@@ -114,18 +114,23 @@ impl Netlink {
         program: RawFd,
         name: &str,
     ) -> Result<(), Refusal> {
-        let mut message = message(ifindex, parent(direction));
-        message.header.info = info(priority);
-        message.attributes = vec![
-            TcAttribute::Kind(TcFilterBpf::KIND.to_owned()),
-            TcAttribute::Options(vec![
-                TcOption::Bpf(TcFilterBpfOption::ProgFd(program as u32)),
-                TcOption::Bpf(TcFilterBpfOption::ProgName(name.to_owned())),
-                TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
-            ]),
-        ];
+        let message = bpf(ifindex, direction, priority, program, name);
         let request = RouteNetlinkMessage::NewTrafficFilter(message);
         self.change(request, NLM_F_CREATE | NLM_F_EXCL)
+    }
+
+    /// It keeps its place.
+    pub fn replace_filter(
+        &self,
+        ifindex: u32,
+        direction: Direction,
+        filter: &Filter,
+        program: RawFd,
+    ) -> Result<(), Refusal> {
+        let name = filter.name.as_deref().unwrap_or_default();
+        let mut message = bpf(ifindex, direction, filter.priority, program, name);
+        message.header.handle = filter.handle;
+        self.change(RouteNetlinkMessage::NewTrafficFilter(message), 0)
     }
 
     pub fn remove_filter(
@@ -146,6 +151,20 @@ fn message(ifindex: u32, parent: TcHandle) -> TcMessage {
     let mut message = TcMessage::default();
     message.header.index = ifindex as i32;
     message.header.parent = parent;
+    message
+}
+
+fn bpf(ifindex: u32, direction: Direction, priority: u16, program: RawFd, name: &str) -> TcMessage {
+    let mut message = message(ifindex, parent(direction));
+    message.header.info = info(priority);
+    message.attributes = vec![
+        TcAttribute::Kind(TcFilterBpf::KIND.to_owned()),
+        TcAttribute::Options(vec![
+            TcOption::Bpf(TcFilterBpfOption::ProgFd(program as u32)),
+            TcOption::Bpf(TcFilterBpfOption::ProgName(name.to_owned())),
+            TcOption::Bpf(TcFilterBpfOption::Flags(TcBpfFlags::DirectAction)),
+        ]),
+    ];
     message
 }
 
