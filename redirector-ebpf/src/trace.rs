@@ -84,7 +84,7 @@ fn tell<C: Context>(ctx: &C, packet: &Traced) {
     }
     // Not reserved and then written: LLVM copies the record there by words that its stack is not
     // aligned to.
-    if TRACED.output(&record, 0).is_err()
+    if TRACED.output(record, 0).is_err()
         && let Some(lost) = TRACE_LOST.get_ptr_mut(0)
     {
         // SAFETY: this CPU's own value, and the program is not preempted by itself.
