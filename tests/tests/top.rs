@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fs, thread};
@@ -13,6 +14,7 @@ use integration::redirector::{Instance, binary};
 use integration::server::{Connection, Listener};
 use integration::terminal::Terminal;
 use integration::topology::{CLIENT, Lan, SERVER};
+use integration::wait;
 
 const RULES: &str = "-i eth0 -i lo 80:8000 443:4430";
 
@@ -145,14 +147,28 @@ fn the_terminal_is_as_before_after_a_panic_and_a_signal() {
     assert_restored(&terminal);
     start(&terminal, &instance, "");
     terminal.until("rules", |screen| screen.contains("80:8000/tcp"));
-    let pid = run(lan
-        .server
-        .command("pgrep")
-        .args(["-f", &format!("top -n 0.2 --name {}", instance.name())]));
-    let pid = pid.success("pgrep");
-    let pid = pid.lines().last().expect("a process");
-    lan.server.run(&format!("kill {pid}"));
+    lan.server.run(&format!("kill {}", pid(&lan, &instance)));
     assert_restored(&terminal);
+}
+
+/// A window that is closed, or a connection that is lost, leaves nothing running.
+#[test]
+fn ends_with_its_terminal() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, RULES);
+    let terminal = Terminal::open(&lan.server);
+    start(&terminal, &instance, "exec");
+    terminal.until("rules", |screen| screen.contains("80:8000/tcp"));
+    let process = format!("/proc/{}", pid(&lan, &instance));
+    drop(terminal);
+    wait::until("top has ended", || !Path::new(&process).exists());
+}
+
+fn pid(lan: &Lan, instance: &Instance) -> String {
+    let words = format!("top -n 0.2 --name {}", instance.name());
+    let found = run(lan.server.command("pgrep").args(["-f", &words]));
+    let found = found.success("pgrep");
+    found.lines().last().expect("a process").to_owned()
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod totals;
 
 use std::{
     io,
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -24,6 +25,10 @@ use std::{
     time::Duration,
 };
 
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, poll},
+};
 use ratatui::{
     DefaultTerminal, Frame,
     crossterm::event::{self, Event, KeyEventKind},
@@ -38,12 +43,14 @@ use self::{
 use crate::config::Name;
 
 /// How long a signal or a sample may wait to be seen.
-const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
+const LOOK_UP_EVERY_MS: u8 = 100;
 
 /// Until `q`, or a signal; the terminal is then as it was, also after a panic.
 pub fn run(name: Name, interval: Duration) -> io::Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
+        // The second one ends it wherever it is.
+        signal_hook::flag::register_conditional_shutdown(signal, 1, stop.clone())?;
         signal_hook::flag::register(signal, stop.clone())?;
     }
     let reader = Reader::start(name.clone(), interval);
@@ -68,7 +75,10 @@ fn watch(
             terminal.draw(|frame| draw(frame, &mut app))?;
         }
         changed = false;
-        if event::poll(LOOK_UP_EVERY)? {
+        if !wait_for_terminal()? {
+            return Ok(());
+        }
+        if event::poll(Duration::ZERO)? {
             match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {
                     if keys::press(&mut app, key) == keys::Then::Quit {
@@ -83,6 +93,19 @@ fn watch(
         }
     }
     Ok(())
+}
+
+/// Whether there still is a terminal, after a key or a while. crossterm would ask one that has gone for ever.
+fn wait_for_terminal() -> io::Result<bool> {
+    let stdin = io::stdin();
+    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut fds, LOOK_UP_EVERY_MS) {
+        // A signal: a new size, or the end.
+        Err(Errno::EINTR) => return Ok(true),
+        result => result?,
+    };
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    Ok(!fds[0].revents().is_some_and(|seen| seen.intersects(gone)))
 }
 
 fn draw(frame: &mut Frame<'_>, app: &mut App) {
