@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
 
-const VERBS: [&str; 13] = [
+const VERBS: [&str; 15] = [
     "load",
     "unload",
     "reload",
@@ -31,7 +31,9 @@ const VERBS: [&str; 13] = [
     "top",
     "dashboard",
     "check",
+    "import",
     "log",
+    "tune",
     "completions",
 ];
 

@@ -1,25 +1,22 @@
 //! The command line's grammar. What the words mean together is decided in `config`.
 
+mod change;
+mod read;
 mod tune;
 mod watch;
 
-use std::{
-    num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
-    str::FromStr,
-    time::Duration,
-};
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use super::trace_filter::{TcpFlag, TraceClient};
 use crate::{
     config::{self, Config, Draft, Hook, Name, Resolved, RuleSpec, XdpMode},
     host::Network,
-    kernel::{self, PinMode},
 };
 
+pub use self::change::{Limit, LimitError, Load, LoadOptions, LogLevel, Reload, Run, Unload};
+pub use self::read::{Check, Flows, Interval, IntervalError, Stats, Status, Trace};
 pub use self::tune::{Tune, TuneApply, TuneCheck, TuneExport, TuneRevert, TuneVerb, TuneWanted};
 pub use self::watch::{Dashboard, Top};
 
@@ -34,7 +31,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Attach the redirector
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = change::EXAMPLES)]
     Load(Load),
     /// Detach it and remove everything load made
     Unload(Unload),
@@ -43,10 +40,10 @@ pub enum Command {
     /// What is not named stays as it is loaded: without -i (and `interfaces` in the file) the interfaces,
     /// without --hook the hook, and without rules and a file the rules. So a plain `redirector reload`
     /// attaches again what has come off.
-    #[command(after_help = RELOAD_EXAMPLES)]
+    #[command(after_help = change::RELOAD_EXAMPLES)]
     Reload(Reload),
     /// Load, and attach interfaces as they come, until stopped
-    #[command(after_help = RUN_HELP)]
+    #[command(after_help = change::RUN_HELP)]
     Run(Run),
     /// Show what is attached where
     Status(Status),
@@ -55,7 +52,7 @@ pub enum Command {
     /// List tracked flows
     Flows(Flows),
     /// Print packets as they are redirected or left alone
-    #[command(after_help = TRACE_HELP)]
+    #[command(after_help = read::TRACE_HELP)]
     Trace(Trace),
     /// Watch rules, flows and clients in this terminal
     Top(Top),
@@ -85,26 +82,6 @@ pub enum Command {
     ProgramReport,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  redirector load                            80 to 8000 and 443 to 4430, on eth0 and lo
-  redirector load 80:8000 443:4430/both -i eth0 -i lo
-  redirector load 203.0.113.5:80:8000 '[2001:db8::1]:80:8000'
-  redirector load -c web.toml --name web";
-
-const RELOAD_EXAMPLES: &str = "\
-Examples:
-  redirector reload 80:9000                  other rules, the same interfaces
-  redirector reload -i eth0 -i eth1          other interfaces, the same rules
-  redirector reload -c web.toml --name web";
-
-const RUN_HELP: &str = "\
-Interfaces may be named before they exist, or by shell pattern:
-  redirector run 80:8000 -i lo -i 'eth*'
-
-SIGHUP reads the file again, SIGTERM and SIGINT unload. What is loaded already is taken over, and
-stays if run is killed. With systemd: Type=notify-reload.";
-
 const IMPORT_EXAMPLES: &str = "\
 FILE is what iptables-save, ip6tables-save or `nft list ruleset` print, or commands of a shell.
 
@@ -113,148 +90,6 @@ Examples:
   iptables-save | redirector import
   redirector import guide.txt
   redirector import --apply                  load, try it, then remove those rules of iptables and nft";
-
-#[derive(Debug, Args)]
-pub struct Load {
-    #[command(flatten)]
-    pub source: Source,
-    #[command(flatten)]
-    pub instance: Instance,
-    /// Print what would be done, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    #[command(flatten)]
-    pub options: LoadOptions,
-}
-
-/// What is fixed at the load.
-#[derive(Clone, Copy, Debug, Args)]
-pub struct LoadOptions {
-    /// Which messages of the eBPF programs are kept for `redirector log`
-    #[arg(long, value_enum, value_name = "LEVEL", default_value_t)]
-    pub log_level: LogLevel,
-    /// Who may read what is loaded: 0644 everybody, 0640 the group, 0600 root alone
-    #[arg(long, value_name = "MODE", default_value_t)]
-    pub pin_mode: PinMode,
-    /// Then tune as `redirector tune apply` does; a [tuning] in the file asks for the same
-    #[arg(long)]
-    pub tune: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Reload {
-    #[command(flatten)]
-    pub source: Source,
-    #[command(flatten)]
-    pub instance: Instance,
-    /// Print what would be done, and change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Run {
-    #[command(flatten)]
-    pub source: Source,
-    #[command(flatten)]
-    pub instance: Instance,
-    /// When stopped, first redirect nothing new, and wait until live connections have ended, TIME at most
-    #[arg(long, value_name = "TIME")]
-    pub drain: Option<Limit>,
-    #[command(flatten)]
-    pub options: LoadOptions,
-}
-
-#[derive(Debug, Args)]
-pub struct Unload {
-    #[command(flatten)]
-    pub instance: Instance,
-    /// Every instance of this network namespace
-    #[arg(long, conflicts_with = "name")]
-    pub all: bool,
-
-    /// Also what was loaded in another network namespace
-    #[arg(long)]
-    pub any_namespace: bool,
-
-    /// First redirect nothing new, and wait until live connections have ended, TIME at most, e.g. 30s
-    #[arg(long, value_name = "TIME", conflicts_with = "any_namespace")]
-    pub drain: Option<Limit>,
-}
-
-#[derive(Debug, Args)]
-pub struct Status {
-    #[command(flatten)]
-    pub instance: Instance,
-    #[command(flatten)]
-    pub json: Json,
-}
-
-#[derive(Debug, Args)]
-pub struct Stats {
-    #[command(flatten)]
-    pub instance: Instance,
-    #[command(flatten)]
-    pub json: Json,
-    /// Again every SECONDS (1 if not given), until interrupted
-    #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    pub watch: Option<Interval>,
-}
-
-#[derive(Debug, Args)]
-pub struct Flows {
-    #[command(flatten)]
-    pub instance: Instance,
-    #[command(flatten)]
-    pub json: Json,
-}
-
-const TRACE_HELP: &str = "\
-It takes root, because it switches the programs' reports on. They are off again when it ends, two
-seconds later if it was killed. Filters are applied first, then --sample.
-
-Examples:
-  redirector trace --flags SYN,RST
-  redirector trace --client 203.0.113.9 --count 100
-  redirector trace --rule 80:8000/tcp --sample 1000 --json";
-
-#[derive(Debug, Args)]
-pub struct Trace {
-    #[command(flatten)]
-    pub instance: Instance,
-    #[command(flatten)]
-    pub json: Json,
-    /// One of N packets, on average
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub sample: NonZeroU32,
-    /// End after N packets
-    #[arg(short, long, value_name = "N")]
-    pub count: Option<NonZeroU64>,
-    /// Only packets of this rule, as `redirector status` shows it
-    #[arg(long, value_name = "RULE")]
-    pub rule: Option<String>,
-    /// Only packets of this client, ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT
-    #[arg(long, value_name = "CLIENT")]
-    pub client: Option<TraceClient>,
-    /// Only TCP packets with one of these flags: FIN, SYN, RST, PSH, ACK, URG, ECE, CWR
-    #[arg(long, value_name = "FLAGS", value_delimiter = ',')]
-    pub flags: Vec<TcpFlag>,
-}
-
-#[derive(Debug, Args)]
-pub struct Check {
-    #[command(flatten)]
-    pub source: Source,
-    /// Also tell which hook each interface gets, and why
-    #[arg(long)]
-    pub explain: bool,
-
-    /// Without rules, interfaces and file: what this instance has loaded, if it is
-    #[command(flatten)]
-    pub instance: Instance,
-    #[command(flatten)]
-    pub json: Json,
-}
 
 #[derive(Debug, Args)]
 pub struct Import {
@@ -325,32 +160,6 @@ pub struct Json {
     pub enabled: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogLevel {
-    Off,
-    Error,
-    #[default]
-    Warn,
-    Info,
-    Debug,
-}
-
-/// Time between two outputs of `--watch`; never 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Interval(pub Duration);
-
-/// The longest time that a drain may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit(pub Duration);
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a time such as 30s, 2m or 1h")]
-pub struct LimitError(String);
-
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("interval {0:?} is not a number of seconds above 0")]
-pub struct IntervalError(String);
-
 impl Source {
     /// Whether nothing was named.
     pub fn is_empty(&self) -> bool {
@@ -382,51 +191,6 @@ impl Source {
             None => draft,
         };
         draft.lower(network)
-    }
-}
-
-impl From<LogLevel> for log::LevelFilter {
-    fn from(level: LogLevel) -> Self {
-        match level {
-            LogLevel::Off => Self::Off,
-            LogLevel::Error => Self::Error,
-            LogLevel::Warn => Self::Warn,
-            LogLevel::Info => Self::Info,
-            LogLevel::Debug => Self::Debug,
-        }
-    }
-}
-
-impl From<LoadOptions> for kernel::LoadOptions {
-    fn from(options: LoadOptions) -> Self {
-        Self {
-            log_level: options.log_level.into(),
-            pins: options.pin_mode,
-        }
-    }
-}
-
-impl FromStr for Limit {
-    type Err = LimitError;
-
-    fn from_str(time: &str) -> Result<Self, Self::Err> {
-        humantime::parse_duration(time)
-            .map(Self)
-            .map_err(|_| LimitError(time.to_owned()))
-    }
-}
-
-impl FromStr for Interval {
-    type Err = IntervalError;
-
-    fn from_str(seconds: &str) -> Result<Self, Self::Err> {
-        seconds
-            .parse()
-            .ok()
-            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-            .filter(|interval| !interval.is_zero())
-            .map(Self)
-            .ok_or_else(|| IntervalError(seconds.to_owned()))
     }
 }
 
