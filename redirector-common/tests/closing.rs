@@ -287,3 +287,17 @@ fn a_moved_connections_flow_stays() {
         assert_eq!(host.flows(), [0, 1]);
     });
 }
+
+/// What comes late and acknowledges less is answered by the application's end from the right port.
+#[test]
+fn a_late_segment_before_the_last_acknowledgment() {
+    each_family(|talk| {
+        let mut host = connected(&talk);
+        cross(&talk, &mut host, Client, tcp(FIN | ACK, 101, 501));
+        cross(&talk, &mut host, Application, tcp(ACK, 501, 102));
+        cross(&talk, &mut host, Application, tcp(FIN | ACK, 501, 102));
+        cross(&talk, &mut host, Client, tcp(ACK, 100, 493));
+        cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
+        assert_eq!(host.flows(), [0, 1]);
+    });
+}
