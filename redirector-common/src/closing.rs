@@ -83,8 +83,12 @@ pub fn close<S: State>(state: &mut S, key: &FlowKey, closing: Closing, acknowled
     } else {
         (FLOW_FIN_OUT, FLOW_FIN_OUT_ACKED, flow.expected)
     };
-    let is_acked =
-        closing.is(Closing::ACKNOWLEDGES) && (acknowledgment.wrapping_sub(number) as i32) > 0;
+    // The application's socket does not look at the acknowledgment of what it does not expect.
+    let is_believed =
+        is_out || flow.flags & FLOW_FIN_IN != 0 && closing.number().wrapping_sub(flow.opening) <= 1;
+    let is_acked = closing.is(Closing::ACKNOWLEDGES)
+        && is_believed
+        && (acknowledgment.wrapping_sub(number) as i32) > 0;
     if flow.flags & fin != 0 && is_acked {
         flow.flags |= acked;
     }
