@@ -53,6 +53,7 @@ impl Store {
 
     /// Nothing of us is left where the journal is empty.
     pub fn close(self) {
+        let _ = durable::remove_unfinished(&self.directory.join(FILE));
         // Not empty is the other normal case.
         let _ = fs::remove_dir(&self.directory);
     }
@@ -157,5 +158,9 @@ mod tests {
         );
         store.save(&Journal::new("boot")).unwrap();
         assert_eq!(store.journal().unwrap(), None);
+        // As a death in between leaves it.
+        fs::write(store.directory.join("tune.json.new"), "half").unwrap();
+        store.close();
+        assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
     }
 }

@@ -83,7 +83,7 @@ fn apply_locked(
         warn_of_other_namespace(&mut notes);
         let boot = Boot::read();
         let files = wanted(request, &rows, &journal, namespace, &boot, &owners);
-        Some(Prepared::new(files, &mut journal)?)
+        Some(prepare(files, &mut journal, store)?)
     } else {
         None
     };
@@ -110,6 +110,19 @@ fn apply_locked(
         files: written,
         notes,
     })
+}
+
+/// The journal is ahead of the files also while they have not got their names; if they cannot be written
+/// it is as before.
+fn prepare(files: Vec<Wanted>, journal: &mut Journal, store: &Store) -> Result<Prepared, Error> {
+    let before = journal.clone();
+    let files = permanent::announce(files, journal)?;
+    store.save(journal)?;
+    let prepared = Prepared::new(files);
+    if prepared.is_err() {
+        store.save(&before)?;
+    }
+    prepared
 }
 
 /// The files that would be written here, as whoever may write everything would.
