@@ -73,9 +73,9 @@ fn unfinished(path: &Path) -> PathBuf {
 }
 
 /// `None` if there is none.
-pub fn read(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("read", path)(error)),
     }
@@ -118,12 +118,12 @@ mod tests {
         let path = directory.path().join("90-redirector.conf");
         replace(&path, "one").unwrap();
         drop(Staged::new(&path, "two").unwrap());
-        assert_eq!(read(&path).unwrap().as_deref(), Some("one"));
+        assert_eq!(read(&path).unwrap().as_deref(), Some(&b"one"[..]));
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         // As a death in between leaves it.
         fs::write(directory.path().join("90-redirector.conf.new"), "half").unwrap();
         replace(&path, "two").unwrap();
-        assert_eq!(read(&path).unwrap().as_deref(), Some("two"));
+        assert_eq!(read(&path).unwrap().as_deref(), Some(&b"two"[..]));
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,

@@ -108,11 +108,12 @@ pub fn drop_in(unit: &Unit, nofile: u64, exact: bool, boot: &Boot) -> Option<Wan
 /// Whether a file is one of these.
 pub fn is_ours(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == NAME)
-        && fs::read_to_string(path).is_ok_and(|text| is_our_text(&text))
+        && fs::read(path).is_ok_and(|text| is_our_text(&text))
 }
 
-fn is_our_text(text: &str) -> bool {
-    text.lines().next() == HEADER.lines().next()
+fn is_our_text(text: &[u8]) -> bool {
+    let first = text.split(|byte| *byte == b'\n').next();
+    first == HEADER.lines().next().map(str::as_bytes)
 }
 
 /// Those that are not there already, once the journal knows of them and of the directories that will be
@@ -123,7 +124,8 @@ pub fn announce(files: Vec<Wanted>, journal: &mut Journal) -> Result<Vec<Wanted>
         match durable::read(&path)? {
             Some(there) if !is_our_text(&there) => return Err(Error::Foreign { path }),
             Some(there)
-                if there == text && journal.files.iter().any(|entry| entry.path == path) =>
+                if there == text.as_bytes()
+                    && journal.files.iter().any(|entry| entry.path == path) =>
             {
                 continue;
             }
@@ -209,7 +211,9 @@ pub fn remove(journal: &mut Journal, dry_run: bool) -> Vec<(PathBuf, Fate)> {
         }
         let fate = match durable::read(&entry.path) {
             Ok(None) => Fate::Gone,
-            Ok(Some(text)) if !entry.wrote.contains(&text) => Fate::Foreign,
+            Ok(Some(there)) if !entry.wrote.iter().any(|text| there == text.as_bytes()) => {
+                Fate::Foreign
+            }
             Ok(Some(_)) if dry_run => Fate::Removed,
             Ok(Some(_)) => {
                 durable::remove(&entry.path).map_or_else(Fate::Failed, |()| Fate::Removed)
@@ -259,6 +263,25 @@ mod tests {
         assert!(rows.iter().all(|(_, fate)| matches!(fate, Fate::Gone)));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
         assert!(journal.is_empty());
+    }
+
+    #[test]
+    fn a_file_of_others_stays_whatever_it_holds() {
+        let root = tempfile::tempdir().unwrap();
+        let file = Wanted {
+            path: root.path().join("one"),
+            text: HEADER.to_owned(),
+        };
+        for theirs in [&b"net.core.somaxconn = 5\n"[..], b"# M\xfcller\n"] {
+            fs::write(&file.path, theirs).unwrap();
+            let mut journal = Journal::new("boot");
+            let error = announce(vec![file.clone()], &mut journal).unwrap_err();
+            assert!(matches!(error, Error::Foreign { .. }), "{error}");
+            journal.will_have(&file.path, &file.text);
+            let rows = remove(&mut journal, false);
+            assert!(matches!(rows[..], [(_, Fate::Foreign)]), "{rows:?}");
+            assert_eq!(fs::read(&file.path).unwrap(), theirs);
+        }
     }
 
     #[test]

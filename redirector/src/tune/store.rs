@@ -148,14 +148,11 @@ mod tests {
         journal.directories.push("/etc/sysctl.d".into());
         store.save(&journal).unwrap();
         assert_eq!(store.journal().unwrap(), Some(journal));
-        fs::write(store.directory.join(FILE), "{\"schema\": 2}").unwrap();
-        assert!(
-            store
-                .journal()
-                .unwrap_err()
-                .to_string()
-                .contains("move it away")
-        );
+        for garbage in [&b"{\"schema\": 2}"[..], b"", b"\xff{}"] {
+            fs::write(store.directory.join(FILE), garbage).unwrap();
+            let error = store.journal().unwrap_err().to_string();
+            assert!(error.contains("move it away"), "{error}");
+        }
         store.save(&Journal::new("boot")).unwrap();
         assert_eq!(store.journal().unwrap(), None);
         // As a death in between leaves it.

@@ -124,7 +124,7 @@ fn apply_all(
     };
     let mut journal = disk.clone();
     let mut save = |journal: &Journal| {
-        *disk = Journal::parse(&serde_json::to_string(journal).unwrap()).unwrap();
+        *disk = Journal::parse(&serde_json::to_vec(journal).unwrap()).unwrap();
         Ok(())
     };
     let rows = plan::keys(plan::wishes(&tuning), |key| host.read(key), false).unwrap();
