@@ -1,6 +1,6 @@
 //! What the commands do, from facts to changes.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use super::{
     Report, Request, Reverted, Tuned, applications,
@@ -159,9 +159,7 @@ pub fn check(request: &Request) -> Result<Report, Error> {
         wanted: wanted_somaxconn(&rows),
         ..bounds()
     };
-    let targets = request.targets.iter();
-    let tcp = targets.filter(|(protocol, _)| *protocol == Protocol::Tcp);
-    let listening = Listening::of(&tcp.map(|(_, port)| (*port, None)).collect(), &bounds, None);
+    let listening = listening(request, &bounds);
     if let Ok(listening) = &listening {
         notes.extend(listening.hints(&bounds));
     }
@@ -175,6 +173,12 @@ pub fn check(request: &Request) -> Result<Report, Error> {
         bounds,
         notes,
     })
+}
+
+fn listening(request: &Request, bounds: &Bounds) -> io::Result<Listening> {
+    let targets = request.targets.iter();
+    let tcp = targets.filter(|(protocol, _)| *protocol == Protocol::Tcp);
+    Listening::of(&tcp.map(|(_, port)| (*port, None)).collect(), bounds, None)
 }
 
 /// Takes back what still is as it was left.
@@ -230,12 +234,7 @@ fn after(request: &Request, written: &[PathBuf]) -> Vec<String> {
         wanted: wanted_somaxconn(&rows),
         ..bounds()
     };
-    let targets = request
-        .targets
-        .iter()
-        .map(|(_, port)| (*port, None))
-        .collect();
-    if let Ok(listening) = Listening::of(&targets, &bounds, None) {
+    if let Ok(listening) = listening(request, &bounds) {
         notes.extend(listening.hints(&bounds));
     }
     if !written.is_empty() {
