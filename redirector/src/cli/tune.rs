@@ -140,9 +140,12 @@ fn revert(args: &TuneRevert) -> anyhow::Result<Exit> {
             reverted.of_earlier_boot
         );
     }
-    Ok(match reverted.has_failed() {
-        true => Exit::Failed,
-        false => Exit::Done,
+    Ok(if reverted.is_denied() {
+        Exit::NotPermitted
+    } else if reverted.has_failed() {
+        Exit::Failed
+    } else {
+        Exit::Done
     })
 }
 

@@ -98,7 +98,7 @@ fn add(settings: &mut Vec<Setting>, name: &str, value: Toml) -> Result<(), Fault
             true,
             table.remove("exact").unwrap_or(Toml::Array(Vec::new())),
         ),
-        Toml::Table(table) if !table.is_empty() => {
+        Toml::Table(table) if !table.is_empty() && !table.contains_key("exact") => {
             return table
                 .into_iter()
                 .try_for_each(|(part, value)| add(settings, &format!("{name}.{part}"), value));
@@ -211,6 +211,10 @@ mod tests {
             ("[sysctl]\n\"net.core.somaxconn\" = \"\"", "an empty value"),
             ("[sysctl]\n\"net.core.somaxconn\" = []", "an empty value"),
             ("[sysctl]\n\"net.core.somaxconn\" = {}", "a table"),
+            (
+                "[sysctl]\n\"net.core.somaxconn\" = { exact = 5, floor = 1 }",
+                "net.core.somaxconn has a table",
+            ),
             ("[sysctl]\n\"net.core.somaxconn\" = true", "a boolean"),
             ("[sysctl]\n\"net.core.somaxconn\" = 1.5", "a float"),
             (

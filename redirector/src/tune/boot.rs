@@ -48,14 +48,14 @@ impl Boot {
             ..Self::default()
         };
         for file in boot.sysctl_files() {
-            let text = fs::read_to_string(&file).unwrap_or_default();
+            let text = text(&file);
             boot.sysctl
                 .extend(text.lines().filter_map(|line| sysctl_line(line, &file)));
         }
         let limits = root.join("etc/security/limits.conf");
         let drop_ins = files(root, &[ETC], "security/limits.d");
         for file in std::iter::once(limits).chain(drop_ins) {
-            let text = fs::read_to_string(&file).unwrap_or_default();
+            let text = text(&file);
             boot.limits
                 .extend(text.lines().flat_map(|line| limits_line(line, &file)));
         }
@@ -125,8 +125,11 @@ impl Boot {
             .chain(drop_ins)
             .filter(|file| !without(file))
         {
-            for line in fs::read_to_string(&file).unwrap_or_default().lines() {
-                if let Some(value) = line.trim().strip_prefix("LimitNOFILE=") {
+            for line in text(&file).lines() {
+                let assigned = line.split_once('=');
+                if let Some((name, value)) = assigned
+                    && name.trim() == "LimitNOFILE"
+                {
                     let value = value.trim().to_owned();
                     // An empty one takes back those before.
                     last = (!value.is_empty()).then(|| Line {
@@ -181,6 +184,11 @@ fn files(root: &Path, directories: &[&str], below: &str) -> Vec<PathBuf> {
         }
     }
     found.into_values().collect()
+}
+
+/// Comments may be in any encoding.
+fn text(file: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
 }
 
 fn sysctl_line(line: &str, file: &Path) -> Option<(String, Line)> {

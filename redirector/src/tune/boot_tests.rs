@@ -125,7 +125,7 @@ fn limits_of_services() {
         ),
         (
             "etc/systemd/system/app@.service.d/a.conf",
-            "[Service]\nLimitNOFILE=1024:2048\n",
+            "[Service]\nLimitNOFILE = 1024:2048\n",
         ),
     ]);
     let boot = Boot::read_below(root.path());
@@ -152,4 +152,28 @@ fn what_a_limit_allows() {
     ] {
         assert_eq!(allows(limit, 1_024_000), enough, "{limit}");
     }
+}
+
+#[test]
+fn a_comment_in_another_encoding_hides_no_line() {
+    let root = root(&[]);
+    for (path, text) in [
+        (
+            "etc/sysctl.d/10-local.conf",
+            &b"# f\xfcr M\xfcller\nnet.core.somaxconn = 7\n"[..],
+        ),
+        (
+            "etc/security/limits.d/10-local.conf",
+            b"# f\xfcr M\xfcller\nroot hard nofile 7\n",
+        ),
+    ] {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let boot = Boot::read_below(root.path());
+    let key = "net.core.somaxconn".parse().unwrap();
+    assert_eq!(boot.sysctl(&key).unwrap().value, "7");
+    let limit = boot.limit_but("root", Kind::Hard, |_| false);
+    assert_eq!(limit.unwrap().value, "7");
 }

@@ -10,7 +10,7 @@ use super::{
     plan::{KeyRow, Step},
 };
 use crate::{
-    config::{Port, Protocol},
+    config::{Key, Port, Protocol},
     holders::Holder,
 };
 
@@ -88,10 +88,12 @@ pub fn keys(
         };
         let key = &row.wish.key;
         let written = host.write(key, &value.to_string());
-        let now = match host.read(key) {
-            Reading::Value { text, .. } => text,
-            Reading::Missing | Reading::Unreadable(_) => row.now.clone().unwrap_or_default(),
-        };
+        let was = row.now.clone().unwrap_or_default();
+        let mut now = shown(host, key).unwrap_or_else(|| was.clone());
+        // The fields before the one that the kernel refuses are written.
+        if written.is_err() && now != was && host.write(key, &was).is_ok() {
+            now = shown(host, key).unwrap_or(was);
+        }
         journal.has_now(key, namespace, &now);
         outcomes.push(match written {
             Ok(()) => Outcome::Written { now },
@@ -99,6 +101,13 @@ pub fn keys(
         });
     }
     Ok(outcomes)
+}
+
+fn shown(host: &impl Host, key: &Key) -> Option<String> {
+    match host.read(key) {
+        Reading::Value { text, .. } => Some(text),
+        Reading::Missing | Reading::Unreadable(_) => None,
+    }
 }
 
 /// What would be done with each.

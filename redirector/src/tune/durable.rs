@@ -18,12 +18,12 @@ pub struct Staged {
 impl Staged {
     /// Whoever writes has a lock, so that the other name is theirs.
     pub fn new(path: &Path, text: &str) -> Result<Self, Error> {
-        let temporary = path.with_added_extension("new");
+        let temporary = unfinished(path);
         let staged = Self {
             path: path.to_owned(),
             temporary: Some(temporary.clone()),
         };
-        remove(&temporary)?;
+        remove_unfinished(path)?;
         write(&temporary, text).map_err(Error::io("write", path))?;
         Ok(staged)
     }
@@ -53,16 +53,29 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
 
 /// Nothing if there is none.
 pub fn remove(path: &Path) -> Result<(), Error> {
+    unlink(path).map_err(Error::io("remove", path))
+}
+
+/// What a death in the middle of writing the file has left.
+pub fn remove_unfinished(path: &Path) -> Result<(), Error> {
+    unlink(&unfinished(path)).map_err(Error::io("write", path))
+}
+
+fn unlink(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(Error::io("remove", path)),
+        removed => removed,
     }
 }
 
+fn unfinished(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
+}
+
 /// `None` if there is none.
-pub fn read(path: &Path) -> Result<Option<String>, Error> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io("read", path)(error)),
     }
@@ -105,12 +118,12 @@ mod tests {
         let path = directory.path().join("90-redirector.conf");
         replace(&path, "one").unwrap();
         drop(Staged::new(&path, "two").unwrap());
-        assert_eq!(read(&path).unwrap().as_deref(), Some("one"));
+        assert_eq!(read(&path).unwrap().as_deref(), Some(&b"one"[..]));
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         // As a death in between leaves it.
         fs::write(directory.path().join("90-redirector.conf.new"), "half").unwrap();
         replace(&path, "two").unwrap();
-        assert_eq!(read(&path).unwrap().as_deref(), Some("two"));
+        assert_eq!(read(&path).unwrap().as_deref(), Some(&b"two"[..]));
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         assert_eq!(
             fs::metadata(&path).unwrap().permissions().mode() & 0o777,
@@ -119,6 +132,15 @@ mod tests {
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert_eq!(read(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_named_as_it_was_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("90-redirector.conf");
+        fs::create_dir(directory.path().join("90-redirector.conf.new")).unwrap();
+        let error = replace(&path, "one").unwrap_err().to_string();
+        assert_eq!(error, format!("cannot write {}", path.display()));
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl Journal {
         }
     }
 
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let journal: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let journal: Self = serde_json::from_slice(text).map_err(|error| error.to_string())?;
         if journal.schema == SCHEMA {
             Ok(journal)
         } else {

@@ -130,6 +130,16 @@ impl Reverted {
         self.keys.is_empty() && self.limits.is_empty() && self.files.is_empty()
     }
 
+    /// Whether something could not be taken back for want of rights.
+    pub fn is_denied(&self) -> bool {
+        let denied = |fate: &Fate| matches!(fate, Fate::Failed(error) if error.kind() == std::io::ErrorKind::PermissionDenied);
+        let mut files = self.files.iter();
+        self.keys.iter().any(|row| denied(&row.fate))
+            || self.limits.iter().any(|row| denied(&row.fate))
+            || files
+                .any(|(_, fate)| matches!(fate, FileFate::Failed(error) if error.is_permission()))
+    }
+
     pub fn has_failed(&self) -> bool {
         let fates = self.keys.iter().map(|row| &row.fate);
         let mut fates = fates.chain(self.limits.iter().map(|row| &row.fate));

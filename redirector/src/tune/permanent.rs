@@ -108,25 +108,54 @@ pub fn drop_in(unit: &Unit, nofile: u64, exact: bool, boot: &Boot) -> Option<Wan
 /// Whether a file is one of these.
 pub fn is_ours(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == NAME)
-        && fs::read_to_string(path).is_ok_and(|text| is_our_text(&text))
+        && fs::read(path).is_ok_and(|text| is_our_text(&text))
 }
 
-fn is_our_text(text: &str) -> bool {
-    text.lines().next() == HEADER.lines().next()
+fn is_our_text(text: &[u8]) -> bool {
+    let first = text.split(|byte| *byte == b'\n').next();
+    first == HEADER.lines().next().map(str::as_bytes)
+}
+
+/// Those that are not there already, once the journal knows of them and of the directories that will be
+/// made for them.
+pub fn announce(files: Vec<Wanted>, journal: &mut Journal) -> Result<Vec<Wanted>, Error> {
+    let mut missing = Vec::with_capacity(files.len());
+    for Wanted { path, text } in files {
+        match durable::read(&path)? {
+            Some(there) if !is_our_text(&there) => return Err(Error::Foreign { path }),
+            Some(there)
+                if there == text.as_bytes()
+                    && journal.files.iter().any(|entry| entry.path == path) =>
+            {
+                continue;
+            }
+            _ => {}
+        }
+        for directory in durable::missing_directories(directory_of(&path)) {
+            if !journal.directories.contains(&directory) {
+                journal.directories.push(directory);
+            }
+        }
+        journal.will_have(&path, &text);
+        missing.push(Wanted { path, text });
+    }
+    Ok(missing)
+}
+
+fn directory_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
 }
 
 impl Prepared {
-    /// All of them or none; those that are there already are left out. The journal knows them before
-    /// they have their names, but is not saved.
-    pub fn new(files: Vec<Wanted>, journal: &mut Journal) -> Result<Self, Error> {
+    /// All of them or none. The journal on the disk knows them by now.
+    pub fn new(files: Vec<Wanted>) -> Result<Self, Error> {
         let mut prepared = Self {
             staged: Vec::new(),
             made: Vec::new(),
         };
         files
             .into_iter()
-            .try_for_each(|file| prepared.stage(file, journal))?;
-        journal.directories.extend(prepared.made.iter().cloned());
+            .try_for_each(|file| prepared.stage(file))?;
         Ok(prepared)
     }
 
@@ -139,20 +168,9 @@ impl Prepared {
         Ok(written)
     }
 
-    fn stage(&mut self, file: Wanted, journal: &mut Journal) -> Result<(), Error> {
+    fn stage(&mut self, file: Wanted) -> Result<(), Error> {
         let Wanted { path, text } = file;
-        let there = durable::read(&path)?;
-        match &there {
-            Some(there) if !is_our_text(there) => return Err(Error::Foreign { path }),
-            Some(there)
-                if *there == text && journal.files.iter().any(|entry| entry.path == path) =>
-            {
-                return Ok(());
-            }
-            _ => {}
-        }
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        for missing in durable::missing_directories(directory) {
+        for missing in durable::missing_directories(directory_of(&path)) {
             fs::DirBuilder::new()
                 .mode(0o755)
                 .create(&missing)
@@ -160,7 +178,6 @@ impl Prepared {
             self.made.push(missing);
         }
         let staged = Staged::new(&path, &text)?;
-        journal.will_have(&path, &text);
         self.staged.push((path, staged));
         Ok(())
     }
@@ -188,9 +205,15 @@ pub enum Fate {
 pub fn remove(journal: &mut Journal, dry_run: bool) -> Vec<(PathBuf, Fate)> {
     let mut rows = Vec::with_capacity(journal.files.len());
     journal.files.retain(|entry| {
+        if !dry_run {
+            // What is wrong with its directory is told of the file itself.
+            let _ = durable::remove_unfinished(&entry.path);
+        }
         let fate = match durable::read(&entry.path) {
             Ok(None) => Fate::Gone,
-            Ok(Some(text)) if !entry.wrote.contains(&text) => Fate::Foreign,
+            Ok(Some(there)) if !entry.wrote.iter().any(|text| there == text.as_bytes()) => {
+                Fate::Foreign
+            }
             Ok(Some(_)) if dry_run => Fate::Removed,
             Ok(Some(_)) => {
                 durable::remove(&entry.path).map_or_else(Fate::Failed, |()| Fate::Removed)
@@ -215,5 +238,61 @@ fn remove_directories(directories: &[PathBuf]) {
     for directory in directories.iter().rev() {
         // Not empty: others have something in it by now.
         let _ = fs::remove_dir(directory);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_death_before_they_had_their_names_are_taken_back() {
+        let root = tempfile::tempdir().unwrap();
+        let (first, second) = (root.path().join("a/b/one"), root.path().join("a/b/two"));
+        let wanted = [&first, &second].map(|path| Wanted {
+            path: path.clone(),
+            text: HEADER.to_owned(),
+        });
+        let mut journal = Journal::new("boot");
+        let files = announce(wanted.to_vec(), &mut journal).unwrap();
+        assert_eq!(journal.directories.len(), 2);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        std::mem::forget(Prepared::new(files).unwrap());
+        assert_eq!(fs::read_dir(root.path().join("a/b")).unwrap().count(), 2);
+        let rows = remove(&mut journal, false);
+        assert!(rows.iter().all(|(_, fate)| matches!(fate, Fate::Gone)));
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        assert!(journal.is_empty());
+    }
+
+    #[test]
+    fn a_file_of_others_stays_whatever_it_holds() {
+        let root = tempfile::tempdir().unwrap();
+        let file = Wanted {
+            path: root.path().join("one"),
+            text: HEADER.to_owned(),
+        };
+        for theirs in [&b"net.core.somaxconn = 5\n"[..], b"# M\xfcller\n"] {
+            fs::write(&file.path, theirs).unwrap();
+            let mut journal = Journal::new("boot");
+            let error = announce(vec![file.clone()], &mut journal).unwrap_err();
+            assert!(matches!(error, Error::Foreign { .. }), "{error}");
+            journal.will_have(&file.path, &file.text);
+            let rows = remove(&mut journal, false);
+            assert!(matches!(rows[..], [(_, Fate::Foreign)]), "{rows:?}");
+            assert_eq!(fs::read(&file.path).unwrap(), theirs);
+        }
+    }
+
+    #[test]
+    fn files_that_are_dropped_leave_no_directories() {
+        let root = tempfile::tempdir().unwrap();
+        let file = Wanted {
+            path: root.path().join("a/b/one"),
+            text: HEADER.to_owned(),
+        };
+        let files = announce(vec![file], &mut Journal::new("boot")).unwrap();
+        drop(Prepared::new(files).unwrap());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }

@@ -53,6 +53,7 @@ impl Store {
 
     /// Nothing of us is left where the journal is empty.
     pub fn close(self) {
+        let _ = durable::remove_unfinished(&self.directory.join(FILE));
         // Not empty is the other normal case.
         let _ = fs::remove_dir(&self.directory);
     }
@@ -147,15 +148,16 @@ mod tests {
         journal.directories.push("/etc/sysctl.d".into());
         store.save(&journal).unwrap();
         assert_eq!(store.journal().unwrap(), Some(journal));
-        fs::write(store.directory.join(FILE), "{\"schema\": 2}").unwrap();
-        assert!(
-            store
-                .journal()
-                .unwrap_err()
-                .to_string()
-                .contains("move it away")
-        );
+        for garbage in [&b"{\"schema\": 2}"[..], b"", b"\xff{}"] {
+            fs::write(store.directory.join(FILE), garbage).unwrap();
+            let error = store.journal().unwrap_err().to_string();
+            assert!(error.contains("move it away"), "{error}");
+        }
         store.save(&Journal::new("boot")).unwrap();
         assert_eq!(store.journal().unwrap(), None);
+        // As a death in between leaves it.
+        fs::write(store.directory.join("tune.json.new"), "half").unwrap();
+        store.close();
+        assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
     }
 }

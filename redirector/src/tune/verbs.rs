@@ -1,6 +1,6 @@
 //! What the commands do, from facts to changes.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use super::{
     Report, Request, Reverted, Tuned, applications,
@@ -83,7 +83,7 @@ fn apply_locked(
         warn_of_other_namespace(&mut notes);
         let boot = Boot::read();
         let files = wanted(request, &rows, &journal, namespace, &boot, &owners);
-        Some(Prepared::new(files, &mut journal)?)
+        Some(prepare(files, &mut journal, store)?)
     } else {
         None
     };
@@ -110,6 +110,19 @@ fn apply_locked(
         files: written,
         notes,
     })
+}
+
+/// The journal is ahead of the files also while they have not got their names; if they cannot be written
+/// it is as before.
+fn prepare(files: Vec<Wanted>, journal: &mut Journal, store: &Store) -> Result<Prepared, Error> {
+    let before = journal.clone();
+    let files = permanent::announce(files, journal)?;
+    store.save(journal)?;
+    let prepared = Prepared::new(files);
+    if prepared.is_err() {
+        store.save(&before)?;
+    }
+    prepared
 }
 
 /// The files that would be written here, as whoever may write everything would.
@@ -146,9 +159,7 @@ pub fn check(request: &Request) -> Result<Report, Error> {
         wanted: wanted_somaxconn(&rows),
         ..bounds()
     };
-    let targets = request.targets.iter();
-    let tcp = targets.filter(|(protocol, _)| *protocol == Protocol::Tcp);
-    let listening = Listening::of(&tcp.map(|(_, port)| (*port, None)).collect(), &bounds, None);
+    let listening = listening(request, &bounds);
     if let Ok(listening) = &listening {
         notes.extend(listening.hints(&bounds));
     }
@@ -162,6 +173,12 @@ pub fn check(request: &Request) -> Result<Report, Error> {
         bounds,
         notes,
     })
+}
+
+fn listening(request: &Request, bounds: &Bounds) -> io::Result<Listening> {
+    let targets = request.targets.iter();
+    let tcp = targets.filter(|(protocol, _)| *protocol == Protocol::Tcp);
+    Listening::of(&tcp.map(|(_, port)| (*port, None)).collect(), bounds, None)
 }
 
 /// Takes back what still is as it was left.
@@ -217,12 +234,7 @@ fn after(request: &Request, written: &[PathBuf]) -> Vec<String> {
         wanted: wanted_somaxconn(&rows),
         ..bounds()
     };
-    let targets = request
-        .targets
-        .iter()
-        .map(|(_, port)| (*port, None))
-        .collect();
-    if let Ok(listening) = Listening::of(&targets, &bounds, None) {
+    if let Ok(listening) = listening(request, &bounds) {
         notes.extend(listening.hints(&bounds));
     }
     if !written.is_empty() {

@@ -124,6 +124,23 @@ fn a_value_that_the_kernel_refuses() {
     host.tune("revert", 0);
 }
 
+/// The kernel has written two fields when it comes to the third.
+#[test]
+fn a_list_that_the_kernel_refuses_in_part() {
+    let host = Host::new();
+    let before = host.value("net.ipv4.tcp_rmem");
+    let config = host
+        .config("[tuning.sysctl]\n\"net.ipv4.tcp_rmem\" = { exact = [5000, 90000, 99999999999] }");
+    let output = host.tune(&format!("apply {config}"), 1);
+    assert!(
+        row(&output.stdout, "net.ipv4.tcp_rmem").contains("the kernel refused it"),
+        "{output:#?}"
+    );
+    assert_eq!(host.value("net.ipv4.tcp_rmem"), before);
+    host.tune("revert", 0);
+    assert_eq!(host.value("net.ipv4.tcp_rmem"), before);
+}
+
 #[test]
 fn names_of_units_and_rules() {
     let host = Host::new();
