@@ -73,8 +73,9 @@ pub fn close<S: State>(state: &mut S, key: &FlowKey, closing: Closing, acknowled
         if is_out {
             flow.flags |= FLOW_FIN_OUT;
             flow.expected = closing.number();
-        } else {
-            flow.flags |= FLOW_FIN_IN;
+        } else if flow.flags & FLOW_FIN_IN_ACKED == 0 {
+            // The one before, if there was any, may have been out of the application's window.
+            flow.flags = flow.flags & !FLOW_FIN_OUT_ACKED | FLOW_FIN_IN;
             flow.opening = closing.number();
         }
     }
@@ -83,12 +84,13 @@ pub fn close<S: State>(state: &mut S, key: &FlowKey, closing: Closing, acknowled
     } else {
         (FLOW_FIN_OUT, FLOW_FIN_OUT_ACKED, flow.expected)
     };
-    // The application's socket does not look at the acknowledgment of what it does not expect.
+    // The application's socket does not look at the acknowledgment of what it does not expect. Nothing
+    // follows a FIN, so its acknowledgment has one number.
     let is_believed =
         is_out || flow.flags & FLOW_FIN_IN != 0 && closing.number().wrapping_sub(flow.opening) <= 1;
     let is_acked = closing.is(Closing::ACKNOWLEDGES)
         && is_believed
-        && (acknowledgment.wrapping_sub(number) as i32) > 0;
+        && acknowledgment.wrapping_sub(number) == 1;
     if flow.flags & fin != 0 && is_acked {
         flow.flags |= acked;
     }

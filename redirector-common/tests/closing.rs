@@ -306,3 +306,26 @@ fn a_late_segment_before_the_last_acknowledgment() {
         assert_eq!(host.flows(), [0, 0]);
     });
 }
+
+/// A FIN that is out of the window says nothing, before the real one and after it.
+#[test]
+fn a_fin_that_is_not_expected_ends_nothing() {
+    each_family(|talk| {
+        let mut host = connected(&talk);
+        let forged = [tcp(FIN | ACK, 9000, 502), tcp(FIN | ACK, 50, 502)];
+        cross(&talk, &mut host, Application, tcp(FIN | ACK, 501, 101));
+        for segment in forged {
+            cross(&talk, &mut host, Client, segment);
+            cross(&talk, &mut host, Application, tcp(ACK, 502, 101));
+        }
+        cross(&talk, &mut host, Client, tcp(FIN | ACK, 101, 501));
+        cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
+        for segment in forged {
+            cross(&talk, &mut host, Client, segment);
+            cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
+        }
+        assert_eq!(host.flows(), [0, 1]);
+        cross(&talk, &mut host, Client, tcp(ACK, 102, 502));
+        assert_eq!(host.flows(), [0, 0]);
+    });
+}
