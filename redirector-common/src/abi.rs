@@ -12,8 +12,8 @@ mod trace;
 use bytemuck::{Pod, Zeroable};
 
 pub use self::flow::{
-    FLOW_FIN_IN, FLOW_FIN_IN_ACKED, FLOW_FIN_OUT, FLOW_FIN_OUT_ACKED, FLOW_OPENED, FLOW_SOCKETLESS,
-    FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, KEY_MOVED, SECOND, TICK, UDP_IDLE, UDP_REFRESH,
+    FLOW_FIN_IN, FLOW_FIN_OUT, FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW,
+    KEY_MOVED, SECOND, TICK, UDP_IDLE, UDP_REFRESH,
 };
 pub use self::histogram::{BUCKETS, DELAY_UNIT, HISTOGRAM_ENTRIES, Histogram};
 pub use self::trace::{ANY_RULE, TRACED_BYTES, TraceControl, TraceRecord};

@@ -3,7 +3,7 @@
 
 use crate::{
     Direction, Segment, State, Table,
-    abi::{FLOW_FIN_IN, FLOW_FIN_IN_ACKED, FLOW_FIN_OUT, FLOW_FIN_OUT_ACKED, FlowKey, NO_PORT},
+    abi::{FLOW_FIN_IN, FLOW_FIN_OUT, FlowKey, NO_PORT},
     owner,
 };
 
@@ -47,9 +47,9 @@ impl Closing {
     }
 }
 
-/// Notes a FIN, or an acknowledgment of one. The flow goes when each side has acknowledged the other's, or
-/// at a RST that the other side must believe: of the application's, or with the very number that its socket
-/// waits for (RFC 5961 section 3.2).
+/// Notes the application's FIN, and the client's that acknowledges it. The flow goes when the application
+/// acknowledges that one, or at its RST: both show what its socket has taken, which a packet that comes in
+/// does not. So the flow of a connection that its client ends first stays.
 ///
 /// A direct connection's flow stays, since ingress sees none of its packets, and so does one whose client
 /// was moved, to which a marker leads. Where several wire ports lead to one target, or netfilter does
@@ -62,42 +62,26 @@ pub fn close<S: State>(state: &mut S, key: &FlowKey, closing: Closing, acknowled
     if flow.client != NO_PORT || flow.from == key.local_port || owner::keeps_ended(state, key) {
         return;
     }
-    let is_out = closing.is(Closing::OUT);
-    if closing.is(Closing::RESET) {
-        if is_out || state.expects(key, closing.number()) {
-            state.remove_flow(Table::Answered, key);
+    let is_final = closing.is(Closing::FINAL);
+    let acknowledges =
+        |number: u32| closing.is(Closing::ACKNOWLEDGES) && acknowledgment.wrapping_sub(number) == 1;
+    if !closing.is(Closing::OUT) {
+        if !is_final || flow.flags & FLOW_FIN_OUT == 0 || !acknowledges(flow.expected) {
+            return;
         }
+        flow.flags |= FLOW_FIN_IN;
+        flow.opening = closing.number();
+    } else if is_final {
+        // Said again, it is not acknowledged yet.
+        flow.flags = flow.flags & !FLOW_FIN_IN | FLOW_FIN_OUT;
+        flow.expected = closing.number();
+    } else if closing.is(Closing::RESET)
+        || flow.flags & FLOW_FIN_IN != 0 && acknowledges(flow.opening)
+    {
+        state.remove_flow(Table::Answered, key);
+        return;
+    } else {
         return;
     }
-    if closing.is(Closing::FINAL) {
-        if is_out {
-            flow.flags |= FLOW_FIN_OUT;
-            flow.expected = closing.number();
-        } else if flow.flags & FLOW_FIN_IN_ACKED == 0 {
-            // The one before, if there was any, may have been out of the application's window.
-            flow.flags = flow.flags & !FLOW_FIN_OUT_ACKED | FLOW_FIN_IN;
-            flow.opening = closing.number();
-        }
-    }
-    let (fin, acked, number) = if is_out {
-        (FLOW_FIN_IN, FLOW_FIN_IN_ACKED, flow.opening)
-    } else {
-        (FLOW_FIN_OUT, FLOW_FIN_OUT_ACKED, flow.expected)
-    };
-    // The application's socket does not look at the acknowledgment of what it does not expect. Nothing
-    // follows a FIN, so its acknowledgment has one number.
-    let is_believed =
-        is_out || flow.flags & FLOW_FIN_IN != 0 && closing.number().wrapping_sub(flow.opening) <= 1;
-    let is_acked = closing.is(Closing::ACKNOWLEDGES)
-        && is_believed
-        && acknowledgment.wrapping_sub(number) == 1;
-    if flow.flags & fin != 0 && is_acked {
-        flow.flags |= acked;
-    }
-    const OVER: u16 = FLOW_FIN_IN_ACKED | FLOW_FIN_OUT_ACKED;
-    if flow.flags & OVER == OVER {
-        state.remove_flow(Table::Answered, key);
-    } else {
-        state.update_flow(Table::Answered, key, &flow);
-    }
+    state.update_flow(Table::Answered, key, &flow);
 }

@@ -205,16 +205,6 @@ impl State for Memory {
             .is_none_or(|window| window.accepts(sequence, acknowledgment))
     }
 
-    fn expects(&self, key: &FlowKey, sequence: u32) -> bool {
-        let tuple = (key.remote, key.remote_port, key.local, key.local_port);
-        let is_connected = matches!(self.peers.get(&tuple), Some(Peer::Connected { .. }));
-        is_connected
-            && self
-                .windows
-                .get(&tuple)
-                .is_none_or(|window| window.receive_next == sequence)
-    }
-
     fn is_local(&self, key: &FlowKey) -> bool {
         // As `rt6_need_strict()` has it, what comes from a link-local or a group's address is not
         // forwarded.

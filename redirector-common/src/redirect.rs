@@ -149,7 +149,7 @@ fn ingress<P: Packet, S: State>(
             let from = key.local_port;
             key.local_port = to.local;
             if let Some(flow) = track::known(state, segment.acknowledgment, key, from, NO_PORT) {
-                if segment.flags.ends() || !is_udp && flow.is_closing() {
+                if segment.flags.is_final() {
                     if !S::DECIDES {
                         return Ok(None);
                     }

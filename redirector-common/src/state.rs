@@ -78,9 +78,6 @@ pub trait State {
     /// Whether the connected socket of the key's tuple could be sent these numbers now.
     fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool;
 
-    /// Whether the next byte that the connected socket of the key's tuple waits for has this number.
-    fn expects(&self, key: &FlowKey, sequence: u32) -> bool;
-
     /// Whether the key's local address is one of this host, as routing sees it.
     fn is_local(&self, key: &FlowKey) -> bool;
 

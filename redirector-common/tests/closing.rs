@@ -30,7 +30,7 @@ fn connected(talk: &Talk) -> Host {
     host
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Side {
     Client,
     Application,
@@ -65,77 +65,6 @@ fn bare(packet: Craft) -> Craft {
 }
 
 #[test]
-fn each_side_acknowledges_the_others_fin() {
-    let client_first = [
-        (Client, CLIENT_FIN),
-        (Application, tcp(ACK, 501, 102)),
-        (Application, tcp(FIN | ACK, 501, 102)),
-        (Client, tcp(ACK, 102, 502)),
-    ];
-    let application_first = [
-        (Application, APPLICATION_FIN),
-        (Client, tcp(ACK, 101, 502)),
-        (Client, tcp(FIN | ACK, 101, 502)),
-        (Application, tcp(ACK, 502, 102)),
-    ];
-    let at_once = [
-        (Application, APPLICATION_FIN),
-        (Client, CLIENT_FIN),
-        (Application, tcp(ACK, 502, 102)),
-        (Client, tcp(ACK, 102, 502)),
-    ];
-    each_family(|talk| {
-        for segments in [client_first, application_first, at_once] {
-            ends_with(&talk, &mut connected(&talk), &segments);
-        }
-    });
-}
-
-/// The FIN is the byte after the data, so what acknowledges the data alone does not end anything.
-#[test]
-fn data_with_a_fin_comes_first() {
-    each_family(|talk| {
-        let mut last = talk.from(8000, tcp(FIN | ACK, 501, 102));
-        last.payload = vec![7; 10];
-        let mut host = connected(&talk);
-        cross(&talk, &mut host, Client, CLIENT_FIN);
-        assert_eq!(host.send(&last), TO_CLIENT);
-        for (acknowledged, left) in [(506, 1), (511, 1), (512, 0)] {
-            cross(&talk, &mut host, Client, tcp(ACK, 102, acknowledged));
-            assert_eq!(host.flows(), [0, left], "{acknowledged}");
-        }
-    });
-}
-
-/// A client that has said everything listens for as long as it likes.
-#[test]
-fn half_closed_is_not_over() {
-    each_family(|talk| {
-        let mut host = connected(&talk);
-        cross(&talk, &mut host, Client, CLIENT_FIN);
-        for number in 0..5 {
-            cross(&talk, &mut host, Application, tcp(ACK, 501 + number, 102));
-            cross(&talk, &mut host, Client, tcp(ACK, 102, 502 + number));
-        }
-        assert_eq!(host.flows(), [0, 1]);
-    });
-}
-
-/// A FIN without an acknowledgment acknowledges nothing, whatever stands there.
-#[test]
-fn what_acknowledges_nothing_is_not_believed() {
-    each_family(|talk| {
-        let mut host = connected(&talk);
-        cross(&talk, &mut host, Application, tcp(FIN | ACK, 501, 101));
-        cross(&talk, &mut host, Client, tcp(FIN, 101, 502));
-        cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
-        assert_eq!(host.flows(), [0, 1]);
-        cross(&talk, &mut host, Client, tcp(ACK, 102, 502));
-        assert_eq!(host.flows(), [0, 0]);
-    });
-}
-
-#[test]
 fn the_applications_rst_ends_it() {
     each_family(|talk| {
         for socket in [None, Some(None), Some(Some(origin()))] {
@@ -143,24 +72,6 @@ fn the_applications_rst_ends_it() {
             host.memory.socket = socket;
             ends_with(&talk, &mut host, &[(Application, tcp(RST, 501, 0))]);
         }
-    });
-}
-
-/// Whoever knows the ports can send one; the socket believes the number that it waits for.
-#[test]
-fn the_clients_rst_ends_it_where_the_socket_believes_it() {
-    each_family(|talk| {
-        let mut host = connected(&talk);
-        host.expects(&talk, 8000, 101);
-        for sequence in [100, 102, 5000] {
-            cross(&talk, &mut host, Client, tcp(RST | ACK, sequence, 501));
-        }
-        ends_with(&talk, &mut host, &[(Client, tcp(RST, 101, 0))]);
-
-        let mut host = connected(&talk);
-        host.has_socket(&talk, 8000, Peer::None);
-        cross(&talk, &mut host, Client, tcp(RST, 101, 0));
-        assert_eq!(host.flows(), [0, 1], "a container's");
     });
 }
 
@@ -253,21 +164,6 @@ fn where_a_target_is_shared_the_flow_stays() {
     });
 }
 
-/// A client that has sent its request and closed its half waits for hours: its socket remembers.
-#[test]
-fn a_half_closed_connection_is_remembered_by_its_socket() {
-    each_family(|talk| {
-        let mut host = connected(&talk);
-        cross(&talk, &mut host, Client, CLIENT_FIN);
-        host.memory.now += 3_000_000_000;
-        host.memory.socket = Some(None);
-        cross(&talk, &mut host, Application, tcp(ACK, 501, 102));
-        assert_eq!(host.memory.socket, Some(Some(origin())));
-        host.lose_all_flows();
-        cross(&talk, &mut host, Application, tcp(ACK, 501, 102));
-    });
-}
-
 /// Its marker leads to it.
 #[test]
 fn a_moved_connections_flow_stays() {
@@ -288,44 +184,96 @@ fn a_moved_connections_flow_stays() {
     });
 }
 
-/// What comes late is answered from the right port, whatever it acknowledges: its socket does not look.
+/// What it acknowledges it has taken.
 #[test]
-fn a_late_segment_before_the_last_acknowledgment() {
+fn the_application_acknowledges_the_clients_fin() {
     each_family(|talk| {
-        let mut host = connected(&talk);
-        cross(&talk, &mut host, Client, tcp(FIN | ACK, 101, 501));
-        cross(&talk, &mut host, Application, tcp(ACK, 501, 102));
-        cross(&talk, &mut host, Application, tcp(FIN | ACK, 501, 102));
-        for (sequence, acknowledgment) in [(100, 493), (100, 502), (110, 502)] {
-            let late = tcp(ACK, sequence, acknowledgment);
-            cross(&talk, &mut host, Client, late);
-            cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
-            assert_eq!(host.flows(), [0, 1]);
-        }
-        cross(&talk, &mut host, Client, tcp(ACK, 102, 502));
-        assert_eq!(host.flows(), [0, 0]);
+        let segments = [
+            (Application, APPLICATION_FIN),
+            (Client, tcp(ACK, 101, 502)),
+            (Client, tcp(FIN | ACK, 101, 502)),
+            (Application, tcp(ACK, 502, 102)),
+        ];
+        ends_with(&talk, &mut connected(&talk), &segments);
     });
 }
 
-/// A FIN that is out of the window says nothing, before the real one and after it.
+/// The FIN is the byte after the data, so what acknowledges the data alone does not end anything.
 #[test]
-fn a_fin_that_is_not_expected_ends_nothing() {
+fn data_with_a_fin_comes_first() {
+    each_family(|talk| {
+        for (acknowledged, left) in [(506, 1), (511, 1), (512, 0), (513, 1)] {
+            let mut last = talk.from(8000, APPLICATION_FIN);
+            last.payload = vec![7; 10];
+            let mut host = connected(&talk);
+            assert_eq!(host.send(&last), TO_CLIENT);
+            cross(&talk, &mut host, Client, tcp(FIN | ACK, 101, acknowledged));
+            cross(&talk, &mut host, Application, tcp(ACK, 512, 102));
+            assert_eq!(host.flows(), [0, left], "{acknowledged}");
+        }
+    });
+}
+
+/// What comes in may be dropped behind us, or out of the window: only the application shows that it was
+/// taken. Nor is it over while the application repeats its FIN.
+#[test]
+fn what_comes_in_ends_nothing() {
+    let fin = tcp(FIN | ACK, 101, 502);
+    each_family(|talk| {
+        for segments in [
+            &[(Client, CLIENT_FIN), (Application, tcp(ACK, 501, 102))][..],
+            &[
+                (Client, tcp(RST, 101, 0)),
+                (Client, tcp(RST | ACK, 101, 501)),
+            ],
+            &[(Application, APPLICATION_FIN), (Client, fin), (Client, fin)],
+            &[
+                (Application, APPLICATION_FIN),
+                (Client, tcp(FIN, 101, 502)),
+                (Application, tcp(ACK, 502, 102)),
+            ],
+            &[
+                (Application, APPLICATION_FIN),
+                (Client, CLIENT_FIN),
+                (Application, tcp(ACK, 502, 102)),
+            ],
+            &[
+                (Application, APPLICATION_FIN),
+                (Client, tcp(FIN | ACK, 9000, 502)),
+                (Application, tcp(ACK, 502, 101)),
+            ],
+            &[
+                (Application, APPLICATION_FIN),
+                (Client, fin),
+                (Application, tcp(FIN, 501, 0)),
+            ],
+            &[
+                (Application, APPLICATION_FIN),
+                (Client, fin),
+                (Application, APPLICATION_FIN),
+                (Application, tcp(ACK, 502, 102)),
+            ],
+        ] {
+            let mut host = connected(&talk);
+            for (side, segment) in segments {
+                cross(&talk, &mut host, *side, *segment);
+            }
+            assert_eq!(host.flows(), [0, 1], "{segments:?}");
+        }
+    });
+}
+
+/// An application that has said everything may listen for hours: its socket remembers.
+#[test]
+fn a_half_closed_connection_is_remembered_by_its_socket() {
     each_family(|talk| {
         let mut host = connected(&talk);
-        let forged = [tcp(FIN | ACK, 9000, 502), tcp(FIN | ACK, 50, 502)];
-        cross(&talk, &mut host, Application, tcp(FIN | ACK, 501, 101));
-        for segment in forged {
-            cross(&talk, &mut host, Client, segment);
-            cross(&talk, &mut host, Application, tcp(ACK, 502, 101));
-        }
-        cross(&talk, &mut host, Client, tcp(FIN | ACK, 101, 501));
-        cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
-        for segment in forged {
-            cross(&talk, &mut host, Client, segment);
-            cross(&talk, &mut host, Application, tcp(ACK, 502, 102));
-        }
-        assert_eq!(host.flows(), [0, 1]);
-        cross(&talk, &mut host, Client, tcp(ACK, 102, 502));
-        assert_eq!(host.flows(), [0, 0]);
+        cross(&talk, &mut host, Application, APPLICATION_FIN);
+        host.memory.now += 3_000_000_000;
+        host.memory.socket = Some(None);
+        cross(&talk, &mut host, Application, tcp(ACK, 502, 110));
+        assert_eq!(host.memory.socket, Some(Some(origin())));
+        host.lose_all_flows();
+        cross(&talk, &mut host, Application, tcp(ACK, 502, 120));
     });
 }

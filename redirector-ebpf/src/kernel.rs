@@ -192,13 +192,6 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
-    fn expects(&self, key: &FlowKey, sequence: u32) -> bool {
-        self.ctx
-            .skb()
-            .is_some_and(|skb| socket::socket_accepts(skb, key, sequence, 0) & socket::EXPECTS != 0)
-    }
-
-    #[inline(always)]
     fn is_local(&self, key: &FlowKey) -> bool {
         self.ctx.skb().is_some_and(|skb| route::is_local(skb, key))
     }

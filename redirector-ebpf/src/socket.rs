@@ -107,11 +107,7 @@ extern "C" fn find_socket(skb: *mut __sk_buff, key: *const FlowKey) -> u64 {
     found
 }
 
-/// What [`socket_accepts`] says: it could be sent these numbers, or waits for exactly this one.
-pub const ACCEPTS: u32 = 1;
-pub const EXPECTS: u32 = 1 << 1;
-
-/// What the socket of a tuple, if it is a full one, says to these numbers.
+/// Whether the socket of a tuple is a full one that could be sent these numbers; not 0 for yes.
 #[inline(never)]
 #[unsafe(no_mangle)]
 pub extern "C" fn socket_accepts(
@@ -130,8 +126,8 @@ pub extern "C" fn socket_accepts(
     }
     // SAFETY: not null and referenced.
     let tcp = unsafe { bpf_tcp_sock(socket.cast()) };
-    let answer = if tcp.is_null() {
-        0
+    let accepts = if tcp.is_null() {
+        false
     } else {
         // SAFETY: not null, and as long-lived as the socket.
         let tcp = unsafe { &*tcp };
@@ -140,21 +136,11 @@ pub extern "C" fn socket_accepts(
             unacknowledged: tcp.snd_una,
             send_next: tcp.snd_nxt,
         };
-        let accepts = if window.accepts(sequence, acknowledgment) {
-            ACCEPTS
-        } else {
-            0
-        };
-        let expects = if sequence == window.receive_next {
-            EXPECTS
-        } else {
-            0
-        };
-        accepts | expects
+        window.accepts(sequence, acknowledgment)
     };
     // SAFETY: gives back the reference of the lookup.
     unsafe { bpf_sk_release(socket.cast()) };
-    answer
+    u32::from(accepts)
 }
 
 /// The TCP socket of a tuple, which the caller must release, or null.

@@ -97,10 +97,10 @@ impl Flow {
         self.flags & FLOW_SOCKETLESS != 0
     }
 
-    /// Whether one side or both have said that they have no more to say.
+    /// Whether the application has said that it has no more to say.
     #[inline(always)]
     pub fn is_closing(&self) -> bool {
-        self.flags & (FLOW_FIN_IN | FLOW_FIN_OUT) != 0
+        self.flags & FLOW_FIN_OUT != 0
     }
 
     /// Noted within the last second; `now` in nanoseconds.
@@ -193,14 +193,10 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 /// No lookup finds a socket of its tuple: it is a container's, or under SYN cookies, or its socket is
 /// bound to another device.
 pub const FLOW_SOCKETLESS: u16 = 1 << 2;
-/// The client's FIN was seen.
-pub const FLOW_FIN_IN: u16 = 1 << 3;
 /// The application's FIN was seen.
-pub const FLOW_FIN_OUT: u16 = 1 << 4;
-/// The application acknowledged the client's.
-pub const FLOW_FIN_IN_ACKED: u16 = 1 << 5;
-/// The client acknowledged the application's.
-pub const FLOW_FIN_OUT_ACKED: u16 = 1 << 6;
+pub const FLOW_FIN_OUT: u16 = 1 << 3;
+/// And after it the client's, which acknowledges it.
+pub const FLOW_FIN_IN: u16 = 1 << 4;
 
 /// [`TICK`]s from `then` to `now`, which is in nanoseconds and may be behind by less than one.
 #[inline(always)]
