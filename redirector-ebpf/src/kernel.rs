@@ -187,7 +187,7 @@ impl<C: Context> State for Kernel<'_, C> {
     fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool {
         self.ctx.skb().is_some_and(|skb| {
             let answer = socket::socket_accepts(skb, key, sequence, acknowledgment);
-            answer & socket::ACCEPTS != 0
+            answer != 0
         })
     }
 
