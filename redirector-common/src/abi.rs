@@ -12,8 +12,8 @@ mod trace;
 use bytemuck::{Pod, Zeroable};
 
 pub use self::flow::{
-    FLOW_FIN_IN, FLOW_FIN_OUT, FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW,
-    KEY_MOVED, SECOND, TICK, UDP_IDLE, UDP_REFRESH,
+    FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, KEY_MOVED, SECOND, TICK,
+    UDP_IDLE, UDP_REFRESH,
 };
 pub use self::histogram::{BUCKETS, DELAY_UNIT, HISTOGRAM_ENTRIES, Histogram};
 pub use self::trace::{ANY_RULE, TRACED_BYTES, TraceControl, TraceRecord};
@@ -72,8 +72,6 @@ pub const PORT_TARGET: u16 = 1 << 1;
 pub const PORT_SCOPED: u16 = 1 << 2;
 /// `EARLIER` knows this port.
 pub const PORT_CHANGED: u16 = 1 << 3;
-/// Rules, present or removed, redirect to this port from more than one.
-pub const PORT_SHARED: u16 = 1 << 4;
 
 /// Key of the `RULES` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]

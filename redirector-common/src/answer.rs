@@ -1,12 +1,11 @@
 //! What the application sends: where it goes back to, and what it proves.
 
 use crate::{
-    Direction, Peer, Segment, Skip, State, Table,
+    Peer, Segment, Skip, State, Table,
     abi::{
         FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, Histogram, NO_PORT, NO_RULE, Protocol,
         SECOND, SocketFlow,
     },
-    closing::{self, Closing},
     decision::Decision,
     moved,
     track::{self, Translation, forget, settle},
@@ -24,11 +23,7 @@ pub fn answer<S: State>(
     key: &mut FlowKey,
 ) -> Option<Translation> {
     let is_tcp = segment.ends.protocol == Protocol::TCP;
-    let ends = segment.flags.ends();
     if is_tcp && let Some(flow) = state.socket_flow() {
-        if ends {
-            close(state, key, segment);
-        }
         if flow.client != NO_PORT && flow.client != key.remote_port {
             moved::keep(state, key, flow.from, flow.client, flow.rule);
         }
@@ -53,10 +48,7 @@ pub fn answer<S: State>(
     }
     if !is_tcp {
         track::refresh(state, key, &flow);
-    } else if ends || flow.is_closing() {
-        close(state, key, segment);
-    }
-    if is_tcp && flow.age(state.now()) > SOCKET_AFTER {
+    } else if flow.age(state.now()) > SOCKET_AFTER {
         let origin = SocketFlow {
             rule: flow.rule,
             from: flow.from,
@@ -65,12 +57,6 @@ pub fn answer<S: State>(
         state.remember_on_socket(key, origin);
     }
     Some(Translation::of(&flow))
-}
-
-#[inline(always)]
-fn close<S: State>(state: &mut S, key: &FlowKey, segment: &Segment) {
-    let closing = Closing::of(segment, Direction::Egress);
-    closing::close(state, key, closing, segment.acknowledgment);
 }
 
 /// What a packet of the application tells of its flow.

@@ -13,7 +13,6 @@ mod address;
 mod answer;
 pub mod begin;
 pub mod checksum;
-mod closing;
 pub mod decision;
 mod direction;
 mod earlier;

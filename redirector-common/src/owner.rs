@@ -2,7 +2,7 @@
 
 use crate::{
     Peer, State, Table,
-    abi::{FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, PORT_SHARED, Port},
+    abi::{FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, NO_PORT, Port},
 };
 
 /// In one register, as a BPF function returns it. Above the kind are the port of this host's end and
@@ -19,8 +19,7 @@ impl Owner {
     pub const NOBODY: Self = Self(0);
     /// A connection has it of which nobody knows: from before the load, or forgotten.
     pub const UNKNOWN: Self = Self(1);
-    /// The same of one that is over, whose numbers a SYN has to follow. Where flows go with their
-    /// connections, it came by the wire port; where they stay, it was a direct one.
+    /// The same of one that is over, whose numbers a SYN has to follow.
     pub const UNKNOWN_PAST: Self = Self(2);
 
     #[inline(always)]
@@ -126,16 +125,7 @@ pub fn is_taken<S: State>(state: &S, key: &FlowKey, from: Port, client: Port) ->
     if owner.is_known() {
         return owner != Owner::of(from, client);
     }
-    let is_direct = from == key.local_port;
-    owner == Owner::UNKNOWN || owner == Owner::UNKNOWN_PAST && is_direct != keeps_ended(state, key)
-}
-
-/// Whether flows outlive their connections at the key's local port: several wire ports lead there, or
-/// netfilter does as well, and what is left in TIME_WAIT must be told apart.
-#[inline(always)]
-pub fn keeps_ended<S: State>(state: &S, key: &FlowKey) -> bool {
-    let target = state.port(key.protocol, key.local_port);
-    target.is_some_and(|entry| entry.flags & PORT_SHARED != 0) || state.may_be_netfilters()
+    owner == Owner::UNKNOWN || owner == Owner::UNKNOWN_PAST && from != key.local_port
 }
 
 /// Whether the wire port itself has the connection of the key's tuple: not one that was redirected to

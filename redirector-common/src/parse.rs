@@ -10,7 +10,6 @@ use crate::{
 pub struct TcpFlags(u32);
 
 impl TcpFlags {
-    const FIN: u32 = 1;
     const SYN: u32 = 1 << 1;
     const RST: u32 = 1 << 2;
     const ACK: u32 = 1 << 4;
@@ -29,18 +28,6 @@ impl TcpFlags {
     #[inline(always)]
     pub fn is_reset(self) -> bool {
         self.0 & Self::RST != 0
-    }
-
-    /// No more data follows.
-    #[inline(always)]
-    pub fn is_final(self) -> bool {
-        self.0 & Self::FIN != 0
-    }
-
-    /// FIN or RST.
-    #[inline(always)]
-    pub fn ends(self) -> bool {
-        self.0 & (Self::FIN | Self::RST) != 0
     }
 
     /// As on the wire.
@@ -95,13 +82,6 @@ impl Segment {
     #[inline(always)]
     pub fn has_payload(&self) -> bool {
         self.bytes > self.headers
-    }
-
-    /// The sequence number after its payload: that of its FIN.
-    #[inline(always)]
-    pub fn end(&self) -> u32 {
-        let payload = self.bytes.wrapping_sub(self.headers);
-        self.sequence.wrapping_add(payload)
     }
 }
 

@@ -3,7 +3,6 @@ use crate::{
     abi::{NO_PORT, NO_RULE, PORT_SOURCE, PORT_TARGET, Protocol},
     answer,
     begin::Arrival,
-    closing::{self, Closing},
     decision::Decision,
     icmp, parse, rewrite, rules,
     track::{self, Translation},
@@ -149,13 +148,6 @@ fn ingress<P: Packet, S: State>(
             let from = key.local_port;
             key.local_port = to.local;
             if let Some(flow) = track::known(state, segment.acknowledgment, key, from, NO_PORT) {
-                if segment.flags.is_final() {
-                    if !S::DECIDES {
-                        return Ok(None);
-                    }
-                    let closing = Closing::of(segment, Direction::Ingress);
-                    closing::close(state, key, closing, segment.acknowledgment);
-                }
                 return Ok(Some(Translation::to(key.local_port, flow.rule)));
             }
             key.local_port = from;

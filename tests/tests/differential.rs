@@ -277,7 +277,7 @@ impl Pair {
         let accelerated = self.kernel.accelerated;
         println!("{accelerated} by XDP");
         assert_eq!(
-            accelerated > sequences / 20,
+            accelerated > sequences / 10,
             self.kernel.hooks == Hooks::XdpThenTc
         );
     }

@@ -1,8 +1,7 @@
 //! What the tables displace: a connection that no table knows any more is known to its socket, a flow
 //! that speaks is not displaced.
 
-use std::io::Read;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use aya::maps::{HashMap, Map, MapData};
@@ -13,7 +12,6 @@ use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
 use redirector::kernel::Plain;
 use redirector_common::abi::{Flow, FlowKey};
-use socket2::Socket;
 
 /// More than the second that a connection has to live before its socket remembers it.
 const OLD: Duration = Duration::from_millis(1500);
@@ -72,45 +70,6 @@ fn what_goes_out_refreshes_a_flow() {
         "the silent one is still there"
     );
     server.push(&speaks, "after all of them");
-}
-
-/// A connection that the application ends makes room at once.
-#[test]
-fn what_has_ended_takes_no_room() {
-    let lan = Lan::new();
-    let listener = Listener::bind(&lan.server, 8000);
-    let instance = Instance::load(&lan.server, "80:8000");
-    let flows = table(&instance, "FLOWS");
-    let endings: [(&str, Ending); 2] = [
-        ("the application closes first", |ends| {
-            drop(ends.server);
-            assert_eof(&ends.client);
-        }),
-        ("the application resets", |ends| reset(ends.server)),
-    ];
-    for (what, end) in endings {
-        for address in [SERVER.v4, SERVER.v6] {
-            let to = SocketAddr::new(address, 80);
-            let mut connection = Connection::open(&lan.client, to, &listener);
-            connection.push("while it lasts");
-            assert_eq!(flows.keys().count(), 1, "{what}");
-            end(connection);
-            wait::until(&format!("no flow when {what}"), || {
-                flows.keys().count() == 0
-            });
-        }
-    }
-}
-
-type Ending = fn(Connection);
-
-fn assert_eof(mut stream: &TcpStream) {
-    assert_eq!(stream.read(&mut [0]).expect("the end"), 0);
-}
-
-fn reset(stream: TcpStream) {
-    let socket = Socket::from(stream);
-    socket.set_linger(Some(Duration::ZERO)).expect("SO_LINGER");
 }
 
 /// Places in the table.

@@ -31,11 +31,11 @@ pub const KEY_MOVED: u32 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct Flow {
-    /// The SYN's sequence number, in host byte order; with [`FLOW_FIN_IN`] the client's FIN's. For UDP
+    /// The SYN's sequence number, in host byte order. For UDP
     /// when the application last answered, as `created` and not more than [`UDP_REFRESH`] late.
     pub opening: u32,
     /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it, in host byte
-    /// order; with [`FLOW_FIN_OUT`] the sequence number of the application's FIN.
+    /// order.
     pub expected: u32,
     /// The rule's number.
     pub rule: u32,
@@ -95,12 +95,6 @@ impl Flow {
     #[inline(always)]
     pub fn is_socketless(&self) -> bool {
         self.flags & FLOW_SOCKETLESS != 0
-    }
-
-    /// Whether the application has said that it has no more to say.
-    #[inline(always)]
-    pub fn is_closing(&self) -> bool {
-        self.flags & FLOW_FIN_OUT != 0
     }
 
     /// Noted within the last second; `now` in nanoseconds.
@@ -193,10 +187,6 @@ pub const FLOW_SYN_ACK: u16 = 1 << 1;
 /// No lookup finds a socket of its tuple: it is a container's, or under SYN cookies, or its socket is
 /// bound to another device.
 pub const FLOW_SOCKETLESS: u16 = 1 << 2;
-/// The application's FIN was seen.
-pub const FLOW_FIN_OUT: u16 = 1 << 3;
-/// And after it the client's, which acknowledges it.
-pub const FLOW_FIN_IN: u16 = 1 << 4;
 
 /// [`TICK`]s from `then` to `now`, which is in nanoseconds and may be behind by less than one.
 #[inline(always)]

@@ -4,14 +4,14 @@
 pub mod invariants;
 pub mod locate;
 
-use std::{collections::HashSet, net::IpAddr};
+use std::net::IpAddr;
 
 use redirector_common::{
     Direction, Peer, Skip, Verdict, Window,
     abi::{
         ANY_ADDRESS, EarlierKey, EarlierTarget, FLOW_SYN_ACK, PORT_CHANGED, PORT_SCOPED,
-        PORT_SHARED, PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters,
-        RuleKey, port_index, port_of_index,
+        PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey,
+        port_index, port_of_index,
     },
     native::{
         Memory,
@@ -102,10 +102,8 @@ impl Host {
             let entry: &mut PortEntry = ports.entry(index).or_default();
             entry.flags |= flags;
         };
-        let mut sources = HashSet::new();
         for (key, rule) in &self.memory.rules {
             let protocol = Protocol::from_number(u32::from(key.protocol));
-            sources.insert((port_index(0, protocol, rule.target), key.port.get()));
             let is_scoped = key.address != ANY_ADDRESS || key.ifindex != 0;
             let scoped = if is_scoped { PORT_SCOPED } else { 0 };
             flag(port_index(0, protocol, key.port), PORT_SOURCE | scoped);
@@ -115,14 +113,6 @@ impl Host {
             let (_, protocol, _) = port_of_index(key.port);
             flag(key.port, PORT_SOURCE | PORT_CHANGED);
             flag(port_index(0, protocol, earlier.target), PORT_TARGET);
-            let (_, _, from) = port_of_index(key.port);
-            sources.insert((port_index(0, protocol, earlier.target), from.get()));
-        }
-        let targets: Vec<_> = sources.iter().map(|(target, _)| *target).collect();
-        for target in &targets {
-            if targets.iter().filter(|other| *other == target).count() > 1 {
-                flag(*target, PORT_SHARED);
-            }
         }
         for (key, rule) in &self.memory.rules {
             if key.address == ANY_ADDRESS && key.ifindex == 0 {

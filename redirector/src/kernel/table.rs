@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use redirector_common::abi::{
     self, ANY_ADDRESS, EARLIER_TARGETS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED,
-    PORT_SHARED, PORT_SOURCE, PORT_TARGET, PortEntry, RuleKey, port_index,
+    PORT_SOURCE, PORT_TARGET, PortEntry, RuleKey, port_index,
 };
 
 use super::{
@@ -123,7 +123,6 @@ impl Table {
     /// The entries of `PORTS` for `slot` that are not empty.
     pub fn ports(&self, slot: u32) -> HashMap<u32, PortEntry> {
         let mut ports: HashMap<u32, PortEntry> = HashMap::new();
-        let mut sources: HashMap<(abi::Protocol, abi::Port), HashSet<abi::Port>> = HashMap::new();
         let mut entry = |protocol, port, change: &dyn Fn(&mut PortEntry)| {
             change(ports.entry(port_index(slot, protocol, port)).or_default());
         };
@@ -138,23 +137,17 @@ impl Table {
                     source.flags |= PORT_SCOPED;
                 }
             });
-            let leading = sources.entry((protocol, rule.target)).or_default();
-            leading.insert(key.port);
+            entry(protocol, rule.target, &|target| target.flags |= PORT_TARGET);
         }
         for ((protocol, port), targets) in &self.earlier {
             entry(*protocol, *port, &|source| {
                 source.flags |= PORT_SOURCE | PORT_CHANGED;
             });
             for earlier in targets {
-                let leading = sources.entry((*protocol, earlier.target)).or_default();
-                leading.insert(*port);
+                entry(*protocol, earlier.target, &|target| {
+                    target.flags |= PORT_TARGET;
+                });
             }
-        }
-        for ((protocol, port), leading) in sources {
-            let shared = if leading.len() > 1 { PORT_SHARED } else { 0 };
-            entry(protocol, port, &|target| {
-                target.flags |= PORT_TARGET | shared
-            });
         }
         ports
     }

@@ -7,13 +7,12 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 /// As TOML; a name is used once in a file.
-const MUTATIONS: [&str; 8] = [
+const MUTATIONS: [&str; 7] = [
     include_str!("mutations/wire.toml"),
     include_str!("mutations/flows.toml"),
     include_str!("mutations/moved.toml"),
     include_str!("mutations/owners.toml"),
     include_str!("mutations/claims.toml"),
-    include_str!("mutations/closing.toml"),
     include_str!("mutations/errors.toml"),
     include_str!("mutations/kernel.toml"),
 ];
