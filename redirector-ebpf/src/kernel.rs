@@ -185,10 +185,9 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn accepts(&self, key: &FlowKey, sequence: u32, acknowledgment: u32) -> bool {
-        self.ctx.skb().is_some_and(|skb| {
-            let answer = socket::socket_accepts(skb, key, sequence, acknowledgment);
-            answer != 0
-        })
+        self.ctx
+            .skb()
+            .is_some_and(|skb| socket::socket_accepts(skb, key, sequence, acknowledgment) != 0)
     }
 
     #[inline(always)]

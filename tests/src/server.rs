@@ -7,6 +7,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::netns::Namespace;
+use crate::topology::{LOOPBACK, Lan, SERVER};
 use crate::wait;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -87,6 +88,20 @@ impl Connection {
             "the server sees another client than the one that connected to {to}"
         );
         connection
+    }
+
+    /// To port 80 from another host and from the server itself, over both families.
+    #[track_caller]
+    pub fn open_everywhere(lan: &Lan, listener: &Listener) -> Vec<Self> {
+        let from_client = SERVER.both(80).map(|to| (&lan.client, to));
+        let from_here = LOOPBACK.both(80).map(|to| (&lan.server, to));
+        let mut live: Vec<_> = [from_client, from_here]
+            .concat()
+            .into_iter()
+            .map(|(from, to)| Self::open(from, to, listener))
+            .collect();
+        live.iter_mut().for_each(|each| each.exchange("before"));
+        live
     }
 
     /// The port that the server's socket is bound to.

@@ -6,25 +6,12 @@ use integration::footprint::Footprint;
 use integration::process::Background;
 use integration::redirector::{Instance, json};
 use integration::server::{Connection, Listener, connect, is_refused};
-use integration::topology::{LOOPBACK, Lan, SERVER};
+use integration::topology::{Lan, SERVER};
 use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
 use nix::sys::signal::Signal;
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
-
-/// One from another host and one from here, over both families.
-fn open_everywhere(lan: &Lan, listener: &Listener) -> Vec<Connection> {
-    let from_client = SERVER.both(80).map(|to| (&lan.client, to));
-    let from_here = LOOPBACK.both(80).map(|to| (&lan.server, to));
-    let mut live: Vec<_> = [from_client, from_here]
-        .concat()
-        .into_iter()
-        .map(|(from, to)| Connection::open(from, to, listener))
-        .collect();
-    live.iter_mut().for_each(|each| each.exchange("before"));
-    live
-}
 
 /// Asks first whether there are rules: a connection that nobody accepts would be waited for.
 fn until_closed(lan: &Lan, instance: &Instance) {
@@ -54,7 +41,7 @@ fn live_connections_end_by_themselves() {
         instance.set("REDIRECTOR_NO_TCX", no_tcx);
         let before = Footprint::of(&instance);
         instance.run("load", RULES).success("load");
-        let mut live = open_everywhere(&lan, &listener);
+        let mut live = Connection::open_everywhere(&lan, &listener);
         let mut drain = begin(&lan, &instance, "--drain 1h");
         while let Some(mut last) = live.pop() {
             last.exchange("during the drain");
@@ -74,7 +61,7 @@ fn what_is_live_when_time_runs_out_is_cut_and_counted() {
     let lan = Lan::new();
     let listener = Listener::bind(&lan.server, 8000);
     let instance = Instance::load(&lan.server, RULES);
-    let live = open_everywhere(&lan, &listener);
+    let live = Connection::open_everywhere(&lan, &listener);
     let drained = instance.run("unload", "--drain 300ms").success("drain");
     assert!(
         drained.contains("0 connections ended, 4 were cut"),
@@ -94,7 +81,7 @@ fn nobody_waits_for_direct_connections() {
     let instance = Instance::load(&lan.server, RULES);
     let mut direct = Connection::open(&lan.client, to, &listener);
     direct.exchange("before");
-    drop(open_everywhere(&lan, &listener));
+    drop(Connection::open_everywhere(&lan, &listener));
     let drained = instance.run("unload", "--drain 1h").success("drain");
     assert!(drained.contains(", 0 were cut"), "{drained}");
     old.exchange("older than the load");
@@ -147,7 +134,7 @@ fn a_reload_ends_a_drain() {
     let lan = Lan::new();
     let listener = Listener::bind(&lan.server, 8000);
     let instance = Instance::load(&lan.server, RULES);
-    let mut live = open_everywhere(&lan, &listener);
+    let mut live = Connection::open_everywhere(&lan, &listener);
     let mut drain = begin(&lan, &instance, "--drain 1h");
     instance.run("reload", "80:8000").success("reload");
     live.iter_mut().for_each(|each| each.exchange("reloaded"));
@@ -209,7 +196,7 @@ fn run_drains_when_it_is_stopped() {
             run.assert_running();
             instance.run("status", "").code == Some(0)
         });
-        let mut live = open_everywhere(&lan, &listener);
+        let mut live = Connection::open_everywhere(&lan, &listener);
         run.signal(Signal::SIGTERM);
         until_closed(&lan, &instance);
         live.iter_mut().for_each(|each| each.exchange("stopping"));

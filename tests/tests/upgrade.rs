@@ -12,7 +12,7 @@ use integration::footprint::Footprint;
 use integration::process::{Background, Output};
 use integration::redirector::{self, Instance, json};
 use integration::server::{Connection, Listener};
-use integration::topology::{LOOPBACK, Lan, SERVER};
+use integration::topology::{Lan, SERVER};
 use integration::wait;
 use nix::sys::signal::Signal;
 use redirector_common::abi::Settings;
@@ -47,18 +47,6 @@ fn attached(instance: &Instance) -> BTreeSet<u64> {
         .chain(xdp.iter().map(|xdp| xdp.program))
         .chain(by_filters)
         .collect()
-}
-
-fn open_live(lan: &Lan, listener: &Listener) -> Vec<Connection> {
-    let from_client = SERVER.both(80).map(|to| (&lan.client, to));
-    let from_here = LOOPBACK.both(80).map(|to| (&lan.server, to));
-    let mut live: Vec<_> = [from_client, from_here]
-        .concat()
-        .into_iter()
-        .map(|(from, to)| Connection::open(from, to, listener))
-        .collect();
-    live.iter_mut().for_each(|each| each.exchange("before"));
-    live
 }
 
 fn flows(instance: &Instance) -> BTreeSet<String> {
@@ -99,7 +87,7 @@ fn a_reload_replaces_the_programs_and_keeps_everything_else() {
         instance
             .run("load", &format!("{hook} {RULES}"))
             .success(&case);
-        let mut live = open_live(&lan, &listener);
+        let mut live = Connection::open_everywhere(&lan, &listener);
         let own = build(&instance);
         make_old(&instance);
         let before = attached(&instance);
@@ -120,7 +108,7 @@ fn a_reload_replaces_the_programs_and_keeps_everything_else() {
         assert_eq!(flows(&instance), known, "{case}");
         assert!(self::packets(&instance) >= packets, "{case}");
         live.iter_mut().for_each(|each| each.exchange(&case));
-        live.extend(open_live(&lan, &listener));
+        live.extend(Connection::open_everywhere(&lan, &listener));
 
         let again = instance.run("reload", "");
         assert!(!again.stderr.contains(REPLACED), "{case}: {again:#?}");
@@ -173,7 +161,7 @@ fn an_interrupted_upgrade_leaves_what_works() {
             instance.set("REDIRECTOR_NO_TCX", no_tcx);
             instance.run("load", RULES).success("load");
             let pins = Footprint::of(&instance).pins;
-            let mut live = open_live(&lan, &listener);
+            let mut live = Connection::open_everywhere(&lan, &listener);
             let steps = (1..=MOST_STEPS).find(|step| {
                 make_old(&instance);
                 let before = attached(&instance);
@@ -217,7 +205,7 @@ fn the_next_run_brings_its_programs() {
         run
     };
     let mut first = start();
-    let mut live = open_live(&lan, &listener);
+    let mut live = Connection::open_everywhere(&lan, &listener);
     let before = attached(&instance);
     first.signal(Signal::SIGKILL);
     first.end();
@@ -251,7 +239,7 @@ fn a_hangup_after_the_binary_was_replaced_goes_on_as_the_new_one() {
         status["supervisor"] == run.pid()
     };
     wait::until("the instance is kept", is_kept);
-    let mut live = open_live(&lan, &listener);
+    let mut live = Connection::open_everywhere(&lan, &listener);
     let before = attached(&instance);
 
     run.signal(Signal::SIGHUP);
@@ -293,5 +281,5 @@ fn maps_of_another_layout_are_told_and_a_run_replaces_them() {
         instance.run("status", "").code == Some(0)
     });
     assert!(run.stderr().contains("map layout"), "{}", run.stderr());
-    drop(open_live(&lan, &listener));
+    drop(Connection::open_everywhere(&lan, &listener));
 }
