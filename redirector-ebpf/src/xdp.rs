@@ -92,12 +92,13 @@ impl<'a> XdpPacket<'a> {
         Self { ctx }
     }
 
-    /// `field` bytes into the transport header, in place where that usually is.
+    /// `FIELD` bytes into the transport header, in place where that usually is. It is a parameter of the
+    /// type, because LLVM puts `offset` in the place of a sum that it equals and does not know.
     #[inline(always)]
-    fn load(&self, offset: usize, field: usize) -> Result<[u8; 2], Skip> {
+    fn load<const FIELD: usize>(&self, offset: usize) -> Result<[u8; 2], Skip> {
         for transport in TRANSPORTS {
-            if offset == transport + field
-                && let Some(place) = context::in_place::<_, [u8; 2]>(self.ctx, transport + field)
+            if offset == transport + FIELD
+                && let Some(place) = context::in_place::<_, [u8; 2]>(self.ctx, transport + FIELD)
             {
                 // SAFETY: it lies within the packet.
                 return Ok(unsafe { place.read_unaligned() });
@@ -107,10 +108,10 @@ impl<'a> XdpPacket<'a> {
     }
 
     #[inline(always)]
-    fn store(&self, offset: usize, field: usize, value: [u8; 2]) -> Result<(), Skip> {
+    fn store<const FIELD: usize>(&self, offset: usize, value: [u8; 2]) -> Result<(), Skip> {
         for transport in TRANSPORTS {
-            if offset == transport + field
-                && let Some(place) = context::in_place::<_, [u8; 2]>(self.ctx, transport + field)
+            if offset == transport + FIELD
+                && let Some(place) = context::in_place::<_, [u8; 2]>(self.ctx, transport + FIELD)
             {
                 // SAFETY: it lies within the packet.
                 unsafe { place.write_unaligned(value) };
@@ -194,17 +195,15 @@ impl Packet for XdpPacket<'_> {
         new: [u8; 2],
         checksum: Checksum,
     ) -> Result<(), Skip> {
-        // A call through a pointer is nothing that BPF knows.
-        let (field, updated) = if checksum.zero_is_none {
-            let field = offset_of!(Udp, checksum);
-            let current = self.load(checksum.offset, field)?;
-            (field, update_udp(current, old, new))
+        if checksum.zero_is_none {
+            const FIELD: usize = offset_of!(Udp, checksum);
+            let current = self.load::<FIELD>(checksum.offset)?;
+            self.store::<FIELD>(checksum.offset, update_udp(current, old, new))?;
         } else {
-            let field = offset_of!(Tcp, checksum);
-            let current = self.load(checksum.offset, field)?;
-            (field, update(current, old, new))
-        };
-        self.store(checksum.offset, field, updated)?;
-        self.store(offset, offset_of!(Tcp, destination_port), new)
+            const FIELD: usize = offset_of!(Tcp, checksum);
+            let current = self.load::<FIELD>(checksum.offset)?;
+            self.store::<FIELD>(checksum.offset, update(current, old, new))?;
+        }
+        self.store::<{ offset_of!(Tcp, destination_port) }>(offset, new)
     }
 }
