@@ -1,6 +1,6 @@
 //! The binary under test.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, thread};
@@ -30,6 +30,8 @@ pub fn binary() -> PathBuf {
     );
     path
 }
+
+pub type FlowTable = HashMap<MapData, Plain<FlowKey>, Plain<Flow>>;
 
 /// An instance with a name of its own on one host. Dropping it unloads it.
 pub struct Instance {
@@ -107,8 +109,18 @@ impl Instance {
     /// As after many newer flows: the flow tables are emptied, what sockets remember stays.
     pub fn forget_flows(&self) {
         for name in ["PENDING", "FLOWS"] {
-            empty(&self.pins().join("maps").join(name));
+            let mut flows = self.flow_table(name);
+            for key in flows.keys().collect::<Vec<_>>() {
+                flows.remove(&key.expect("a flow")).expect("remove a flow");
+            }
         }
+    }
+
+    /// `PENDING` or `FLOWS`, to write.
+    #[track_caller]
+    pub fn flow_table(&self, name: &str) -> FlowTable {
+        let data = MapData::from_pin(self.pins().join("maps").join(name)).expect("the table");
+        Map::LruHashMap(data).try_into().expect("a table of flows")
     }
 
     #[track_caller]
@@ -129,17 +141,6 @@ impl Drop for Instance {
         if output.code != Some(0) && !thread::panicking() {
             panic!("unload: {output:#?}");
         }
-    }
-}
-
-fn empty(pin: &Path) {
-    let map = MapData::from_pin(pin)
-        .and_then(Map::from_map_data)
-        .unwrap_or_else(|error| panic!("{}: {error}", pin.display()));
-    let mut flows =
-        HashMap::<_, Plain<FlowKey>, Plain<Flow>>::try_from(map).expect("a table of flows");
-    for key in flows.keys().collect::<Vec<_>>() {
-        flows.remove(&key.expect("a flow")).expect("remove a flow");
     }
 }
 

@@ -1,17 +1,19 @@
 //! What the tables displace: a connection that no table knows any more is known to its socket, a flow
-//! that speaks is not displaced.
+//! that speaks is not displaced. And what readers see of full tables.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use std::{panic, thread};
 
-use aya::maps::{HashMap, Map, MapData};
-use integration::redirector::Instance;
+use integration::counters::rule;
+use integration::redirector::{FlowTable, Instance, json};
 use integration::server::{Connection, Listener};
 use integration::topology::{Lan, SERVER};
 use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
 use redirector::kernel::Plain;
-use redirector_common::abi::{Flow, FlowKey};
+use redirector_common::abi::{FlowKey, NO_PORT, NO_RULE, Port};
 
 /// More than the second that a connection has to live before its socket remembers it.
 const OLD: Duration = Duration::from_millis(1500);
@@ -46,8 +48,8 @@ fn what_goes_out_refreshes_a_flow() {
         server.echo(&client, 1, "a flow begins");
         client
     });
-    let mut flows = table(&instance, "FLOWS");
-    let key_of = |client: &UdpClient, flows: &Flows| {
+    let mut flows = instance.flow_table("FLOWS");
+    let key_of = |client: &UdpClient, flows: &FlowTable| {
         let port = client.address().port();
         let is_its = |key: &FlowKey| key.remote_port.get() == port;
         flows.keys().flatten().map(|Plain(key)| key).find(is_its)
@@ -72,21 +74,70 @@ fn what_goes_out_refreshes_a_flow() {
     server.push(&speaks, "after all of them");
 }
 
+/// However many flows there are, and while others come and go.
+#[test]
+fn readers_see_every_flow_once() {
+    const COUNT: u16 = 20_000;
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, "-i eth0 53:5353/udp");
+    let server = UdpServer::bind(&lan.server, 5353);
+    let client = UdpClient::connect(&lan.client, 0, SocketAddr::new(SERVER.v4, 53));
+    server.echo(&client, 1, "a flow begins");
+    let mut flows = instance.flow_table("FLOWS");
+    let (key, flow) = flows.iter().next().expect("a flow").expect("the flow");
+    flows.remove(&key).expect("to forget it");
+    let ports = 1..=COUNT;
+    let of_port = |port| FlowKey {
+        remote_port: Port::new(port),
+        ..key.0
+    };
+    for port in ports.clone() {
+        let key = Plain(of_port(port));
+        flows.insert(key, flow, 0).expect("another flow");
+    }
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut others = instance.flow_table("FLOWS");
+            let mut flow = flow;
+            flow.0.rule = NO_RULE;
+            flow.0.from = NO_PORT;
+            for port in ports.clone().cycle() {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let other = Plain(FlowKey {
+                    scope: 1,
+                    ..of_port(port)
+                });
+                others.insert(other, flow, 0).expect("one that comes");
+                others.remove(&other).expect("and goes");
+            }
+        });
+        let seen = panic::catch_unwind(|| {
+            for _ in 0..5 {
+                assert_eq!(rule(&instance.stats(), "udp", 53)["live"], COUNT);
+                let document = json(&instance.run("flows", "--json").success("flows"));
+                let flows = document["flows"].as_array().expect("flows");
+                let clients = flows.iter().map(|flow| flow["client"]["port"].as_u64());
+                let mut clients: Vec<_> = clients.map(Option::unwrap_or_default).collect();
+                clients.sort_unstable();
+                assert!(clients.into_iter().eq(ports.clone().map(u64::from)));
+            }
+        });
+        is_over.store(true, Ordering::Relaxed);
+        seen.unwrap_or_else(|payload| panic::resume_unwind(payload));
+    });
+}
+
 /// Places in the table.
 const FLOWS: u32 = 262_144;
-
-type Flows = HashMap<MapData, Plain<FlowKey>, Plain<Flow>>;
-
-fn table(instance: &Instance, name: &str) -> Flows {
-    let data = MapData::from_pin(instance.pins().join("maps").join(name)).expect("the table");
-    Map::LruHashMap(data).try_into().expect("a hash")
-}
 
 /// The count of flows that are no longer in the tables.
 fn forget(instance: &Instance) -> usize {
     let mut count = 0;
     for name in ["PENDING", "FLOWS"] {
-        let mut flows = table(instance, name);
+        let mut flows = instance.flow_table(name);
         let keys: Vec<_> = flows.keys().filter_map(Result::ok).collect();
         for key in keys {
             flows.remove(&key).expect("to forget");

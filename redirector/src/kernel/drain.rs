@@ -9,7 +9,7 @@ use std::{
 };
 
 use aya::maps::MapError;
-use redirector_common::abi::{Flow, FlowKey, KEY_FLOW, NO_PORT, Port, Protocol, SLOTS, SocketFlow};
+use redirector_common::abi::{Flow, FlowKey, NO_PORT, Port, Protocol, SLOTS, SocketFlow};
 
 use super::{
     Error,
@@ -108,7 +108,7 @@ impl Drain {
 
     pub fn look(&mut self) -> Result<Live, Error> {
         let storage = self.instance.maps.sockets()?;
-        let connections = connections::<SocketFlow>(storage.as_fd())
+        let connections = connections::<SocketFlow>(Some(storage.as_fd()))
             .map_err(Error::io("ask", "sock_diag about connections"))?;
         let mut live = Live::default();
         for connection in &connections {
@@ -153,20 +153,7 @@ impl Drain {
         if connection.stored.is_some() {
             return Ok(true);
         }
-        let scope = if connection.remote.is_link_local() {
-            connection.ifindex
-        } else {
-            0
-        };
-        let key = FlowKey {
-            remote: connection.remote,
-            local: connection.local,
-            remote_port: connection.remote_port,
-            local_port: connection.local_port,
-            scope,
-            protocol: Protocol::TCP,
-            kind: KEY_FLOW,
-        };
+        let key = connection.key;
         let maps = &self.instance.maps;
         for table in [maps.flows()?, maps.pending()?] {
             match table.get(&Plain(key), 0) {
@@ -180,22 +167,14 @@ impl Drain {
 
     fn has_flows_without_socket(&self) -> Result<bool, Error> {
         let maps = &self.instance.maps;
-        for table in [maps.flows()?, maps.pending()?] {
-            for entry in table.iter() {
-                match entry {
-                    Ok((Plain(key), Plain(flow)))
-                        if (flow.is_socketless() || key.protocol == Protocol::UDP)
-                            && is_redirected(&flow, key.local_port) =>
-                    {
-                        return Ok(true);
-                    }
-                    // Evicted while we were walking.
-                    Ok(_) | Err(MapError::KeyNotFound) => {}
-                    Err(error) => return Err(Error::map("FLOWS")(error)),
-                }
-            }
-        }
-        Ok(false)
+        let mut found = false;
+        let mut look = |key: FlowKey, flow: Flow| {
+            found |= (flow.is_socketless() || key.protocol == Protocol::UDP)
+                && is_redirected(&flow, key.local_port);
+        };
+        maps.each_flow(&mut look)?;
+        maps.each_pending(&mut look)?;
+        Ok(found)
     }
 
     fn packets(&self) -> Result<u64, Error> {

@@ -75,6 +75,16 @@ impl Maps {
         self.open("FLOWS")
     }
 
+    /// Every entry of [`pending`](Self::pending), also of a full table in little time.
+    pub fn each_pending(&self, each: impl FnMut(FlowKey, Flow)) -> Result<(), Error> {
+        self.each("PENDING", each)
+    }
+
+    /// Every entry of [`flows`](Self::flows).
+    pub fn each_flow(&self, each: impl FnMut(FlowKey, Flow)) -> Result<(), Error> {
+        self.each("FLOWS", each)
+    }
+
     /// The storage of sockets, whose values only the kernel can list.
     pub fn sockets(&self) -> Result<OwnedFd, Error> {
         let path = self.directory.join("SOCKETS");
@@ -125,6 +135,12 @@ impl Maps {
         self.data(name)
             .and_then(Map::from_map_data)
             .and_then(M::try_from)
+            .map_err(Error::map(name))
+    }
+
+    fn each(&self, name: &str, each: impl FnMut(FlowKey, Flow)) -> Result<(), Error> {
+        let map = self.data(name);
+        map.and_then(|map| sys::entries(&map, each))
             .map_err(Error::map(name))
     }
 

@@ -42,7 +42,7 @@ pub use self::{
     namespace::{
         Place, Way, cookie as namespace_cookie, current as namespace_inode, is_first_process_here,
     },
-    netlink::{LinkChange, LinkEvents, Listener, XdpMode, listeners},
+    netlink::{LinkChange, LinkEvents, Listener, XdpMode, connections, listeners},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object, program_id,

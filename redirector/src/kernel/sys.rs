@@ -1,6 +1,8 @@
 //! System calls that no crate of ours wraps.
 #![expect(unsafe_code, reason = "raw system calls")]
 
+mod batch;
+
 use std::{
     ffi::CString,
     fs, io,
@@ -12,6 +14,8 @@ use std::{
 };
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+
+pub use self::batch::entries;
 
 /// `bpf(2)` command and attribute of `include/uapi/linux/bpf.h`.
 const BPF_OBJ_PIN: libc::c_int = 6;

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use aya::maps::MapError;
 use nix::time::{ClockId, clock_gettime};
 use redirector_common::{
     Table,
@@ -15,7 +14,7 @@ use redirector_common::{
 
 use crate::{
     config::Protocol,
-    kernel::{Error, Instance, Plain},
+    kernel::{Error, Instance},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,19 +36,9 @@ pub struct TrackedFlow {
 /// them can be missing once the table has made room for others.
 pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
     let mut flows: HashMap<FlowKey, (Flow, Table)> = HashMap::new();
-    for (table, map) in [
-        (Table::Pending, instance.maps.pending()?),
-        (Table::Answered, instance.maps.flows()?),
-    ] {
-        for entry in map.iter() {
-            match entry {
-                Ok((Plain(key), Plain(flow))) => _ = flows.insert(key, (flow, table)),
-                // Evicted while we were walking.
-                Err(MapError::KeyNotFound) => {}
-                Err(error) => return Err(Error::map("FLOWS")(error)),
-            }
-        }
-    }
+    let maps = &instance.maps;
+    maps.each_pending(|key, flow| _ = flows.insert(key, (flow, Table::Pending)))?;
+    maps.each_flow(|key, flow| _ = flows.insert(key, (flow, Table::Answered)))?;
     let now = monotonic();
     let mut flows: Vec<_> = flows
         .into_iter()

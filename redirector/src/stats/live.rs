@@ -1,29 +1,28 @@
 //! How many connections each rule has now.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::SocketAddr,
-};
+use std::collections::{HashMap, HashSet};
 
-use aya::maps::MapError;
-use procfs::net::{TcpNetEntry, TcpState};
 use redirector_common::abi::{Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, Protocol};
 
-use super::flows::address;
-use crate::kernel::{Error, Instance, Plain};
+use crate::kernel::{Error, Instance, connections};
 
 /// By the rule's number. The flow table may still hold a TCP connection that has ended, and a socket does
 /// not tell whether it was redirected, so both are asked. Where there is no socket to see, because it is a
 /// container's or the instance is another network namespace's, the table alone is.
 pub fn read(instance: &Instance) -> Result<HashMap<u32, u64>, Error> {
-    let flows = redirected(instance)?;
+    let mut flows = Vec::new();
+    instance.maps.each_flow(|key, flow| {
+        if is_redirected(&key, &flow) {
+            flows.push((key, flow));
+        }
+    })?;
     let has_tcp = flows.iter().any(|(key, _)| key.protocol == Protocol::TCP);
     let sockets = (has_tcp && instance.is_here()).then(connected).flatten();
     let mut live = HashMap::new();
     for (key, flow) in flows {
         let is_open = match &sockets {
             Some(sockets) if key.protocol == Protocol::TCP && !flow.is_socketless() => {
-                sockets.contains(&ends(&key))
+                sockets.contains(&anywhere(key))
             }
             _ => true,
         };
@@ -34,54 +33,22 @@ pub fn read(instance: &Instance) -> Result<HashMap<u32, u64>, Error> {
     Ok(live)
 }
 
-fn redirected(instance: &Instance) -> Result<Vec<(FlowKey, Flow)>, Error> {
-    let mut flows = Vec::new();
-    for entry in instance.maps.flows()?.iter() {
-        match entry {
-            Ok((Plain(key), Plain(flow))) => {
-                if key.kind == KEY_FLOW && flow.from != NO_PORT && flow.rule != NO_RULE {
-                    flows.push((key, flow));
-                }
-            }
-            // Evicted while we were walking.
-            Err(MapError::KeyNotFound) => {}
-            Err(error) => return Err(Error::map("FLOWS")(error)),
-        }
-    }
-    Ok(flows)
+fn is_redirected(key: &FlowKey, flow: &Flow) -> bool {
+    key.kind == KEY_FLOW && flow.from != NO_PORT && flow.rule != NO_RULE
 }
 
-/// Remote and local end of a socket.
-type Ends = (SocketAddr, SocketAddr);
-
-fn ends(key: &FlowKey) -> Ends {
-    (
-        (address(key.remote), key.remote_port.get()).into(),
-        (address(key.local), key.local_port.get()).into(),
-    )
+/// A socket with a link-local peer is bound to a bridge where its packets are met on a port of that.
+fn anywhere(key: FlowKey) -> FlowKey {
+    FlowKey { scope: 0, ..key }
 }
 
-/// Every TCP socket that has a connection; `None` where that cannot be read.
-fn connected() -> Option<HashSet<Ends>> {
-    let entries = procfs::net::tcp().ok()?.into_iter();
-    // A kernel without IPv6 has no tcp6.
-    let entries = entries.chain(procfs::net::tcp6().unwrap_or_default());
-    let is_connected = |entry: &TcpNetEntry| {
-        !matches!(
-            entry.state,
-            TcpState::TimeWait | TcpState::Close | TcpState::Listen | TcpState::NewSynRecv
-        )
-    };
-    let canonical = |end: SocketAddr| SocketAddr::new(end.ip().to_canonical(), end.port());
+/// The flow of every TCP connection that has a socket, redirected or not; `None` where that cannot be read.
+fn connected() -> Option<HashSet<FlowKey>> {
+    let sockets = connections::<()>(None).ok()?;
     Some(
-        entries
-            .filter(is_connected)
-            .map(|entry| {
-                (
-                    canonical(entry.remote_address),
-                    canonical(entry.local_address),
-                )
-            })
+        sockets
+            .into_iter()
+            .map(|socket| anywhere(socket.key))
             .collect(),
     )
 }

@@ -9,7 +9,7 @@ use std::{
 use bytemuck::{Pod, Zeroable};
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NlasIterator};
 use netlink_sys::{Socket, protocols::NETLINK_SOCK_DIAG};
-use redirector_common::abi::{Address, Port};
+use redirector_common::abi::{Address, FlowKey, KEY_FLOW, Port, Protocol};
 
 /// `include/uapi/linux/sock_diag.h`, `include/uapi/linux/inet_diag.h`.
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -33,12 +33,8 @@ const EVERY_STATE: u32 = (1 << 13) - 1;
 /// One end of what was established or is about to be, as the application has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Connection<T> {
-    pub remote: Address,
-    pub local: Address,
-    pub remote_port: Port,
-    pub local_port: Port,
-    /// The interface that the socket is bound to, as that of a link-local peer is; else 0.
-    pub ifindex: u32,
+    /// That of its flow, if it was redirected.
+    pub key: FlowKey,
     /// What the map keeps on the socket.
     pub stored: Option<T>,
 }
@@ -80,8 +76,9 @@ struct Message {
     rest: [u32; 5],
 }
 
-/// Listeners and what only waits for stray packets left out. Asking for what a map keeps takes CAP_BPF.
-pub fn connections<T: Pod>(storage: BorrowedFd<'_>) -> io::Result<Vec<Connection<T>>> {
+/// Of the calling thread's network namespace; listeners and what only waits for stray packets left out. Asking
+/// for what a map keeps takes CAP_BPF.
+pub fn connections<T: Pod>(storage: Option<BorrowedFd<'_>>) -> io::Result<Vec<Connection<T>>> {
     let mut found = Vec::new();
     for family in [libc::AF_INET, libc::AF_INET6] {
         dump(family as u8, storage, &mut found)?;
@@ -91,7 +88,7 @@ pub fn connections<T: Pod>(storage: BorrowedFd<'_>) -> io::Result<Vec<Connection
 
 fn dump<T: Pod>(
     family: u8,
-    storage: BorrowedFd<'_>,
+    storage: Option<BorrowedFd<'_>>,
     found: &mut Vec<Connection<T>>,
 ) -> io::Result<()> {
     let mut socket = Socket::new(NETLINK_SOCK_DIAG)?;
@@ -118,24 +115,20 @@ fn dump<T: Pod>(
     }
 }
 
-fn request(family: u8, storage: BorrowedFd<'_>) -> Vec<u8> {
+fn request(family: u8, storage: Option<BorrowedFd<'_>>) -> Vec<u8> {
     let request = Request {
         family,
         protocol: libc::IPPROTO_TCP as u8,
         states: EVERY_STATE & !(LISTEN | TIME_WAIT | CLOSE),
         ..Request::zeroed()
     };
-    let map = attribute(
-        SK_DIAG_BPF_STORAGE_REQ_MAP_FD,
-        &storage.as_raw_fd().to_ne_bytes(),
-    );
-    let body = [
-        bytemuck::bytes_of(&request),
-        &attribute(INET_DIAG_REQ_SK_BPF_STORAGES, &map),
-    ]
-    .concat();
     let mut message = vec![0; HEADER];
-    message.extend(&body);
+    message.extend(bytemuck::bytes_of(&request));
+    if let Some(storage) = storage {
+        let map = storage.as_raw_fd().to_ne_bytes();
+        let map = attribute(SK_DIAG_BPF_STORAGE_REQ_MAP_FD, &map);
+        message.extend(attribute(INET_DIAG_REQ_SK_BPF_STORAGES, &map));
+    }
     let length = message.len() as u32;
     let mut header = NetlinkBuffer::new(&mut message[..]);
     header.set_length(length);
@@ -162,12 +155,22 @@ fn connection<T: Pod>(payload: &[u8]) -> io::Result<Connection<T>> {
         }
         _ => Address::ipv6(bytes),
     };
+    let remote = address(id.destination);
     Ok(Connection {
-        remote: address(id.destination),
-        local: address(id.source),
-        remote_port: Port::from_be(id.destination_port),
-        local_port: Port::from_be(id.source_port),
-        ifindex: id.ifindex,
+        key: FlowKey {
+            remote,
+            local: address(id.source),
+            remote_port: Port::from_be(id.destination_port),
+            local_port: Port::from_be(id.source_port),
+            // A socket with a link-local peer is bound to its interface.
+            scope: if remote.is_link_local() {
+                id.ifindex
+            } else {
+                0
+            },
+            protocol: Protocol::TCP,
+            kind: KEY_FLOW,
+        },
         stored: stored(attributes),
     })
 }
