@@ -210,6 +210,48 @@ fn an_unload_ends_it() {
     assert!(trace.stderr().contains("not loaded"), "{}", trace.stderr());
 }
 
+/// It does not stay with programs that are gone.
+#[test]
+fn another_load_is_followed() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::load(&lan.server, RULES);
+    let open = |port| {
+        let to = SocketAddr::new(SERVER.v4, port);
+        Connection::open(&lan.client, to, &listener).exchange("hello");
+    };
+    let mut trace = start(&instance, "--json");
+    open(80);
+    wait::until("packets of the first load", || {
+        !documents(&trace).is_empty()
+    });
+    // So that it cannot look in between.
+    trace.signal(Signal::SIGSTOP);
+    instance.run("unload", "").success("unload");
+    instance
+        .run("load", "-i eth0 -i lo 81:8000")
+        .success("load");
+    trace.signal(Signal::SIGCONT);
+    until_told(&instance, &mut trace);
+    open(81);
+    wait::until("packets of the second load", || {
+        documents(&trace)
+            .iter()
+            .any(|packet| packet["rule"]["from"] == 81 && packet["verdict"] == "redirected")
+    });
+    assert_eq!(trace.interrupt(), Some(0), "{}", trace.stderr());
+    assert_eq!(trace.stderr(), "");
+
+    let mut trace = start(&instance, "--rule 81:8000/tcp");
+    trace.signal(Signal::SIGSTOP);
+    instance.run("unload", "").success("unload");
+    instance.run("load", RULES).success("load");
+    trace.signal(Signal::SIGCONT);
+    assert_eq!(trace.end(), Some(2), "{}", trace.stderr());
+    let words = "no rule \"81:8000/tcp\" is loaded";
+    assert!(trace.stderr().contains(words), "{}", trace.stderr());
+}
+
 /// A sample is of about the size that was asked for.
 #[test]
 fn a_sample_is_one_of_so_many() {
@@ -244,11 +286,15 @@ fn start(instance: &Instance, arguments: &str) -> Background {
         &mut instance.command("trace", arguments),
         Background::directory(),
     );
+    until_told(instance, &mut trace);
+    trace
+}
+
+fn until_told(instance: &Instance, trace: &mut Background) {
     wait::until("the programs tell", || {
         trace.assert_running();
         control(instance).reader >> 32 == u64::from(trace.pid())
     });
-    trace
 }
 
 fn control(instance: &Instance) -> TraceControl {
