@@ -153,7 +153,8 @@ impl Machine {
             .success("a file")
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// A program on this machine.
+    pub fn command(&self, program: &str) -> Command {
         let unshare = self.init.pid();
         let children = format!("/proc/{unshare}/task/{unshare}/children");
         let init = fs::read_to_string(&children).expect("the process that has the mounts");

@@ -77,7 +77,9 @@ fn exit_of_tuning(error: &tune::Error) -> Option<Exit> {
 
 fn exit_of_kernel(error: &kernel::Error) -> Option<Exit> {
     match error {
-        kernel::Error::NotLoaded { .. } => Some(Exit::NotLoaded),
+        kernel::Error::NotLoaded { .. } | kernel::Error::ClosedMeanwhile { .. } => {
+            Some(Exit::NotLoaded)
+        }
         error if error.is_permission() => Some(Exit::NotPermitted),
         _ => None,
     }

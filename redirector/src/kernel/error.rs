@@ -15,10 +15,14 @@ pub enum Error {
     #[error("instance \"{name}\" is not loaded; {help}", help = not_loaded_help(.others))]
     NotLoaded { name: Name, others: Vec<Name> },
     #[error(
-        "not permitted to read instance \"{name}\": nothing is loaded that others may read, which is the default \
-         of `redirector load` (--pin-mode 0644); root may always"
+        "not permitted to look: instance \"{name}\" is not loaded, or not for this user to read, which \
+         `redirector load --pin-mode` decides (0644, everybody, by default); root may always"
     )]
     Closed { name: Name },
+    #[error(
+        "instance \"{name}\" is not loaded any more, or not for this user to read (`redirector load --pin-mode`)"
+    )]
+    ClosedMeanwhile { name: Name },
     #[error(
         "not permitted to trace instance \"{name}\": it switches the programs' reports on, and only root may \
          write to what is loaded; `redirector stats` takes no privileges"
@@ -147,6 +151,14 @@ impl Error {
             name: name.clone(),
             others: Instance::others(name),
         }
+    }
+
+    /// Whether there is nothing for this user to read. Who may not look cannot tell that from nothing.
+    pub fn is_nothing_to_read(&self) -> bool {
+        matches!(
+            self,
+            Self::NotLoaded { .. } | Self::Closed { .. } | Self::ClosedMeanwhile { .. }
+        )
     }
 
     /// Whether the kernel refused for want of rights.

@@ -56,13 +56,14 @@ pub struct Interface {
     pub neighbours_unread: Vec<String>,
 }
 
-/// The document of an instance, or that it is not loaded.
+/// The document of an instance, or that none is loaded that this user may read.
 pub fn read(name: &Name) -> Result<Document, kernel::Error> {
-    let name = name.clone();
-    Ok(match Instance::find(&name)? {
-        Some(instance) => Document::new(name, &Reading::of(&instance)?),
-        None => Document::not_loaded(name),
-    })
+    let reading = Instance::open(name).and_then(|instance| Reading::of(&instance));
+    match reading {
+        Ok(reading) => Ok(Document::new(name.clone(), &reading)),
+        Err(error) if error.is_nothing_to_read() => Ok(Document::not_loaded(name.clone())),
+        Err(error) => Err(error),
+    }
 }
 
 impl Reading {

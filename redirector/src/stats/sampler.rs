@@ -18,6 +18,8 @@ pub struct Sampler {
     name: Name,
     bounds: Bounds,
     last: Option<Sample>,
+    /// Whether it was there once.
+    found: bool,
 }
 
 /// A snapshot, and what has happened since the one before.
@@ -43,6 +45,7 @@ impl Sampler {
             name,
             bounds,
             last: None,
+            found: false,
         }
     }
 
@@ -50,16 +53,33 @@ impl Sampler {
     /// Those of opening and reading the instance; the sample after an error has no rates.
     pub fn sample(&mut self) -> Result<Sample, Error> {
         let last = self.last.take();
-        let instance = Instance::open(&self.name)?;
-        let snapshot = Snapshot::read(&instance)?;
-        let mut sample = Sample::new(snapshot, last.as_ref().map(|last| &last.snapshot));
-        sample.bounds = self.bounds.clone();
-        if instance.is_here() {
-            let before = last.as_ref().and_then(|last| last.listening.as_ref());
-            sample.listen(before);
-        }
+        let sample = match self.read(last.as_ref()) {
+            // Its pins may have gone while they were read, and others come.
+            Err(error) if !error.is_nothing_to_read() => self.read(last.as_ref()),
+            read => read,
+        }?;
+        self.found = true;
         self.last = Some(sample.clone());
         Ok(sample)
+    }
+
+    fn read(&self, last: Option<&Sample>) -> Result<Sample, Error> {
+        let instance = self.open()?;
+        let snapshot = Snapshot::read(&instance)?;
+        let mut sample = Sample::new(snapshot, last.map(|last| &last.snapshot));
+        sample.bounds = self.bounds.clone();
+        if instance.is_here() {
+            sample.listen(last.and_then(|last| last.listening.as_ref()));
+        }
+        Ok(sample)
+    }
+
+    /// The last unload closes bpffs to others again.
+    fn open(&self) -> Result<Instance, Error> {
+        Instance::open(&self.name).map_err(|error| match error {
+            Error::Closed { name } if self.found => Error::ClosedMeanwhile { name },
+            error => error,
+        })
     }
 }
 

@@ -117,7 +117,7 @@ fn render_metrics(name: &Name) -> Result<String, Failure> {
     let status = status::read(name)?;
     let sample = match sample(name) {
         Ok(sample) => Some(sample),
-        Err(kernel::Error::NotLoaded { .. }) => None,
+        Err(error) if error.is_nothing_to_read() => None,
         Err(error) => return Err(error.into()),
     };
     Ok(openmetrics::text(&status, sample.as_ref())?)

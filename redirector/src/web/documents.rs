@@ -153,7 +153,7 @@ impl Document {
 impl Reply {
     pub fn failed(failure: &Failure) -> Self {
         let status = match failure {
-            Failure::Kernel(kernel::Error::NotLoaded { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Kernel(error) if error.is_nothing_to_read() => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let problem = Problem {

@@ -178,8 +178,7 @@ impl Shared {
         let mut latest = lock(&self.latest);
         latest.at = Instant::now();
         latest.loaded = sample.is_ok();
-        latest.failed =
-            matches!(sample, Err(error) if !matches!(error, kernel::Error::NotLoaded { .. }));
+        latest.failed = matches!(sample, Err(error) if !error.is_nothing_to_read());
         latest.live.clone_from(&message);
         if let Some(message) = message {
             _ = messages.send(message);
