@@ -1,17 +1,23 @@
 //! Who may read. On loopback whoever is on this host, but no page of another site: neither by a name
 //! that leads here (DNS rebinding) nor by a request across sites. Elsewhere whoever has the token.
 
-use std::{fs, io, net::IpAddr, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Form,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use subtle::ConstantTimeEq;
 
-use super::{Dashboard, assets};
+use super::{Dashboard, assets, attempts::Attempts, connections::Peer};
 
 /// Of a session; ends with the browser, and with this process.
 const COOKIE: &str = "redirector";
@@ -36,6 +42,7 @@ pub struct Access {
     token: Option<Token>,
     /// What a browser holds instead of the token.
     session: Token,
+    attempts: Attempts,
 }
 
 pub enum Refusal {
@@ -43,6 +50,7 @@ pub enum Refusal {
     OtherSite,
     NoToken,
     ToLogin,
+    TooOften(Duration),
 }
 
 impl Token {
@@ -88,7 +96,11 @@ impl Access {
     /// Without a token only names of this host's loopback lead in.
     pub fn new(token: Option<Token>) -> Result<Self, TokenError> {
         let session = Token::random()?;
-        Ok(Self { token, session })
+        Ok(Self {
+            token,
+            session,
+            attempts: Attempts::default(),
+        })
     }
 
     pub fn check(&self, request: &Request) -> Result<(), Refusal> {
@@ -105,7 +117,7 @@ impl Access {
             };
         };
         let is_public = assets::is_public(path) || ["/login", "/healthz"].contains(&path);
-        if is_public || self.knows(token, headers) {
+        if is_public || self.knows(token, headers, request.extensions())? {
             Ok(())
         } else if path == "/" {
             Err(Refusal::ToLogin)
@@ -114,12 +126,28 @@ impl Access {
         }
     }
 
-    fn knows(&self, token: &Token, headers: &HeaderMap) -> bool {
-        let bearer = text(headers, header::AUTHORIZATION)
+    fn knows(
+        &self,
+        token: &Token,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<bool, Refusal> {
+        // Nobody guesses 32 random bytes, and whoever has them is not kept out.
+        if cookie(headers).is_some_and(|given| self.session.is(given)) {
+            return Ok(true);
+        }
+        let given = text(headers, header::AUTHORIZATION)
             .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .is_some_and(|(_, given)| token.is(given.trim()));
-        bearer || cookie(headers).is_some_and(|given| self.session.is(given))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        given.map_or(Ok(false), |(_, given)| self.is(token, given, extensions))
+    }
+
+    fn is(&self, token: &Token, given: &str, extensions: &Extensions) -> Result<bool, Refusal> {
+        let peer = extensions.get().copied();
+        let Peer(from) = peer.unwrap_or(Peer(Ipv4Addr::UNSPECIFIED.into()));
+        self.attempts
+            .attempt(from, Instant::now(), || token.is(given.trim()))
+            .map_err(Refusal::TooOften)
     }
 }
 
@@ -132,15 +160,23 @@ pub async fn form() -> Html<String> {
     Html(page(""))
 }
 
-pub async fn login(State(dashboard): State<Arc<Dashboard>>, Form(login): Form<Login>) -> Response {
+pub async fn login(
+    State(dashboard): State<Arc<Dashboard>>,
+    extensions: Extensions,
+    Form(login): Form<Login>,
+) -> Response {
     let access = &dashboard.access;
-    let is_right = access
-        .token
-        .as_ref()
-        .is_none_or(|token| token.is(login.token.trim()));
-    if !is_right {
-        let again = "<p role=\"alert\">That is not the token.</p>";
-        return (StatusCode::UNAUTHORIZED, Html(page(again))).into_response();
+    let answer = match &access.token {
+        Some(token) => access.is(token, &login.token, &extensions),
+        None => Ok(true),
+    };
+    match answer {
+        Ok(true) => {}
+        Ok(false) => {
+            let again = "<p role=\"alert\">That is not the token.</p>";
+            return (StatusCode::UNAUTHORIZED, Html(page(again))).into_response();
+        }
+        Err(refusal) => return refusal.into_response(),
     }
     let cookie = format!(
         "{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict",
@@ -167,6 +203,14 @@ impl IntoResponse for Refusal {
                 .into_response(),
             Self::OtherSite => {
                 (StatusCode::FORBIDDEN, "not for pages of other sites\n").into_response()
+            }
+            Self::TooOften(rest) => {
+                let seconds = rest.as_secs() + 1;
+                let words = format!(
+                    "too many wrong tokens from your address; try again in {seconds} seconds\n"
+                );
+                let after = [(header::RETRY_AFTER, seconds.to_string())];
+                (StatusCode::TOO_MANY_REQUESTS, after, words).into_response()
             }
             Self::ToLogin => Redirect::to("/login").into_response(),
             Self::NoToken => (

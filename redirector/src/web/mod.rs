@@ -6,6 +6,7 @@
 mod access;
 mod api;
 mod assets;
+mod attempts;
 mod connections;
 mod documents;
 mod events;

@@ -121,4 +121,20 @@ fn others_need_a_token() {
         code("/login", &["--data", &format!("token={large}")]),
         "413"
     );
+
+    // More than ten a minute, by whatever way; the host's own address is another one.
+    let guess = |number: u32| match number % 2 {
+        0 => code("/login", &["--data", &format!("token=guess-{number}")]),
+        _ => code("/metrics", &["-H", "authorization: Bearer wrong"]),
+    };
+    let answers: Vec<_> = (0..11).map(guess).collect();
+    assert_eq!(answers.last().map(String::as_str), Some("429"));
+    let page = curl(&["--include", "--data", &format!("token={SECRET}"), &login]);
+    assert!(page.contains("429 Too Many Requests"), "{page}");
+    assert!(page.to_lowercase().contains("retry-after: "), "{page}");
+    assert!(page.contains("too many wrong tokens"), "{page}");
+    assert_eq!(code("/metrics", &["-H", &bearer]), "429");
+    assert_eq!(code("/metrics", &[]), "401");
+    assert_eq!(code("/api/v1/stats", &["--cookie", &jar]), "200");
+    assert_eq!(dashboard.get("/metrics", &[&bearer]).status, 200);
 }
