@@ -11,13 +11,13 @@ use super::{Host, key, row};
 const MILLION: u64 = 1_024_000;
 
 /// nginx with a master and two workers that all hold the listener on 8000, with small limits.
-struct Application {
+pub struct Application {
     nginx: Background,
 }
 
 impl Application {
     /// The workers run as this user, the master as root.
-    fn start(host: &Host, user: &str) -> Self {
+    pub fn start(host: &Host, user: &str) -> Self {
         let directory = Background::directory();
         let file = directory.path().join("nginx.conf");
         let path = directory.path().display().to_string();
@@ -48,7 +48,7 @@ impl Application {
         std::iter::once(master).chain(children(master)).collect()
     }
 
-    fn limits(&self) -> Vec<(u64, u64)> {
+    pub fn limits(&self) -> Vec<(u64, u64)> {
         self.processes().into_iter().map(of).collect()
     }
 }

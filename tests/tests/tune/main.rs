@@ -2,6 +2,7 @@
 //! else has. What belongs to the whole machine is for `tests/tests/vm`.
 
 mod backlog;
+mod crash;
 mod files;
 mod keys;
 mod limits;
@@ -103,9 +104,14 @@ impl Host {
 
     /// Any verb, with arguments separated by blanks.
     fn command(&self, arguments: &str) -> Command {
+        self.command_after("true", arguments)
+    }
+
+    /// The same once another command of the shell has succeeded.
+    fn command_after(&self, first: &str, arguments: &str) -> Command {
         let [etc, var] = ["etc", "var"].map(|name| self.directory.path().join(name));
         let script = format!(
-            "mkdir -p /var/lib && mount --bind \"$0\" /etc && mount --bind \"$1\" /var/lib && shift && {}exec \"$@\"",
+            "mkdir -p /var/lib && mount --bind \"$0\" /etc && mount --bind \"$1\" /var/lib && shift && {}{first} && exec \"$@\"",
             self.mounts
         );
         let mut command = self.namespace.command("unshare");
