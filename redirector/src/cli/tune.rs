@@ -140,6 +140,11 @@ fn revert(args: &TuneRevert) -> anyhow::Result<Exit> {
             reverted.of_earlier_boot
         );
     }
+    if let Some(error) = reverted.unsaved {
+        return Err(anyhow::Error::new(error).context(
+            "what was taken back stays in the journal until `redirector tune revert` can clear that",
+        ));
+    }
     Ok(if reverted.is_denied() {
         Exit::NotPermitted
     } else if reverted.has_failed() {

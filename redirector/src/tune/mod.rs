@@ -97,6 +97,8 @@ pub struct Reverted {
     pub keys: Vec<KeyBack>,
     pub limits: Vec<LimitBack>,
     pub files: Vec<(PathBuf, FileFate)>,
+    /// Why the journal still tells of what was taken back.
+    pub unsaved: Option<Error>,
 }
 
 impl Request {

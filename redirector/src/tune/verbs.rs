@@ -186,16 +186,21 @@ pub fn revert() -> Result<Reverted, Error> {
     let Some(store) = Store::lock_if_there()? else {
         return Ok(Reverted::default());
     };
-    let outcome = match store.journal() {
-        Ok(Some(mut journal)) => take_back(&mut journal, false).and_then(|reverted| {
-            store.save(&journal)?;
-            Ok(reverted)
-        }),
-        Ok(None) => Ok(Reverted::default()),
-        Err(error) => Err(error),
-    };
+    let outcome = revert_locked(&store);
     store.close();
     outcome
+}
+
+fn revert_locked(store: &Store) -> Result<Reverted, Error> {
+    let Some(before) = store.journal()? else {
+        return Ok(Reverted::default());
+    };
+    let mut journal = before.clone();
+    let mut reverted = take_back(&mut journal, false)?;
+    if journal != before {
+        reverted.unsaved = store.save(&journal).err();
+    }
+    Ok(reverted)
 }
 
 /// What `revert` would do.
@@ -207,16 +212,18 @@ pub fn rehearse_revert() -> Result<Reverted, Error> {
 }
 
 fn take_back(journal: &mut Journal, dry_run: bool) -> Result<Reverted, Error> {
+    let namespace = namespace()?;
     let of_earlier_boot = journal.enter(&store::boot()?);
     // What was allowed by a key is taken back before it.
     let limits = way_back::limits(journal, &mut Linux, dry_run);
-    let keys = way_back::keys(journal, namespace()?, &mut Linux, dry_run);
+    let keys = way_back::keys(journal, namespace, &mut Linux, dry_run);
     let files = permanent::remove(journal, dry_run);
     Ok(Reverted {
         of_earlier_boot,
         keys,
         limits,
         files,
+        unsaved: None,
     })
 }
 

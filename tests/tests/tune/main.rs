@@ -8,6 +8,7 @@ mod keys;
 mod limits;
 mod load;
 mod refused;
+mod revert;
 
 use std::collections::BTreeMap;
 use std::fs;
