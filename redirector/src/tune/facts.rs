@@ -151,17 +151,25 @@ pub(super) fn owners(request: &Request, found: &Found, notes: &mut Vec<String>) 
 
 pub(super) fn notes(request: &Request, found: &Found) -> Vec<String> {
     let empty = found.empty.iter().map(|(protocol, port)| {
-        let hidden = match found.hidden {
-            true => " that may be seen",
-            false => "",
-        };
         format!(
-            "no process{hidden} has {port}/{protocol}; once the application runs, `redirector tune apply` \
-             raises its limit to {}",
+            "no process has {port}/{protocol}; once the application runs, `redirector tune apply` raises its limit to {}",
             request.tuning.nofile
         )
     });
-    empty.collect()
+    let unseen = found.unseen.iter().map(|(protocol, port)| match found.hidden {
+        true => format!(
+            "a process has {port}/{protocol}, but it is not permitted to see which one (CAP_SYS_PTRACE): its limit stays"
+        ),
+        false => format!(
+            "{port}/{protocol} is the kernel's or a process's in another container: its limit cannot be raised from here"
+        ),
+    });
+    // A socket may have more holders than one.
+    let shared = (found.hidden && !found.applications.is_empty()).then(|| {
+        "not all processes are permitted to be seen (CAP_SYS_PTRACE): those that share these sockets keep their limits"
+            .to_owned()
+    });
+    empty.chain(unseen).chain(shared).collect()
 }
 
 /// Keys of the whole host are only seen from its own network namespace.

@@ -42,6 +42,7 @@ pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
         }
         false => Vec::new(),
     };
+    let has_hidden = found.is_denied();
     let limits = changes::limit_rows(found.applications, limits_of(request, &rows), &Linux);
     Ok(Tuned {
         keys: rows
@@ -50,6 +51,7 @@ pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
             .collect(),
         nofile: request.tuning.nofile,
         limits,
+        has_hidden,
         files: files.into_iter().map(|file| file.path).collect(),
         notes,
     })
@@ -77,6 +79,7 @@ fn apply_locked(
     journal.enter(&boot_id);
     journal.forget_ended(&Linux);
     let found = applications::find(&request.targets)?;
+    let has_hidden = found.is_denied();
     let mut notes = notes(request, &found);
     let prepared = if permanent {
         let owners = owners(request, &found, &mut notes);
@@ -107,6 +110,7 @@ fn apply_locked(
         keys: rows.into_iter().zip(outcomes).collect(),
         nofile: request.tuning.nofile,
         limits,
+        has_hidden,
         files: written,
         notes,
     })

@@ -18,6 +18,11 @@ pub struct Application {
 impl Application {
     /// The workers run as this user, the master as root.
     pub fn start(host: &Host, user: &str) -> Self {
+        Self::start_by(host, "", user)
+    }
+
+    /// The same by a command before it.
+    fn start_by(host: &Host, launcher: &str, user: &str) -> Self {
         let directory = Background::directory();
         let file = directory.path().join("nginx.conf");
         let path = directory.path().display().to_string();
@@ -30,7 +35,9 @@ impl Application {
         fs::write(&file, configuration).expect("nginx.conf");
         let mut command = host.namespace.command("sh");
         command
-            .args(["-c", "ulimit -Sn 200 && exec nginx \"$@\"", "sh"])
+            .arg("-c")
+            .arg(format!("ulimit -Sn 200 && exec {launcher} nginx \"$@\""))
+            .arg("sh")
             .args(["-e", "stderr", "-p"])
             .arg(directory.path())
             .arg("-c")
@@ -250,6 +257,60 @@ fn workers_of_another_user() {
     host.tune("revert", 0);
     assert_eq!(application.limits(), before);
 }
+
+/// Root sees what has no more capabilities than itself.
+#[test]
+fn processes_that_may_not_be_seen() {
+    let mut host = Host::new();
+    host.mounts = format!("set -- {WITHOUT_PTRACE} \"$@\" && ");
+    let config = host.config("[tuning]\nnofile = 1500");
+    let application = Application::start(&host, "nobody nogroup");
+    let before = application.limits();
+    let output = host.tune(&format!("apply {config}"), 4);
+    let note = "a process has 8000/tcp, but it is not permitted to see which one (CAP_SYS_PTRACE)";
+    assert!(
+        output.stderr.contains(note) && !output.stderr.contains("no process"),
+        "{output:#?}"
+    );
+    assert!(!output.stdout.contains("nginx"), "{output:#?}");
+    assert_eq!(application.limits(), before);
+    let document = host.check(&config);
+    assert!(document["listeners"][0]["process"].is_null(), "{document}");
+    let notes = document["notes"].to_string();
+    let hint = "whose sockets those are is only shown to root with CAP_SYS_PTRACE";
+    assert!(notes.contains(note) && notes.contains(hint), "{notes}");
+    let checked = host.run("check -i lo 80:8000").stdout;
+    assert!(
+        checked.contains("8000/tcp: a process that is only shown to root"),
+        "{checked}"
+    );
+    host.tune("revert", 0);
+}
+
+/// The master may be, the workers may not.
+#[test]
+fn processes_of_which_some_may_be_seen() {
+    let mut host = Host::new();
+    host.mounts = format!("set -- {WITHOUT_PTRACE} \"$@\" && ");
+    let config = host.config("[tuning]\nnofile = 1500");
+    let application = Application::start_by(&host, WITHOUT_PTRACE, "nobody nogroup");
+    let output = host.tune(&format!("apply {config}"), 0);
+    let soft: Vec<_> = application
+        .limits()
+        .into_iter()
+        .map(|(soft, _)| soft)
+        .collect();
+    assert_eq!(soft, [1500, 200, 200], "{output:#?}");
+    assert!(
+        output
+            .stderr
+            .contains("those that share these sockets keep their limits"),
+        "{output:#?}"
+    );
+    host.tune("revert", 0);
+}
+
+const WITHOUT_PTRACE: &str = "setpriv --bounding-set=-sys_ptrace --";
 
 pub const READ_ONLY_PROC_SYS: &str =
     "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";
