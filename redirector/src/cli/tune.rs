@@ -163,12 +163,14 @@ fn export(args: &TuneExport) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The rules of the command line or of the file, else what is loaded, else those of the default file.
+/// The rules of the command line or of the file, else what is loaded, else those of the default file, else
+/// the default ones.
 fn request(args: &TuneWanted) -> anyhow::Result<Request> {
-    let draft = Draft::new(&args.rules, args.config.as_deref())?;
+    let draft = Draft::for_tuning(&args.rules, args.config.as_deref())?;
     let mut tuning = draft.tuning().cloned().unwrap_or_default();
     tuning.exact |= args.exact;
-    let is_named = !args.rules.is_empty() || args.config.is_some();
+    let names_file = args.config.is_some() && draft.has_own_rules();
+    let is_named = !args.rules.is_empty() || names_file;
     let loaded = if is_named { None } else { loaded(args)? };
     Ok(Request {
         tuning,
