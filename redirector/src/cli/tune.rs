@@ -140,6 +140,11 @@ fn revert(args: &TuneRevert) -> anyhow::Result<Exit> {
             reverted.of_earlier_boot
         );
     }
+    match reverted.of_gone_namespaces {
+        0 => {}
+        1 => eprintln!("note: 1 value went with a network namespace that is gone"),
+        more => eprintln!("note: {more} values went with network namespaces that are gone"),
+    }
     if let Some(error) = reverted.unsaved {
         return Err(anyhow::Error::new(error).context(
             "what was taken back stays in the journal until `redirector tune revert` can clear that",

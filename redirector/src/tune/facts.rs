@@ -58,6 +58,18 @@ pub(super) fn journal() -> Result<Journal, Error> {
     Ok(journal)
 }
 
+/// Takes out of the journal what went with network namespaces that are gone, and says how much that was.
+pub(super) fn forget_gone_namespaces(journal: &mut Journal, here: Namespace) -> usize {
+    let mut others = journal.namespaces();
+    others.retain(|other| other.cookie != here.cookie);
+    if others.is_empty() {
+        return 0;
+    }
+    let namespaces = kernel::Namespaces::look(&others.iter().map(|other| other.inode).collect());
+    others.retain(|other| namespaces.are_without(other.inode, other.cookie));
+    journal.forget_namespaces(&others)
+}
+
 pub(super) fn key_rows(
     request: &Request,
     read: impl Fn(&Key) -> Reading,

@@ -96,6 +96,8 @@ pub struct KeyStatus {
 pub struct Reverted {
     /// Values and limits that went with an earlier boot.
     pub of_earlier_boot: usize,
+    /// Values that went with their network namespaces.
+    pub of_gone_namespaces: usize,
     pub keys: Vec<KeyBack>,
     pub limits: Vec<LimitBack>,
     pub files: Vec<(PathBuf, FileFate)>,

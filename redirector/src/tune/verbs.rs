@@ -8,8 +8,8 @@ use super::{
     changes::{self, Outcome},
     error::Error,
     facts::{
-        bounds, journal, key_rows, limits_of, namespace, nofile_at_boot, notes, owners, status,
-        wanted, wanted_somaxconn, warn_of_other_namespace,
+        bounds, forget_gone_namespaces, journal, key_rows, limits_of, namespace, nofile_at_boot,
+        notes, owners, status, wanted, wanted_somaxconn, warn_of_other_namespace,
     },
     host::{Access, Host, Linux, Reading},
     journal::{Journal, Namespace},
@@ -78,6 +78,7 @@ fn apply_locked(
     let mut journal = store.journal()?.unwrap_or_else(|| Journal::new(&boot_id));
     journal.enter(&boot_id);
     journal.forget_ended(&Linux);
+    forget_gone_namespaces(&mut journal, namespace);
     let found = applications::find(&request.targets)?;
     let has_hidden = found.is_denied();
     let mut notes = notes(request, &found);
@@ -218,12 +219,14 @@ pub fn rehearse_revert() -> Result<Reverted, Error> {
 fn take_back(journal: &mut Journal, dry_run: bool) -> Result<Reverted, Error> {
     let namespace = namespace()?;
     let of_earlier_boot = journal.enter(&store::boot()?);
+    let of_gone_namespaces = forget_gone_namespaces(journal, namespace);
     // What was allowed by a key is taken back before it.
     let limits = way_back::limits(journal, &mut Linux, dry_run);
     let keys = way_back::keys(journal, namespace, &mut Linux, dry_run);
     let files = permanent::remove(journal, dry_run);
     Ok(Reverted {
         of_earlier_boot,
+        of_gone_namespaces,
         keys,
         limits,
         files,

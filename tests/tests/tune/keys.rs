@@ -168,25 +168,17 @@ fn another_network_namespace_keeps_its_values() {
     let host = Host::new();
     host.lower();
     host.tune("apply", 0);
-    let other = Host {
-        namespace: integration::netns::Namespace::new("other"),
-        directory: host.directory,
-        mounts: String::new(),
-    };
+    let (namespace, other) = host.elsewhere();
     other.set("net.core.somaxconn", "1024");
     let table = other.tune("revert", 0).stdout;
     let row = row(&table, "net.core.somaxconn");
     let way = format!(
         "nsenter --net=/run/netns/{} redirector tune revert",
-        host.namespace.name()
+        namespace.name()
     );
     assert!(row.contains(&way), "{row}");
     assert_eq!(other.value("net.core.somaxconn"), "1024\n");
-    let host = Host {
-        namespace: host.namespace,
-        directory: other.directory,
-        mounts: String::new(),
-    };
+    let host = Host { namespace, ..other };
     assert_eq!(host.value("net.core.somaxconn"), "1024\n");
     host.tune("revert", 0);
     assert_eq!(host.value("net.core.somaxconn"), "128\n");

@@ -59,6 +59,16 @@ impl Host {
         }
     }
 
+    /// The same machine in another network namespace, and the one of before.
+    fn elsewhere(self) -> (Namespace, Self) {
+        let other = Self {
+            namespace: Namespace::new("other"),
+            directory: self.directory,
+            mounts: self.mounts,
+        };
+        (self.namespace, other)
+    }
+
     fn etc(&self, path: &str) -> PathBuf {
         self.directory.path().join("etc").join(path)
     }

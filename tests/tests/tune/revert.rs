@@ -1,5 +1,7 @@
 //! The way back where something is in it. What it restores is tested with what was changed.
 
+use integration::wait;
+
 use super::{Host, row};
 
 #[test]
@@ -85,4 +87,46 @@ fn a_journal_that_has_become_read_only() {
         "{again}"
     );
     assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+}
+
+/// Commands that still run may have it among their mounts.
+#[test]
+fn what_went_with_a_network_namespace_is_forgotten() {
+    let host = Host::new();
+    host.lower();
+    host.tune("apply --permanent", 0);
+    let (namespace, host) = host.elsewhere();
+    let before = host.values();
+    let rows = host.tune("revert --dry-run", 0);
+    assert!(!rows.stderr.contains("gone"), "{rows:#?}");
+    drop(namespace);
+    let note = "note: 5 values went with network namespaces that are gone\n";
+    wait::until("it is gone", || {
+        host.tune("revert --dry-run", 0).stderr.contains(note)
+    });
+    let reverted = host.tune("revert", 0);
+    assert!(reverted.stderr.contains(note), "{reverted:#?}");
+    assert!(!reverted.stdout.contains("net."), "{reverted:#?}");
+    assert_eq!(host.values(), before);
+    assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+}
+
+/// Inodes are used again within a boot, cookies are not.
+#[test]
+fn a_network_namespace_may_have_the_inode_of_another_one() {
+    let host = Host::new();
+    host.set("net.core.somaxconn", "128");
+    host.tune("apply", 0);
+    let tuned = host.values();
+    let mut journal = host.journal().expect("a journal");
+    for entry in journal["keys"].as_array_mut().expect("keys") {
+        entry["namespace"]["cookie"] = u64::MAX.into();
+    }
+    let path = host.directory.path().join("var/redirector/tune.json");
+    std::fs::write(path, journal.to_string()).expect("a journal");
+    let reverted = host.tune("revert", 0);
+    assert!(reverted.stderr.contains("that are gone"), "{reverted:#?}");
+    assert_eq!(reverted.stdout, "nothing to take back\n");
+    assert_eq!(host.values(), tuned);
+    assert_eq!(host.journal(), None);
 }
