@@ -200,7 +200,7 @@ fn a_rule_for_udp_has_no_backlog() {
 
 /// This process is raised as well, since it is the one that listens.
 fn may_raise() -> bool {
-    super::limits::may_raise() || super::limits::of(std::process::id()).1 >= 1_024_000
+    super::limits::may_raise() || super::application::of(std::process::id()).1 >= 1_024_000
 }
 
 #[test]

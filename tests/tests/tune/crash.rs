@@ -7,7 +7,7 @@ use integration::redirector::binary;
 use integration::{death, ordinary_or_long};
 
 use super::Host;
-use super::limits::Application;
+use super::application::Application;
 
 /// What tuning may change.
 #[derive(Debug, PartialEq, Eq)]

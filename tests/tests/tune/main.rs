@@ -1,6 +1,7 @@
 //! `redirector tune`, on hosts of their own: network namespaces with an /etc and a /var/lib that nobody
 //! else has. What belongs to the whole machine is for `tests/tests/vm`.
 
+mod application;
 mod backlog;
 mod crash;
 mod files;
