@@ -200,11 +200,7 @@ pub(super) fn status(row: KeyRow, boot: &Boot) -> KeyStatus {
     let at_boot = boot.sysctl(&row.wish.key).cloned();
     let enough_at_boot = at_boot.as_ref().map(|line| {
         let value = Value::from(line.value.as_str());
-        let met = match row.wish.exact {
-            true => value.replaced_by(&row.wish.value),
-            false => value.raised_to(&row.wish.value),
-        };
-        met.is_ok_and(|met| met == value)
+        row.wish.fulfilled(&value).is_ok_and(|met| met == value)
     });
     KeyStatus {
         row,

@@ -1,4 +1,5 @@
-//! The way back where something is in it. What it restores is tested with what was changed.
+//! The way back where something is in it, or where it leads nowhere. What it restores is tested with what was
+//! changed.
 
 use integration::wait;
 
@@ -87,6 +88,67 @@ fn a_journal_that_has_become_read_only() {
         "{again}"
     );
     assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+}
+
+/// As a death at any time leaves it: the journal tells of more than was done.
+#[test]
+fn a_journal_that_is_ahead_and_one_of_an_earlier_boot() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    host.tune("apply", 0);
+    let journal = std::fs::read_to_string(host.directory.path().join("var/redirector/tune.json"))
+        .expect("a journal");
+    // Nothing of it was written.
+    for (key, value) in &before {
+        host.set(key, value.trim());
+    }
+    let table = host.tune("revert", 0).stdout;
+    assert!(
+        row(&table, "net.core.somaxconn").contains("is back already"),
+        "{table}"
+    );
+    assert_eq!(host.values(), before);
+
+    host.tune("apply", 0);
+    let after = host.values();
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot id");
+    let earlier = journal.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
+    assert_ne!(earlier, journal);
+    std::fs::write(
+        host.directory.path().join("var/redirector/tune.json"),
+        earlier,
+    )
+    .expect("a journal");
+    let reverted = host.tune("revert", 0);
+    assert!(
+        reverted.stderr.contains("of an earlier boot"),
+        "{reverted:#?}"
+    );
+    assert_eq!(host.values(), after);
+    assert_eq!(host.journal(), None);
+}
+
+/// They share the journal, as they share the machine.
+#[test]
+fn another_network_namespace_keeps_its_values() {
+    let host = Host::new();
+    host.lower();
+    host.tune("apply", 0);
+    let (namespace, other) = host.elsewhere();
+    other.set("net.core.somaxconn", "1024");
+    let table = other.tune("revert", 0).stdout;
+    let row = row(&table, "net.core.somaxconn");
+    let way = format!(
+        "nsenter --net=/run/netns/{} redirector tune revert",
+        namespace.name()
+    );
+    assert!(row.contains(&way), "{row}");
+    assert_eq!(other.value("net.core.somaxconn"), "1024\n");
+    let host = Host { namespace, ..other };
+    assert_eq!(host.value("net.core.somaxconn"), "1024\n");
+    host.tune("revert", 0);
+    assert_eq!(host.value("net.core.somaxconn"), "128\n");
 }
 
 /// Commands that still run may have it among their mounts.
