@@ -5,7 +5,10 @@ use std::{
     fmt,
 };
 
-use procfs::process::{FDTarget, Process, all_processes};
+use procfs::{
+    ProcError,
+    process::{FDTarget, Process, all_processes},
+};
 
 /// A process that has a descriptor of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,7 +23,8 @@ pub struct Holder {
 #[derive(Clone, Debug, Default)]
 pub struct Holders {
     by_inode: HashMap<u64, Vec<Holder>>,
-    /// Some processes may not be looked into.
+    /// Some processes may not be looked into. Root may not either without CAP_SYS_PTRACE, if they are another
+    /// user's or have a capability more (`__ptrace_may_access()` in `kernel/ptrace.c`).
     pub hidden: bool,
 }
 
@@ -61,11 +65,16 @@ impl Holders {
         let mut processes: Vec<_> = all_processes().into_iter().flatten().flatten().collect();
         processes.sort_unstable_by_key(|process| process.pid);
         for process in processes {
-            let Ok(descriptors) = process.fd() else {
-                holders.hidden = true;
-                continue;
+            let descriptors = match process.fd() {
+                Ok(descriptors) => descriptors,
+                Err(error) => {
+                    holders.hidden |= is_denied(&error);
+                    continue;
+                }
             };
+            let mut any = false;
             for target in descriptors.flatten().map(|descriptor| descriptor.target) {
+                any = true;
                 let FDTarget::Socket(inode) = target else {
                     continue;
                 };
@@ -83,9 +92,16 @@ impl Holders {
                     return holders;
                 }
             }
+            // The list is for root, where it leads to may be not; procfs leaves those out. The working
+            // directory is as much of a secret (`proc_pid_readlink()` in `fs/proc/base.c`).
+            holders.hidden |= !any && process.cwd().is_err_and(|error| is_denied(&error));
         }
         holders
     }
+}
+
+const fn is_denied(error: &ProcError) -> bool {
+    matches!(error, ProcError::PermissionDenied(_))
 }
 
 #[derive(Clone, Copy)]

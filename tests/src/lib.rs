@@ -14,6 +14,7 @@ pub mod capture;
 pub mod counters;
 pub mod dashboard;
 pub mod datapath;
+pub mod death;
 pub mod docs;
 pub mod flood;
 pub mod footprint;

@@ -140,6 +140,16 @@ fn revert(args: &TuneRevert) -> anyhow::Result<Exit> {
             reverted.of_earlier_boot
         );
     }
+    match reverted.of_gone_namespaces {
+        0 => {}
+        1 => eprintln!("note: 1 value went with a network namespace that is gone"),
+        more => eprintln!("note: {more} values went with network namespaces that are gone"),
+    }
+    if let Some(error) = reverted.unsaved {
+        return Err(anyhow::Error::new(error).context(
+            "what was taken back stays in the journal until `redirector tune revert` can clear that",
+        ));
+    }
     Ok(if reverted.is_denied() {
         Exit::NotPermitted
     } else if reverted.has_failed() {
@@ -158,12 +168,14 @@ fn export(args: &TuneExport) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The rules of the command line or of the file, else what is loaded, else those of the default file.
+/// The rules of the command line or of the file, else what is loaded, else those of the default file, else
+/// the default ones.
 fn request(args: &TuneWanted) -> anyhow::Result<Request> {
-    let draft = Draft::new(&args.rules, args.config.as_deref())?;
+    let draft = Draft::for_tuning(&args.rules, args.config.as_deref())?;
     let mut tuning = draft.tuning().cloned().unwrap_or_default();
     tuning.exact |= args.exact;
-    let is_named = !args.rules.is_empty() || args.config.is_some();
+    let names_file = args.config.is_some() && draft.has_own_rules();
+    let is_named = !args.rules.is_empty() || names_file;
     let loaded = if is_named { None } else { loaded(args)? };
     Ok(Request {
         tuning,

@@ -67,6 +67,17 @@ impl Draft {
         Self::with_default_file(rules, file, Path::new(DEFAULT_FILE))
     }
 
+    /// The same for tuning, to which a file without rules may have something to say: the default rules stand
+    /// in for them.
+    pub fn for_tuning(rules: &[RuleSpec], file: Option<&Path>) -> Result<Self, Error> {
+        let mut draft = Self::find(rules, file, Path::new(DEFAULT_FILE))?;
+        if draft.rules.is_empty() && draft.tuning.is_some() {
+            draft.rules = Self::defaults().rules;
+            draft.origin = Origin::Defaults;
+        }
+        draft.require_rules()
+    }
+
     /// Replaces the interfaces, unless the list is empty.
     pub fn interfaces(mut self, names: &[String]) -> Self {
         if !names.is_empty() {
@@ -124,12 +135,14 @@ impl Draft {
         file: Option<&Path>,
         default_file: &Path,
     ) -> Result<Self, Error> {
+        Self::find(rules, file, default_file)?.require_rules()
+    }
+
+    fn find(rules: &[RuleSpec], file: Option<&Path>, default_file: &Path) -> Result<Self, Error> {
         match (rules, file) {
             ([], Some(file)) => Self::read(file),
             ([], None) => match Self::read(default_file) {
-                Err(error) if error.is_missing_file() => {
-                    Ok(Self::from_rules(Origin::Defaults, DEFAULT_RULES.to_vec()))
-                }
+                Err(error) if error.is_missing_file() => Ok(Self::defaults()),
                 read => read,
             },
             (rules, None) => Ok(Self::from_rules(Origin::CommandLine, rules.to_vec())),
@@ -139,6 +152,10 @@ impl Draft {
 
     /// What a file holds; `path` is for the messages.
     pub fn parse(path: &Path, text: String) -> Result<Self, Error> {
+        Self::of_file(path, text)?.require_rules()
+    }
+
+    fn of_file(path: &Path, text: String) -> Result<Self, Error> {
         let file::File {
             interfaces,
             hook,
@@ -158,6 +175,15 @@ impl Draft {
         })
     }
 
+    fn require_rules(self) -> Result<Self, Error> {
+        match &self.origin {
+            Origin::File(path) if self.rules.is_empty() => {
+                Err(Error::new(Problem::NoRules(path.clone())))
+            }
+            _ => Ok(self),
+        }
+    }
+
     fn read(path: &Path) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(|error| {
             let path = path.to_owned();
@@ -169,7 +195,11 @@ impl Draft {
             let place = Place::new(path, &text, &(start..start));
             Error::at(place, Problem::Syntax("not UTF-8".to_owned()))
         })?;
-        Self::parse(path, text)
+        Self::of_file(path, text)
+    }
+
+    fn defaults() -> Self {
+        Self::from_rules(Origin::Defaults, DEFAULT_RULES.to_vec())
     }
 
     fn from_rules(origin: Origin, rules: Vec<RuleSpec>) -> Self {
@@ -196,6 +226,11 @@ impl Draft {
     /// What the file has under `[tuning]`.
     pub fn tuning(&self) -> Option<&Tuning> {
         self.tuning.as_ref()
+    }
+
+    /// Whether somebody has named rules.
+    pub fn has_own_rules(&self) -> bool {
+        self.origin != Origin::Defaults
     }
 
     /// Where the rules lead, whichever interfaces there are.

@@ -14,7 +14,7 @@ use super::{
     tuning::{Section, Tuning},
 };
 
-/// The file's content, each part right in itself.
+/// The file's content, each part right in itself. There may be no rules.
 #[derive(Debug)]
 pub struct File {
     /// Empty: the file names none.
@@ -80,9 +80,6 @@ pub fn parse(path: &Path, text: &str) -> Result<File, Error> {
         .map(Section::validate)
         .transpose()
         .map_err(|(span, fault)| at(span, fault.into()))?;
-    if rules.is_empty() {
-        return Err(Error::new(Problem::NoRules(path.to_owned())));
-    }
     Ok(File {
         interfaces,
         hook: document.hook,

@@ -1,11 +1,13 @@
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::config::Draft;
 
 const RULE: &str = "[[redirect]]\nfrom = 80\nto = 8000\n";
 
 fn message(text: &str) -> String {
-    parse(Path::new("f.toml"), text).unwrap_err().to_string()
+    let draft = Draft::parse(Path::new("f.toml"), text.to_owned());
+    draft.unwrap_err().to_string()
 }
 
 #[test]

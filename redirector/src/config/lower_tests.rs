@@ -76,6 +76,30 @@ fn the_default_file_stands_in_for_rules_only() {
 }
 
 #[test]
+fn a_file_without_rules_is_for_tuning() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.toml");
+    let write = |text: &str| fs::write(&file, text).unwrap();
+    let nothing = format!(
+        "{}: no [[redirect]], so there is nothing to redirect",
+        file.display()
+    );
+    write("[tuning]\nnofile = 2000\n");
+    let draft = Draft::for_tuning(&[], Some(&file)).unwrap();
+    assert_eq!(draft.tuning().unwrap().nofile, 2000);
+    assert!(!draft.has_own_rules());
+    let ports: Vec<_> = draft.targets().iter().map(|(_, port)| port.get()).collect();
+    assert_eq!(ports, [4430, 8000]);
+    let error = Draft::new(&[], Some(&file)).unwrap_err();
+    assert_eq!(error.to_string(), nothing);
+    write("hook = \"tc\"\n");
+    let error = Draft::for_tuning(&[], Some(&file)).unwrap_err();
+    assert_eq!(error.to_string(), nothing);
+    write("[tuning]\n[[redirect]]\nfrom = 1\nto = 2\n");
+    assert!(Draft::for_tuning(&[], Some(&file)).unwrap().has_own_rules());
+}
+
+#[test]
 fn an_unreadable_file_is_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let read = |name: &str| {

@@ -49,6 +49,8 @@ pub enum Misfit {
     },
     #[error("is a number here, and {0:?} is not")]
     NotANumber(String),
+    #[error("is a range here, and {0:?} does not go from its lower end to its upper one")]
+    NotARange(String),
 }
 
 impl Key {
@@ -128,6 +130,28 @@ impl Value {
             _ => floor.clone(),
         });
         Ok(Self(raised.collect()))
+    }
+
+    /// From the lower one of the lower ends to the upper one of the upper ends, where `self` is a range of
+    /// numbers; one that ends before it begins has none.
+    pub fn widened_to(&self, range: &Self) -> Result<Self, Misfit> {
+        let [Word::Number(from), Word::Number(to)] = self.0[..] else {
+            return self.raised_to(range);
+        };
+        if !range.is_of_numbers() {
+            return Err(Misfit::NotANumber(range.to_string()));
+        }
+        range.require_fields(self)?;
+        match range.0[..] {
+            [Word::Number(first), Word::Number(last)] if first <= last => {
+                let widened = match from <= to {
+                    true => [from.min(first), to.max(last)],
+                    false => [first, last],
+                };
+                Ok(Self(widened.map(Word::Number).to_vec()))
+            }
+            _ => Err(Misfit::NotARange(range.to_string())),
+        }
     }
 
     /// `wanted` itself, if it can stand where `self` is.
@@ -225,74 +249,5 @@ fn fields(count: &usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn value(text: &str) -> Value {
-        Value::from(text)
-    }
-
-    #[test]
-    fn keys_are_paths_below_proc_sys() {
-        for (text, path) in [
-            ("net.core.somaxconn", "net/core/somaxconn"),
-            ("net/core/somaxconn", "net/core/somaxconn"),
-            (
-                "net.ipv4.conf.eth0/10.rp_filter",
-                "net/ipv4/conf/eth0.10/rp_filter",
-            ),
-            (
-                "net/ipv4/conf/eth0.10/rp_filter",
-                "net/ipv4/conf/eth0.10/rp_filter",
-            ),
-            ("fs.file-max", "fs/file-max"),
-        ] {
-            let key: Key = text.parse().unwrap();
-            assert_eq!(key.path(), path);
-            assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
-        }
-    }
-
-    #[test]
-    fn what_leads_elsewhere_is_no_key() {
-        for text in [
-            "",
-            "somaxconn",
-            "net..core",
-            "net.core.",
-            ".net.core",
-            "/etc/passwd",
-            "net/../../etc/passwd",
-            "net.core./././etc",
-            "net.core.some conn",
-            "net.core.*",
-            "net.core.a=b",
-            "net.core.\n",
-        ] {
-            assert!(text.parse::<Key>().is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn floors_are_of_each_field() {
-        let raised = |now, floor| {
-            value(now)
-                .raised_to(&value(floor))
-                .map(|value| value.to_string())
-        };
-        let rmem = raised("4096\t131072\t6291456", "4096 87380 16777216");
-        assert_eq!(rmem.unwrap(), "4096 131072 16777216");
-        assert_eq!(raised("-1", "-2").unwrap(), "-1");
-        assert_eq!(raised("cubic", "bbr").unwrap(), "bbr");
-        assert!(raised("1 2 3", "1").is_err());
-        assert!(raised("1", "one").is_err());
-    }
-
-    #[test]
-    fn values_are_one_line() {
-        assert!("".parse::<Value>().is_err());
-        assert!(" \t".parse::<Value>().is_err());
-        assert!("1\n2".parse::<Value>().is_err());
-        assert_eq!(" 1\t2 ".parse::<Value>().unwrap(), value("1 2"));
-    }
-}
+#[path = "sysctl_tests.rs"]
+mod tests;

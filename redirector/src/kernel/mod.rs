@@ -13,6 +13,7 @@ mod instance;
 mod load;
 mod maps;
 mod namespace;
+mod namespaces;
 mod netlink;
 mod object;
 mod pin_mode;
@@ -42,6 +43,7 @@ pub use self::{
     namespace::{
         Place, Way, cookie as namespace_cookie, current as namespace_inode, is_first_process_here,
     },
+    namespaces::Namespaces,
     netlink::{LinkChange, LinkEvents, Listener, XdpMode, connections, listeners},
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,

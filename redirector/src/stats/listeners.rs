@@ -144,7 +144,9 @@ impl Listening {
             .collect();
         hints.dedup();
         if self.holders.hidden && self.listeners.iter().any(|each| each.process.is_none()) {
-            hints.push("processes of other users may not be looked into; root sees whose sockets those are".to_owned());
+            hints.push(
+                "whose sockets those are is only shown to root with CAP_SYS_PTRACE".to_owned(),
+            );
         }
         hints
     }

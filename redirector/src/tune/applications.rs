@@ -19,8 +19,10 @@ type Target = (Protocol, Port);
 pub struct Found {
     /// A master and all its workers, in the order of their process ids.
     pub applications: Vec<Application>,
-    /// Where no process is to be seen.
+    /// Nobody has a socket there.
     pub empty: Targets,
+    /// Somebody has, but no process is to be seen.
+    pub unseen: Targets,
     /// Some processes may not be looked into.
     pub hidden: bool,
 }
@@ -30,7 +32,12 @@ pub fn find(targets: &Targets) -> Result<Found, Error> {
     let holders = Holders::all(sockets.iter().map(|(_, inode)| *inode).collect());
     let mut applications: BTreeMap<Holder, Targets> = BTreeMap::new();
     let mut empty = targets.clone();
+    let mut unseen = Targets::new();
     for (target, inode) in sockets {
+        if !holders.knows(inode) {
+            empty.remove(&target);
+            unseen.insert(target);
+        }
         for holder in holders
             .of(inode)
             .iter()
@@ -49,8 +56,16 @@ pub fn find(targets: &Targets) -> Result<Found, Error> {
             .map(|(process, ports)| Application { process, ports })
             .collect(),
         empty,
+        unseen,
         hidden: holders.hidden,
     })
+}
+
+impl Found {
+    /// Whether an application was missed for want of rights.
+    pub fn is_denied(&self) -> bool {
+        self.hidden && !self.unseen.is_empty()
+    }
 }
 
 /// systemd holds the sockets of services that it starts when somebody connects; it is no application.

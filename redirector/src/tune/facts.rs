@@ -58,6 +58,18 @@ pub(super) fn journal() -> Result<Journal, Error> {
     Ok(journal)
 }
 
+/// Takes out of the journal what went with network namespaces that are gone, and says how much that was.
+pub(super) fn forget_gone_namespaces(journal: &mut Journal, here: Namespace) -> usize {
+    let mut others = journal.namespaces();
+    others.retain(|other| other.cookie != here.cookie);
+    if others.is_empty() {
+        return 0;
+    }
+    let namespaces = kernel::Namespaces::look(&others.iter().map(|other| other.inode).collect());
+    others.retain(|other| namespaces.are_without(other.inode, other.cookie));
+    journal.forget_namespaces(&others)
+}
+
 pub(super) fn key_rows(
     request: &Request,
     read: impl Fn(&Key) -> Reading,
@@ -151,17 +163,25 @@ pub(super) fn owners(request: &Request, found: &Found, notes: &mut Vec<String>) 
 
 pub(super) fn notes(request: &Request, found: &Found) -> Vec<String> {
     let empty = found.empty.iter().map(|(protocol, port)| {
-        let hidden = match found.hidden {
-            true => " that may be seen",
-            false => "",
-        };
         format!(
-            "no process{hidden} has {port}/{protocol}; once the application runs, `redirector tune apply` \
-             raises its limit to {}",
+            "no process has {port}/{protocol}; once the application runs, `redirector tune apply` raises its limit to {}",
             request.tuning.nofile
         )
     });
-    empty.collect()
+    let unseen = found.unseen.iter().map(|(protocol, port)| match found.hidden {
+        true => format!(
+            "a process has {port}/{protocol}, but it is not permitted to see which one (CAP_SYS_PTRACE): its limit stays"
+        ),
+        false => format!(
+            "{port}/{protocol} is the kernel's or a process's in another container: its limit cannot be raised from here"
+        ),
+    });
+    // A socket may have more holders than one.
+    let shared = (found.hidden && !found.applications.is_empty()).then(|| {
+        "not all processes are permitted to be seen (CAP_SYS_PTRACE): those that share these sockets keep their limits"
+            .to_owned()
+    });
+    empty.chain(unseen).chain(shared).collect()
 }
 
 /// Keys of the whole host are only seen from its own network namespace.
@@ -180,11 +200,7 @@ pub(super) fn status(row: KeyRow, boot: &Boot) -> KeyStatus {
     let at_boot = boot.sysctl(&row.wish.key).cloned();
     let enough_at_boot = at_boot.as_ref().map(|line| {
         let value = Value::from(line.value.as_str());
-        let met = match row.wish.exact {
-            true => value.replaced_by(&row.wish.value),
-            false => value.raised_to(&row.wish.value),
-        };
-        met.is_ok_and(|met| met == value)
+        row.wish.fulfilled(&value).is_ok_and(|met| met == value)
     });
     KeyStatus {
         row,

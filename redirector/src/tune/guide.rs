@@ -73,6 +73,13 @@ pub fn remark(key: &Key) -> Option<&'static str> {
     Some(remark)
 }
 
+/// Whether its two numbers are the ends of a range, of which the wider one is more.
+pub fn is_range(key: &Key) -> bool {
+    RANGES.contains(&key.path())
+}
+
+const RANGES: [&str; 2] = ["net/ipv4/ip_local_port_range", "net/ipv4/ping_group_range"];
+
 const REMARKS: [(&str, &str); 6] = [
     (
         "net/ipv4/tcp_tw_recycle",

@@ -110,6 +110,25 @@ impl Journal {
         self.limits.retain(|entry| !has_ended(entry));
     }
 
+    /// The network namespaces that it tells of, each once.
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        let mut namespaces: Vec<Namespace> = Vec::new();
+        for namespace in self.keys.iter().filter_map(|entry| entry.namespace) {
+            if !namespaces.contains(&namespace) {
+                namespaces.push(namespace);
+            }
+        }
+        namespaces
+    }
+
+    /// Takes out what went with these network namespaces, and says how much that was.
+    pub fn forget_namespaces(&mut self, gone: &[Namespace]) -> usize {
+        let before = self.keys.len();
+        let is_gone = |entry: &KeyEntry| entry.namespace.is_some_and(|own| gone.contains(&own));
+        self.keys.retain(|entry| !is_gone(entry));
+        before - self.keys.len()
+    }
+
     pub fn key(&self, key: &Key, namespace: Namespace) -> Option<&KeyEntry> {
         let name = key.to_string();
         let mut keys = self.keys.iter();

@@ -59,6 +59,8 @@ pub struct Tuned {
     pub keys: Vec<(KeyRow, Outcome)>,
     pub nofile: u64,
     pub limits: Vec<LimitRow>,
+    /// An application may not be seen, and so not be raised.
+    pub has_hidden: bool,
     /// Those that were or would be written.
     pub files: Vec<PathBuf>,
     /// What the operator should hear besides, a line each.
@@ -94,9 +96,13 @@ pub struct KeyStatus {
 pub struct Reverted {
     /// Values and limits that went with an earlier boot.
     pub of_earlier_boot: usize,
+    /// Values that went with their network namespaces.
+    pub of_gone_namespaces: usize,
     pub keys: Vec<KeyBack>,
     pub limits: Vec<LimitBack>,
     pub files: Vec<(PathBuf, FileFate)>,
+    /// Why the journal still tells of what was taken back.
+    pub unsaved: Option<Error>,
 }
 
 impl Request {
@@ -113,7 +119,9 @@ impl Tuned {
             Outcome::Refused(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
             _ => row.step == Step::Cannot(plan::Obstacle::Denied),
         };
-        self.keys.iter().any(denied) || self.limits.iter().any(LimitRow::is_denied)
+        self.has_hidden
+            || self.keys.iter().any(denied)
+            || self.limits.iter().any(LimitRow::is_denied)
     }
 
     /// Whether something wanted could not be had that nobody could expect to be refused.

@@ -7,7 +7,7 @@ use super::{
     guide,
     host::{Access, Reading},
 };
-use crate::config::{Key, Setting, Tuning, Value};
+use crate::config::{Key, Misfit, Setting, Tuning, Value};
 
 /// One key that is wanted in some way.
 #[derive(Clone, Debug)]
@@ -124,11 +124,7 @@ pub fn keys(
 }
 
 fn step(wish: &Wish, now: &Value, access: Access, of_host: bool) -> Result<Step, Error> {
-    let wanted = match wish.exact {
-        true => now.replaced_by(&wish.value),
-        false => now.raised_to(&wish.value),
-    };
-    let wanted = wanted.map_err(|misfit| Error::Misfit {
+    let wanted = wish.fulfilled(now).map_err(|misfit| Error::Misfit {
         key: wish.key.clone(),
         misfit,
     })?;
@@ -145,6 +141,17 @@ fn step(wish: &Wish, now: &Value, access: Access, of_host: bool) -> Result<Step,
 }
 
 impl Wish {
+    /// What it makes of a value.
+    pub fn fulfilled(&self, now: &Value) -> Result<Value, Misfit> {
+        if self.exact {
+            now.replaced_by(&self.value)
+        } else if guide::is_range(&self.key) {
+            now.widened_to(&self.value)
+        } else {
+            now.raised_to(&self.value)
+        }
+    }
+
     fn of_guide(entry: &guide::Entry) -> Option<Self> {
         Some(Self {
             key: entry.key.parse().ok()?,

@@ -8,8 +8,8 @@ use super::{
     changes::{self, Outcome},
     error::Error,
     facts::{
-        bounds, journal, key_rows, limits_of, namespace, nofile_at_boot, notes, owners, status,
-        wanted, wanted_somaxconn, warn_of_other_namespace,
+        bounds, forget_gone_namespaces, journal, key_rows, limits_of, namespace, nofile_at_boot,
+        notes, owners, status, wanted, wanted_somaxconn, warn_of_other_namespace,
     },
     host::{Access, Host, Linux, Reading},
     journal::{Journal, Namespace},
@@ -42,6 +42,7 @@ pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
         }
         false => Vec::new(),
     };
+    let has_hidden = found.is_denied();
     let limits = changes::limit_rows(found.applications, limits_of(request, &rows), &Linux);
     Ok(Tuned {
         keys: rows
@@ -50,6 +51,7 @@ pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
             .collect(),
         nofile: request.tuning.nofile,
         limits,
+        has_hidden,
         files: files.into_iter().map(|file| file.path).collect(),
         notes,
     })
@@ -76,7 +78,9 @@ fn apply_locked(
     let mut journal = store.journal()?.unwrap_or_else(|| Journal::new(&boot_id));
     journal.enter(&boot_id);
     journal.forget_ended(&Linux);
+    forget_gone_namespaces(&mut journal, namespace);
     let found = applications::find(&request.targets)?;
+    let has_hidden = found.is_denied();
     let mut notes = notes(request, &found);
     let prepared = if permanent {
         let owners = owners(request, &found, &mut notes);
@@ -107,6 +111,7 @@ fn apply_locked(
         keys: rows.into_iter().zip(outcomes).collect(),
         nofile: request.tuning.nofile,
         limits,
+        has_hidden,
         files: written,
         notes,
     })
@@ -186,16 +191,21 @@ pub fn revert() -> Result<Reverted, Error> {
     let Some(store) = Store::lock_if_there()? else {
         return Ok(Reverted::default());
     };
-    let outcome = match store.journal() {
-        Ok(Some(mut journal)) => take_back(&mut journal, false).and_then(|reverted| {
-            store.save(&journal)?;
-            Ok(reverted)
-        }),
-        Ok(None) => Ok(Reverted::default()),
-        Err(error) => Err(error),
-    };
+    let outcome = revert_locked(&store);
     store.close();
     outcome
+}
+
+fn revert_locked(store: &Store) -> Result<Reverted, Error> {
+    let Some(before) = store.journal()? else {
+        return Ok(Reverted::default());
+    };
+    let mut journal = before.clone();
+    let mut reverted = take_back(&mut journal, false)?;
+    if journal != before {
+        reverted.unsaved = store.save(&journal).err();
+    }
+    Ok(reverted)
 }
 
 /// What `revert` would do.
@@ -207,16 +217,20 @@ pub fn rehearse_revert() -> Result<Reverted, Error> {
 }
 
 fn take_back(journal: &mut Journal, dry_run: bool) -> Result<Reverted, Error> {
+    let namespace = namespace()?;
     let of_earlier_boot = journal.enter(&store::boot()?);
+    let of_gone_namespaces = forget_gone_namespaces(journal, namespace);
     // What was allowed by a key is taken back before it.
     let limits = way_back::limits(journal, &mut Linux, dry_run);
-    let keys = way_back::keys(journal, namespace()?, &mut Linux, dry_run);
+    let keys = way_back::keys(journal, namespace, &mut Linux, dry_run);
     let files = permanent::remove(journal, dry_run);
     Ok(Reverted {
         of_earlier_boot,
+        of_gone_namespaces,
         keys,
         limits,
         files,
+        unsaved: None,
     })
 }
 

@@ -175,9 +175,32 @@ fn a_restart_is_advised_where_it_helps() {
     assert_eq!(host.value("net.core.somaxconn"), "200\n");
 }
 
+/// A rule for UDP says nothing of who listens on that port of TCP.
+#[test]
+fn a_rule_for_udp_has_no_backlog() {
+    let host = Host::new();
+    let _listener = listener(&host.namespace, 8000, 3);
+    let hint = "its backlog argument is 3";
+    let told = host.tune("apply 53:8000/udp", 0).stderr;
+    assert!(
+        told.contains("8000/udp") && !told.contains("8000/tcp") && !told.contains(hint),
+        "{told}"
+    );
+    let checked = host.check("53:8000/udp");
+    assert_eq!(checked["listeners"], serde_json::json!([]));
+    assert!(
+        !checked["notes"].to_string().contains("backlog"),
+        "{checked}"
+    );
+    // The same listener, meant.
+    let document = host.check("53:8000/both");
+    assert!(document["notes"].to_string().contains(hint), "{document}");
+    host.tune("revert", 0);
+}
+
 /// This process is raised as well, since it is the one that listens.
 fn may_raise() -> bool {
-    super::limits::may_raise() || super::limits::of(std::process::id()).1 >= 1_024_000
+    super::limits::may_raise() || super::application::of(std::process::id()).1 >= 1_024_000
 }
 
 #[test]

@@ -142,6 +142,40 @@ fn further_keys_come_from_the_configuration() {
     assert_eq!(host.value("net.core.somaxconn"), "128\n");
 }
 
+/// The kernel takes no lower end below its unprivileged ports.
+#[test]
+fn a_range_becomes_wider() {
+    const RANGE: &str = "net.ipv4.ip_local_port_range";
+    let host = Host::new();
+    for (now, wanted, then) in [
+        ("32768 60999", "[1024, 65535]", "1024\t65535\n"),
+        ("32768 60999", "[40000, 65000]", "32768\t65000\n"),
+        ("32768 60999", "[40000, 50000]", "32768\t60999\n"),
+        (
+            "10000 65535",
+            "{ exact = [40000, 50000] }",
+            "40000\t50000\n",
+        ),
+    ] {
+        host.set(RANGE, now);
+        let before = host.value(RANGE);
+        let config = host.config(&format!("[tuning.sysctl]\n\"{RANGE}\" = {wanted}"));
+        host.tune(&format!("apply --permanent {config}"), 0);
+        assert_eq!(host.value(RANGE), then, "{wanted}");
+        let document = host.check(&config);
+        assert_eq!(key(&document, RANGE)["met"], true, "{document}");
+        assert_ne!(key(&document, RANGE)["at_boot"]["met"], false, "{document}");
+        host.tune("revert", 0);
+        assert_eq!(host.value(RANGE), before, "{wanted}");
+    }
+    let config = host.config(&format!("[tuning.sysctl]\n\"{RANGE}\" = [65000, 1024]"));
+    let refused = host.tune(&format!("apply {config}"), 2).stderr;
+    assert!(
+        refused.contains(RANGE) && refused.contains("from its lower end to its upper one"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn what_somebody_else_has_set_since_stays() {
     let host = Host::new();
@@ -160,36 +194,6 @@ fn what_somebody_else_has_set_since_stays() {
     assert_eq!(host.value("net.core.somaxconn"), "5000\n");
     assert_eq!(host.value("net.ipv4.tcp_max_syn_backlog"), "128\n");
     assert_eq!(host.journal(), None);
-}
-
-/// They share the journal, as they share the machine.
-#[test]
-fn another_network_namespace_keeps_its_values() {
-    let host = Host::new();
-    host.lower();
-    host.tune("apply", 0);
-    let other = Host {
-        namespace: integration::netns::Namespace::new("other"),
-        directory: host.directory,
-        mounts: String::new(),
-    };
-    other.set("net.core.somaxconn", "1024");
-    let table = other.tune("revert", 0).stdout;
-    let row = row(&table, "net.core.somaxconn");
-    let way = format!(
-        "nsenter --net=/run/netns/{} redirector tune revert",
-        host.namespace.name()
-    );
-    assert!(row.contains(&way), "{row}");
-    assert_eq!(other.value("net.core.somaxconn"), "1024\n");
-    let host = Host {
-        namespace: host.namespace,
-        directory: other.directory,
-        mounts: String::new(),
-    };
-    assert_eq!(host.value("net.core.somaxconn"), "1024\n");
-    host.tune("revert", 0);
-    assert_eq!(host.value("net.core.somaxconn"), "128\n");
 }
 
 #[test]
@@ -235,43 +239,4 @@ fn two_at_once_are_kept_apart() {
     host.tune("revert", 0);
     assert_eq!(host.values(), before);
     assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
-}
-
-/// As a death at any time leaves it: the journal tells of more than was done.
-#[test]
-fn a_journal_that_is_ahead_and_one_of_an_earlier_boot() {
-    let host = Host::new();
-    host.lower();
-    let before = host.values();
-    host.tune("apply", 0);
-    let journal = std::fs::read_to_string(host.directory.path().join("var/redirector/tune.json"))
-        .expect("a journal");
-    // Nothing of it was written.
-    for (key, value) in &before {
-        host.set(key, value.trim());
-    }
-    let table = host.tune("revert", 0).stdout;
-    assert!(
-        row(&table, "net.core.somaxconn").contains("is back already"),
-        "{table}"
-    );
-    assert_eq!(host.values(), before);
-
-    host.tune("apply", 0);
-    let after = host.values();
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot id");
-    let earlier = journal.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
-    assert_ne!(earlier, journal);
-    std::fs::write(
-        host.directory.path().join("var/redirector/tune.json"),
-        earlier,
-    )
-    .expect("a journal");
-    let reverted = host.tune("revert", 0);
-    assert!(
-        reverted.stderr.contains("of an earlier boot"),
-        "{reverted:#?}"
-    );
-    assert_eq!(host.values(), after);
-    assert_eq!(host.journal(), None);
 }

@@ -2,87 +2,12 @@
 
 use std::fs;
 
-use integration::http::temporary_paths;
-use integration::process::Background;
 use integration::wait;
 
+use super::application::Application;
 use super::{Host, key, row};
 
 const MILLION: u64 = 1_024_000;
-
-/// nginx with a master and two workers that all hold the listener on 8000, with small limits.
-struct Application {
-    nginx: Background,
-}
-
-impl Application {
-    /// The workers run as this user, the master as root.
-    fn start(host: &Host, user: &str) -> Self {
-        let directory = Background::directory();
-        let file = directory.path().join("nginx.conf");
-        let path = directory.path().display().to_string();
-        let temporary = temporary_paths(&path);
-        let configuration = format!(
-            "daemon off; user {user}; worker_processes 2; pid {path}/pid; error_log stderr;\n\
-             events {{ worker_connections 64; }}\n\
-             http {{ access_log off; {temporary} server {{ listen 8000 backlog=16; return 204; }} }}\n"
-        );
-        fs::write(&file, configuration).expect("nginx.conf");
-        let mut command = host.namespace.command("sh");
-        command
-            .args(["-c", "ulimit -Sn 200 && exec nginx \"$@\"", "sh"])
-            .args(["-e", "stderr", "-p"])
-            .arg(directory.path())
-            .arg("-c")
-            .arg(&file);
-        let mut nginx = Background::start(&mut command, directory);
-        wait::until("nginx has workers", || {
-            nginx.assert_running();
-            host.namespace.listens_on(8000) && children(nginx.pid()).len() == 2
-        });
-        Self { nginx }
-    }
-
-    fn processes(&self) -> Vec<u32> {
-        let master = self.nginx.pid();
-        std::iter::once(master).chain(children(master)).collect()
-    }
-
-    fn limits(&self) -> Vec<(u64, u64)> {
-        self.processes().into_iter().map(of).collect()
-    }
-}
-
-/// Killed, the master would leave its workers.
-impl Drop for Application {
-    fn drop(&mut self) {
-        self.nginx.interrupt();
-    }
-}
-
-fn children(pid: u32) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    list.split_whitespace()
-        .map(|pid| pid.parse().expect("a pid"))
-        .collect()
-}
-
-/// Soft and hard, as `/proc/PID/limits` tells.
-pub fn of(pid: u32) -> (u64, u64) {
-    let text = fs::read_to_string(format!("/proc/{pid}/limits")).expect("limits");
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("Max open files"))
-        .expect("a line");
-    let mut words = line.split_whitespace().skip(3);
-    let mut number = || {
-        words
-            .next()
-            .and_then(|word| word.parse().ok())
-            .expect("a number")
-    };
-    (number(), number())
-}
 
 /// Whether this test may raise hard limits, which is asked of the kernel.
 pub fn may_raise() -> bool {
@@ -250,6 +175,60 @@ fn workers_of_another_user() {
     host.tune("revert", 0);
     assert_eq!(application.limits(), before);
 }
+
+/// Root sees what has no more capabilities than itself.
+#[test]
+fn processes_that_may_not_be_seen() {
+    let mut host = Host::new();
+    host.mounts = format!("set -- {WITHOUT_PTRACE} \"$@\" && ");
+    let config = host.config("[tuning]\nnofile = 1500");
+    let application = Application::start(&host, "nobody nogroup");
+    let before = application.limits();
+    let output = host.tune(&format!("apply {config}"), 4);
+    let note = "a process has 8000/tcp, but it is not permitted to see which one (CAP_SYS_PTRACE)";
+    assert!(
+        output.stderr.contains(note) && !output.stderr.contains("no process"),
+        "{output:#?}"
+    );
+    assert!(!output.stdout.contains("nginx"), "{output:#?}");
+    assert_eq!(application.limits(), before);
+    let document = host.check(&config);
+    assert!(document["listeners"][0]["process"].is_null(), "{document}");
+    let notes = document["notes"].to_string();
+    let hint = "whose sockets those are is only shown to root with CAP_SYS_PTRACE";
+    assert!(notes.contains(note) && notes.contains(hint), "{notes}");
+    let checked = host.run("check -i lo 80:8000").stdout;
+    assert!(
+        checked.contains("8000/tcp: a process that is only shown to root"),
+        "{checked}"
+    );
+    host.tune("revert", 0);
+}
+
+/// The master may be, the workers may not.
+#[test]
+fn processes_of_which_some_may_be_seen() {
+    let mut host = Host::new();
+    host.mounts = format!("set -- {WITHOUT_PTRACE} \"$@\" && ");
+    let config = host.config("[tuning]\nnofile = 1500");
+    let application = Application::start_by(&host, WITHOUT_PTRACE, "nobody nogroup");
+    let output = host.tune(&format!("apply {config}"), 0);
+    let soft: Vec<_> = application
+        .limits()
+        .into_iter()
+        .map(|(soft, _)| soft)
+        .collect();
+    assert_eq!(soft, [1500, 200, 200], "{output:#?}");
+    assert!(
+        output
+            .stderr
+            .contains("those that share these sockets keep their limits"),
+        "{output:#?}"
+    );
+    host.tune("revert", 0);
+}
+
+const WITHOUT_PTRACE: &str = "setpriv --bounding-set=-sys_ptrace --";
 
 pub const READ_ONLY_PROC_SYS: &str =
     "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";

@@ -4,7 +4,7 @@ use integration::process::Background;
 use integration::wait;
 use nix::sys::signal::Signal;
 
-use super::{Host, row};
+use super::{Host, key, row};
 
 /// An instance that is unloaded at the end.
 struct Loaded<'a>(&'a Host, &'static str);
@@ -84,6 +84,56 @@ fn what_cannot_be_tuned_leaves_it_loaded() {
         "{output:#?}"
     );
     host.run("status --name tune-fail").success("status");
+}
+
+/// Such a file has something to say to `tune`, and nothing to `load`.
+#[test]
+fn a_file_that_has_nothing_but_the_section() {
+    let host = Host::new();
+    host.lower();
+    let before = host.values();
+    let section = "[tuning.sysctl]\n\"net.core.somaxconn\" = 3000\n";
+    host.write_etc("only.toml", section);
+    host.write_etc("redirector/config.toml", section);
+    let _loaded = Loaded(&host, "tune-only");
+    // For want of others the default rules.
+    for arguments in ["--name tune-only -c /etc/only.toml", "--name tune-only"] {
+        let notes = host.tune(&format!("apply --dry-run {arguments}"), 0).stderr;
+        assert!(
+            notes.contains("8000/tcp") && notes.contains("4430/tcp"),
+            "{notes}"
+        );
+        let document = host.check(arguments);
+        assert_eq!(key(&document, "net.core.somaxconn")["wanted"], "3000");
+        let exported = host.tune(&format!("export {arguments}"), 0).stdout;
+        assert!(exported.contains("net.core.somaxconn = 3000"), "{exported}");
+    }
+    for load in ["load -i lo", "load -i lo -c /etc/only.toml"] {
+        let output = host.run(&format!("{load} --name tune-only"));
+        assert_eq!(output.code, Some(2), "{output:#?}");
+        assert!(output.stderr.contains("no [[redirect]]"), "{output:#?}");
+    }
+    assert_eq!(host.values(), before);
+    // What is loaded, unless the file has rules.
+    host.run("load --name tune-only -i lo 90:9000")
+        .success("load");
+    let notes = host
+        .tune("apply --name tune-only -c /etc/only.toml", 0)
+        .stderr;
+    assert!(
+        notes.contains("9000/tcp") && !notes.contains("8000/tcp"),
+        "{notes}"
+    );
+    assert_eq!(host.value("net.core.somaxconn"), "3000\n");
+    let config = host.config("");
+    let notes = host
+        .tune(&format!("apply --dry-run --name tune-only {config}"), 0)
+        .stderr;
+    assert!(
+        notes.contains("8000/tcp") && !notes.contains("9000/tcp"),
+        "{notes}"
+    );
+    host.tune("revert", 0);
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! `redirector tune`, on hosts of their own: network namespaces with an /etc and a /var/lib that nobody
 //! else has. What belongs to the whole machine is for `tests/tests/vm`.
 
+mod application;
 mod backlog;
+mod crash;
 mod files;
 mod keys;
 mod limits;
 mod load;
 mod refused;
+mod revert;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,6 +60,16 @@ impl Host {
         }
     }
 
+    /// The same machine in another network namespace, and the one of before.
+    fn elsewhere(self) -> (Namespace, Self) {
+        let other = Self {
+            namespace: Namespace::new("other"),
+            directory: self.directory,
+            mounts: self.mounts,
+        };
+        (self.namespace, other)
+    }
+
     fn etc(&self, path: &str) -> PathBuf {
         self.directory.path().join("etc").join(path)
     }
@@ -103,9 +116,14 @@ impl Host {
 
     /// Any verb, with arguments separated by blanks.
     fn command(&self, arguments: &str) -> Command {
+        self.command_after("true", arguments)
+    }
+
+    /// The same once another command of the shell has succeeded.
+    fn command_after(&self, first: &str, arguments: &str) -> Command {
         let [etc, var] = ["etc", "var"].map(|name| self.directory.path().join(name));
         let script = format!(
-            "mkdir -p /var/lib && mount --bind \"$0\" /etc && mount --bind \"$1\" /var/lib && shift && {}exec \"$@\"",
+            "mkdir -p /var/lib && mount --bind \"$0\" /etc && mount --bind \"$1\" /var/lib && shift && {}{first} && exec \"$@\"",
             self.mounts
         );
         let mut command = self.namespace.command("unshare");

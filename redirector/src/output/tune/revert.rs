@@ -2,7 +2,7 @@
 
 use super::{shown, spaced};
 use crate::{
-    output::{render, table},
+    output::{chain, render, table},
     tune::{Fate, FileFate, Reverted},
 };
 
@@ -31,7 +31,7 @@ pub fn text(reverted: &Reverted, dry_run: bool) -> String {
             FileFate::Removed => "removed".to_owned(),
             FileFate::Gone => "is gone already".to_owned(),
             FileFate::Foreign => "was edited since, so it stays".to_owned(),
-            FileFate::Failed(error) => error.to_string(),
+            FileFate::Failed(error) => chain(error),
         };
         rows.add_row([
             path.display().to_string(),
