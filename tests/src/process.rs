@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::redirector::json;
 use crate::wait;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -94,6 +96,13 @@ impl Background {
 
     pub fn stdout(&self) -> String {
         self.read("stdout")
+    }
+
+    /// The documents on its standard output, of the lines that are complete.
+    pub fn documents(&self) -> Vec<Value> {
+        let text = self.stdout();
+        let (lines, _) = text.rsplit_once('\n').unwrap_or_default();
+        lines.lines().map(json).collect()
     }
 
     pub fn stderr(&self) -> String {

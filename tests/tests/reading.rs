@@ -1,6 +1,5 @@
 //! What the reading verbs print, for people and for programs.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, PipeWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -8,14 +7,12 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use integration::counters::rule;
 use integration::netns::Namespace;
 use integration::process::{Background, run};
 use integration::redirector::{Instance, binary, json};
 use integration::server::{Connection, Listener, connect, is_refused};
 use integration::topology::{CLIENT, LOOPBACK, Lan, SERVER};
 use integration::wait;
-use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
@@ -37,85 +34,6 @@ const VERBS: [&str; 15] = [
     "tune",
     "completions",
 ];
-
-#[test]
-fn a_watch_prints_a_document_a_line_while_traffic_flows() {
-    let lan = Lan::new();
-    let listener = Listener::bind(&lan.server, 8000);
-    let instance = Instance::load(&lan.server, RULES);
-    let start = || background(&mut instance.command("stats", "--watch=0.1 --json"));
-    let mut connection = Connection::open(&lan.client, SocketAddr::new(SERVER.v4, 80), &listener);
-
-    let mut watch = start();
-    wait::until("the counters change from line to line", || {
-        connection.exchange("while it is watched");
-        watch.assert_running();
-        let seen: BTreeSet<_> = documents(&watch)
-            .iter()
-            .map(|document| {
-                assert_eq!(document["schema"], 1, "{document}");
-                rule(document, "tcp", 80)["in"]["packets"].as_u64()
-            })
-            .collect();
-        seen.len() > 3
-    });
-    assert_eq!(watch.interrupt(), Some(0), "{}", watch.stderr());
-    assert_eq!(watch.stderr(), "");
-
-    let mut watch = start();
-    wait::until("a document", || !documents(&watch).is_empty());
-    instance.run("unload", "").success("unload");
-    assert_eq!(watch.end(), Some(3), "{}", watch.stderr());
-    assert!(watch.stderr().contains("not loaded"), "{}", watch.stderr());
-}
-
-#[test]
-fn a_watch_goes_on_with_another_load() {
-    let lan = Lan::new();
-    let listener = Listener::bind(&lan.server, 8000);
-    let instance = Instance::load(&lan.server, RULES);
-    let exchange = |port| {
-        let to = SocketAddr::new(SERVER.v4, port);
-        Connection::open(&lan.client, to, &listener).exchange("while it is watched");
-    };
-    let mut watch = background(&mut instance.command("stats", "--watch=0.1 --json"));
-    let packets = |document: &Value, from| {
-        let mut rules = document["rules"].as_array()?.iter();
-        rules.find(|rule| rule["from"] == from)?["in"]["packets"].as_u64()
-    };
-    exchange(80);
-    wait::until("packets of the first load", || {
-        documents(&watch)
-            .iter()
-            .any(|document| packets(document, 80) > Some(0))
-    });
-    // So that it cannot look in between.
-    watch.signal(Signal::SIGSTOP);
-    instance.run("unload", "").success("unload");
-    instance
-        .run("load", "-i eth0 -i lo 81:8000")
-        .success("load");
-    let before = documents(&watch).len();
-    watch.signal(Signal::SIGCONT);
-    let first = wait::until_some("a document of the second load", || {
-        let documents = documents(&watch).split_off(before);
-        documents
-            .into_iter()
-            .find(|document| packets(document, 81).is_some())
-    });
-    assert_eq!(packets(&first, 80), None, "{first}");
-    assert_eq!(packets(&first, 81), Some(0), "it counts from 0: {first}");
-    assert_eq!(first["rules"][0].get("rate"), None, "{first}");
-    exchange(81);
-    wait::until("its packets", || {
-        let documents = documents(&watch);
-        documents
-            .last()
-            .is_some_and(|document| packets(document, 81) > Some(0))
-    });
-    assert_eq!(watch.interrupt(), Some(0), "{}", watch.stderr());
-    assert_eq!(watch.stderr(), "");
-}
 
 /// One client port for the wire port and its target would be one connection twice, so the second one
 /// is moved.
@@ -369,13 +287,6 @@ fn redirector(host: &Namespace, verb: &str) -> Command {
 
 fn background(command: &mut Command) -> Background {
     Background::start(command, Background::directory())
-}
-
-/// The lines that are complete.
-fn documents(watch: &Background) -> Vec<Value> {
-    let text = watch.stdout();
-    let (lines, _) = text.rsplit_once('\n').unwrap_or_default();
-    lines.lines().map(json).collect()
 }
 
 fn flow_of(document: &Value, client: SocketAddr) -> &Value {

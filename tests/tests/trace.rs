@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use aya::maps::{Array, MapData};
 use integration::counters::{counts_of_rule, rule};
 use integration::process::Background;
-use integration::redirector::{Instance, json};
+use integration::redirector::Instance;
 use integration::server::{Connection, Listener};
 use integration::topology::{CLIENT, Lan, SERVER};
 use integration::udp::{UdpClient, UdpServer};
@@ -26,17 +26,17 @@ fn every_packet_of_a_rule_is_told() {
     // Their ends would be told among the beginnings of others.
     let mut connections = Vec::new();
     for (to, client) in SERVER.both(80).into_iter().zip([CLIENT.v4, CLIENT.v6]) {
-        let told = documents(&trace).len();
+        let told = trace.documents().len();
         let mut connection = Connection::open(&lan.client, to, &listener);
         connection.exchange(&to.to_string());
         wait::until_equal("told and counted", || {
             let counts = counts_of_rule(&instance.stats(), "tcp", 80);
             (
-                documents(&trace).len() as u64,
+                trace.documents().len() as u64,
                 counts.incoming.packets + counts.outgoing.packets,
             )
         });
-        let documents = documents(&trace);
+        let documents = trace.documents();
         let port = connection.client.local_addr().expect("the client").port();
         let opening = &documents[told];
         for (field, expected) in [
@@ -80,8 +80,8 @@ fn what_is_left_alone_is_told_with_its_reason() {
     let trace = start(&instance, "--json");
     let to = SocketAddr::new(SERVER.v4, 8000);
     Connection::open(&lan.client, to, &listener).exchange("a direct connection");
-    wait::until("a skipped packet", || !documents(&trace).is_empty());
-    let document = &documents(&trace)[0];
+    wait::until("a skipped packet", || !trace.documents().is_empty());
+    let document = &trace.documents()[0];
     for (field, expected) in [
         ("verdict", json!("skipped")),
         ("reason", json!("direct")),
@@ -188,7 +188,8 @@ fn what_is_lost_is_told() {
     }
     trace.signal(Signal::SIGCONT);
     let lost = wait::until_some("a line about what was lost", || {
-        documents(&trace)
+        trace
+            .documents()
             .iter()
             .find_map(|each| each["lost"].as_u64())
     });
@@ -223,7 +224,7 @@ fn another_load_is_followed() {
     let mut trace = start(&instance, "--json");
     open(80);
     wait::until("packets of the first load", || {
-        !documents(&trace).is_empty()
+        !trace.documents().is_empty()
     });
     // So that it cannot look in between.
     trace.signal(Signal::SIGSTOP);
@@ -235,7 +236,8 @@ fn another_load_is_followed() {
     until_told(&instance, &mut trace);
     open(81);
     wait::until("packets of the second load", || {
-        documents(&trace)
+        trace
+            .documents()
             .iter()
             .any(|packet| packet["rule"]["from"] == 81 && packet["verdict"] == "redirected")
     });
@@ -274,7 +276,7 @@ fn a_sample_is_one_of_so_many() {
     assert_eq!(trace.interrupt(), Some(0), "{}", trace.stderr());
     let counts = counts_of_rule(&instance.stats(), "tcp", 80);
     let expected = (counts.incoming.packets + counts.outgoing.packets) as f64 / 10.0;
-    let told = documents(&trace).len() as f64;
+    let told = trace.documents().len() as f64;
     // Seven standard deviations of a binomial distribution.
     let margin = 7.0 * (expected * 0.9).sqrt();
     assert!((told - expected).abs() < margin, "{told} of {expected}");
@@ -302,11 +304,4 @@ fn control(instance: &Instance) -> TraceControl {
     let map = MapData::from_pin(pin).expect("the map");
     let map = Array::<_, Plain<TraceControl>>::try_from(aya::maps::Map::Array(map));
     map.expect("an array").get(&0, 0).expect("its value").0
-}
-
-/// The lines that are complete.
-fn documents(trace: &Background) -> Vec<Value> {
-    let text = trace.stdout();
-    let (lines, _) = text.rsplit_once('\n').unwrap_or_default();
-    lines.lines().map(json).collect()
 }

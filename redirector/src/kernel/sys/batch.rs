@@ -1,6 +1,9 @@
 //! A hash read by the thousand (`BPF_MAP_LOOKUP_BATCH`), for which aya has no words.
 
-use std::{io, os::fd::AsFd as _, os::fd::AsRawFd as _};
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use aya::{
     maps::{MapData, MapError},
