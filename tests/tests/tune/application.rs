@@ -16,11 +16,11 @@ pub struct Application {
 impl Application {
     /// The workers run as this user, the master as root.
     pub fn start(host: &Host, user: &str) -> Self {
-        Self::start_by(host, "", user)
+        Self::start_without(host, None, user)
     }
 
-    /// The same by a command before it.
-    pub fn start_by(host: &Host, launcher: &str, user: &str) -> Self {
+    /// The same without a capability.
+    pub fn start_without(host: &Host, capability: Option<&str>, user: &str) -> Self {
         let directory = Background::directory();
         let file = directory.path().join("nginx.conf");
         let path = directory.path().display().to_string();
@@ -31,11 +31,9 @@ impl Application {
              http {{ access_log off; {temporary} server {{ listen 8000 backlog=16; return 204; }} }}\n"
         );
         fs::write(&file, configuration).expect("nginx.conf");
-        let mut command = host.namespace.command("sh");
+        let mut command = host.program("sh", capability);
         command
-            .arg("-c")
-            .arg(format!("ulimit -Sn 200 && exec {launcher} nginx \"$@\""))
-            .arg("sh")
+            .args(["-c", "ulimit -Sn 200 && exec nginx \"$@\"", "sh"])
             .args(["-e", "stderr", "-p"])
             .arg(directory.path())
             .arg("-c")

@@ -179,8 +179,10 @@ fn workers_of_another_user() {
 /// Root sees what has no more capabilities than itself.
 #[test]
 fn processes_that_may_not_be_seen() {
-    let mut host = Host::new();
-    host.mounts = format!("set -- {WITHOUT_PTRACE} \"$@\" && ");
+    let host = Host {
+        without: Some(PTRACE),
+        ..Host::new()
+    };
     let config = host.config("[tuning]\nnofile = 1500");
     let application = Application::start(&host, "nobody nogroup");
     let before = application.limits();
@@ -208,10 +210,12 @@ fn processes_that_may_not_be_seen() {
 /// The master may be, the workers may not.
 #[test]
 fn processes_of_which_some_may_be_seen() {
-    let mut host = Host::new();
-    host.mounts = format!("set -- {WITHOUT_PTRACE} \"$@\" && ");
+    let host = Host {
+        without: Some(PTRACE),
+        ..Host::new()
+    };
     let config = host.config("[tuning]\nnofile = 1500");
-    let application = Application::start_by(&host, WITHOUT_PTRACE, "nobody nogroup");
+    let application = Application::start_without(&host, Some(PTRACE), "nobody nogroup");
     let output = host.tune(&format!("apply {config}"), 0);
     let soft: Vec<_> = application
         .limits()
@@ -228,7 +232,7 @@ fn processes_of_which_some_may_be_seen() {
     host.tune("revert", 0);
 }
 
-const WITHOUT_PTRACE: &str = "setpriv --bounding-set=-sys_ptrace --";
+const PTRACE: &str = "sys_ptrace";
 
 pub const READ_ONLY_PROC_SYS: &str =
     "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys";

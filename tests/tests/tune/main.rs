@@ -37,6 +37,8 @@ struct Host {
     directory: TempDir,
     /// Shell commands that prepare the mounts further.
     mounts: String,
+    /// A capability that the commands do not have, such as `sys_ptrace`.
+    without: Option<&'static str>,
 }
 
 impl Host {
@@ -49,6 +51,7 @@ impl Host {
             namespace: Namespace::new("server"),
             directory,
             mounts: String::new(),
+            without: None,
         }
     }
 
@@ -66,6 +69,7 @@ impl Host {
             namespace: Namespace::new("other"),
             directory: self.directory,
             mounts: self.mounts,
+            without: self.without,
         };
         (self.namespace, other)
     }
@@ -126,12 +130,24 @@ impl Host {
             "mkdir -p /var/lib && mount --bind \"$0\" /etc && mount --bind \"$1\" /var/lib && shift && {}{first} && exec \"$@\"",
             self.mounts
         );
-        let mut command = self.namespace.command("unshare");
+        let mut command = self.program("unshare", self.without);
         command
             .args(["--mount", "--propagation", "private", "sh", "-c", &script])
             .args([etc, var])
             .arg(binary())
             .args(arguments.split_whitespace());
+        command
+    }
+
+    /// Any program of this host, with all capabilities but one.
+    fn program(&self, name: &str, without: Option<&str>) -> Command {
+        let Some(capability) = without else {
+            return self.namespace.command(name);
+        };
+        let mut command = self.namespace.command("setpriv");
+        command
+            .arg(format!("--bounding-set=-{capability}"))
+            .arg(name);
         command
     }
 

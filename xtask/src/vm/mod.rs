@@ -38,7 +38,10 @@ const MATRIX: [(&str, &[&str]); 2] = [
     // Has the devices that a test machine's own kernel may lack, and gives root every capability.
     ("6.12", &["vm", "xdp", "tune"]),
     // Has no TCX.
-    ("6.1", &["vm", "serve", "lifecycle", "reload", "xdp"]),
+    (
+        "6.1",
+        &["vm", "serve", "lifecycle", "reload", "xdp", "tune"],
+    ),
 ];
 
 /// Everything that is meant for virtual machines, or the part of it that the filter names.

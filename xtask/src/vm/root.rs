@@ -21,8 +21,9 @@ use super::machine::Machine;
 use crate::sys;
 
 /// What the tests run. Python is not there: its library is larger than all of this.
-const PROGRAMS: [&str; 10] = [
-    "curl", "ethtool", "ip", "modprobe", "nft", "nginx", "nsenter", "tc", "tcpdump", "wg",
+const PROGRAMS: [&str; 11] = [
+    "curl", "ethtool", "ip", "modprobe", "nft", "nginx", "nsenter", "setpriv", "tc", "tcpdump",
+    "wg",
 ];
 /// nginx looks up users.
 const FILES: [&str; 3] = ["/etc/group", "/etc/nsswitch.conf", "/etc/passwd"];
