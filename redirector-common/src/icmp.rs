@@ -182,8 +182,8 @@ fn application<S: State>(
 #[inline(always)]
 fn client<S: State>(state: &S, key: &FlowKey, sequence: u32) -> Option<Translation> {
     let translation = |flow: &Flow| {
-        let is_redirected = flow.from != NO_PORT && !flow.is_of(key.local_port, NO_PORT);
-        is_redirected.then_some(Translation::of(flow))
+        flow.is_redirected(key.local_port)
+            .then_some(Translation::of(flow))
     };
     if key.protocol == Protocol::TCP
         && let Some(flow) = state.flow(Table::Pending, key)

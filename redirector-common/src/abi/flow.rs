@@ -80,6 +80,12 @@ impl Flow {
         self.from == from && self.client == client
     }
 
+    /// Whether a client began it, and one of its ports is another at the application, whose port is `local`.
+    #[inline(always)]
+    pub fn is_redirected(&self, local: Port) -> bool {
+        self.from != NO_PORT && !self.is_of(local, NO_PORT)
+    }
+
     /// Noted by a SYN, or by UDP's first datagram.
     #[inline(always)]
     pub fn is_opened(&self) -> bool {

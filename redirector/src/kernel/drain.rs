@@ -9,7 +9,7 @@ use std::{
 };
 
 use aya::maps::MapError;
-use redirector_common::abi::{Flow, FlowKey, NO_PORT, Port, Protocol, SLOTS, SocketFlow};
+use redirector_common::abi::{Flow, FlowKey, Protocol, SLOTS, SocketFlow};
 
 use super::{
     Error,
@@ -157,7 +157,7 @@ impl Drain {
         let maps = &self.instance.maps;
         for table in [maps.flows()?, maps.pending()?] {
             match table.get(&Plain(key), 0) {
-                Ok(Plain(flow)) => return Ok(is_redirected(&flow, key.local_port)),
+                Ok(Plain(flow)) => return Ok(flow.is_redirected(key.local_port)),
                 Err(MapError::KeyNotFound) => {}
                 Err(error) => return Err(Error::map("FLOWS")(error)),
             }
@@ -170,7 +170,7 @@ impl Drain {
         let mut found = false;
         let mut look = |key: FlowKey, flow: Flow| {
             found |= (flow.is_socketless() || key.protocol == Protocol::UDP)
-                && is_redirected(&flow, key.local_port);
+                && flow.is_redirected(key.local_port);
         };
         maps.each_flow(&mut look)?;
         maps.each_pending(&mut look)?;
@@ -185,8 +185,4 @@ impl Drain {
             .map(|each| each.in_packets + each.out_packets);
         Ok(packets.sum())
     }
-}
-
-fn is_redirected(flow: &Flow, target: Port) -> bool {
-    flow.from != NO_PORT && !flow.is_of(target, NO_PORT)
 }

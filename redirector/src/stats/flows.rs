@@ -42,10 +42,7 @@ pub fn read(instance: &Instance) -> Result<Vec<TrackedFlow>, Error> {
     let now = monotonic();
     let mut flows: Vec<_> = flows
         .into_iter()
-        .filter(|(key, (flow, _))| {
-            let is_direct = flow.is_of(key.local_port, NO_PORT);
-            key.kind == KEY_FLOW && flow.from != NO_PORT && !is_direct
-        })
+        .filter(|(key, (flow, _))| key.kind == KEY_FLOW && flow.is_redirected(key.local_port))
         .map(|(key, (flow, table))| TrackedFlow {
             protocol: if key.protocol == abi::Protocol::UDP {
                 Protocol::Udp
