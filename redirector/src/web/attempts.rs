@@ -38,10 +38,13 @@ impl Attempts {
                 from = IpAddr::from(Ipv6Addr::UNSPECIFIED);
             }
         }
-        let window = windows.get(&from);
-        let rest = window.and_then(|window| window.rest(now).filter(|_| window.wrong >= WRONG));
-        if let Some(rest) = rest {
-            return Err(rest);
+        match windows
+            .get(&from)
+            .map(|window| (window.rest(now), window.wrong))
+        {
+            Some((Some(rest), WRONG..)) => return Err(rest),
+            Some((None, _)) => _ = windows.remove(&from),
+            _ => {}
         }
         let is_right = is_right();
         if !is_right {
@@ -49,14 +52,7 @@ impl Attempts {
                 begun: now,
                 wrong: 0,
             };
-            let window = windows.entry(from).or_insert(first);
-            if window.rest(now).is_none() {
-                *window = Window {
-                    begun: now,
-                    wrong: 0,
-                };
-            }
-            window.wrong += 1;
+            windows.entry(from).or_insert(first).wrong += 1;
         }
         Ok(is_right)
     }
