@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, thread};
 
 use aya::maps::{HashMap, Map, MapData};
+use nix::sys::signal::Signal;
 use redirector::kernel::Plain;
 use redirector_common::abi::{Flow, FlowKey};
 use serde_json::Value;
 
 use crate::netns::Namespace;
-use crate::process::{Output, run};
+use crate::process::{Background, Output, run};
 
 /// The binary under test.
 ///
@@ -106,14 +107,27 @@ impl Instance {
         command
     }
 
-    /// As after many newer flows: the flow tables are emptied, what sockets remember stays.
-    pub fn forget_flows(&self) {
+    /// As after many newer flows: the flow tables are emptied, what sockets remember stays. Says how many
+    /// flows that were.
+    pub fn forget_flows(&self) -> usize {
+        let mut count = 0;
         for name in ["PENDING", "FLOWS"] {
             let mut flows = self.flow_table(name);
             for key in flows.keys().collect::<Vec<_>>() {
                 flows.remove(&key.expect("a flow")).expect("remove a flow");
+                count += 1;
             }
         }
+        count
+    }
+
+    /// Other programs are loaded while `reader` is stopped, so that it cannot look in between.
+    #[track_caller]
+    pub fn load_unseen(&self, reader: &Background, arguments: &str) {
+        reader.signal(Signal::SIGSTOP);
+        self.run("unload", "").success("unload");
+        self.run("load", arguments).success("load");
+        reader.signal(Signal::SIGCONT);
     }
 
     /// `PENDING` or `FLOWS`, to write.

@@ -30,7 +30,7 @@ fn the_socket_remembers() {
     for connection in &mut connections {
         connection.push("while the table knows");
     }
-    assert!(forget(&instance) >= connections.len());
+    assert!(instance.forget_flows() >= connections.len());
     for connection in &mut connections {
         // The client's socket takes segments from port 80 only.
         connection.push("when it does not");
@@ -132,17 +132,3 @@ fn readers_see_every_flow_once() {
 
 /// Places in the table.
 const FLOWS: u32 = 262_144;
-
-/// The count of flows that are no longer in the tables.
-fn forget(instance: &Instance) -> usize {
-    let mut count = 0;
-    for name in ["PENDING", "FLOWS"] {
-        let mut flows = instance.flow_table(name);
-        let keys: Vec<_> = flows.keys().filter_map(Result::ok).collect();
-        for key in keys {
-            flows.remove(&key).expect("to forget");
-            count += 1;
-        }
-    }
-    count
-}

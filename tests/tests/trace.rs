@@ -226,13 +226,7 @@ fn another_load_is_followed() {
     wait::until("packets of the first load", || {
         !trace.documents().is_empty()
     });
-    // So that it cannot look in between.
-    trace.signal(Signal::SIGSTOP);
-    instance.run("unload", "").success("unload");
-    instance
-        .run("load", "-i eth0 -i lo 81:8000")
-        .success("load");
-    trace.signal(Signal::SIGCONT);
+    instance.load_unseen(&trace, "-i eth0 -i lo 81:8000");
     until_told(&instance, &mut trace);
     open(81);
     wait::until("packets of the second load", || {
@@ -245,10 +239,7 @@ fn another_load_is_followed() {
     assert_eq!(trace.stderr(), "");
 
     let mut trace = start(&instance, "--rule 81:8000/tcp");
-    trace.signal(Signal::SIGSTOP);
-    instance.run("unload", "").success("unload");
-    instance.run("load", RULES).success("load");
-    trace.signal(Signal::SIGCONT);
+    instance.load_unseen(&trace, RULES);
     assert_eq!(trace.end(), Some(2), "{}", trace.stderr());
     let words = "no rule \"81:8000/tcp\" is loaded";
     assert!(trace.stderr().contains(words), "{}", trace.stderr());

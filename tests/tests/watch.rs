@@ -9,7 +9,6 @@ use integration::redirector::Instance;
 use integration::server::{Connection, Listener};
 use integration::topology::{Lan, SERVER};
 use integration::wait;
-use nix::sys::signal::Signal;
 use serde_json::Value;
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
@@ -67,17 +66,10 @@ fn a_watch_goes_on_with_another_load() {
             .iter()
             .any(|document| packets(document, 80) > Some(0))
     });
-    // So that it cannot look in between.
-    watch.signal(Signal::SIGSTOP);
-    instance.run("unload", "").success("unload");
-    instance
-        .run("load", "-i eth0 -i lo 81:8000")
-        .success("load");
-    let before = watch.documents().len();
-    watch.signal(Signal::SIGCONT);
+    instance.load_unseen(&watch, "-i eth0 -i lo 81:8000");
     let first = wait::until_some("a document of the second load", || {
-        let documents = watch.documents().split_off(before);
-        documents
+        watch
+            .documents()
             .into_iter()
             .find(|document| packets(document, 81).is_some())
     });

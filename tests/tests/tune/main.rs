@@ -112,9 +112,12 @@ impl Host {
         tree
     }
 
+    fn journal_path(&self) -> PathBuf {
+        self.directory.path().join("var/redirector/tune.json")
+    }
+
     fn journal(&self) -> Option<Value> {
-        let text =
-            fs::read_to_string(self.directory.path().join("var/redirector/tune.json")).ok()?;
+        let text = fs::read_to_string(self.journal_path()).ok()?;
         Some(json(&text))
     }
 

@@ -258,7 +258,7 @@ fn a_journal_that_cannot_be_understood() {
     host.lower();
     let before = host.values();
     host.tune("apply", 0);
-    let path = host.directory.path().join("var/redirector/tune.json");
+    let path = host.journal_path();
     let journal = std::fs::read_to_string(&path).expect("a journal");
     for bad in [
         "",

@@ -97,8 +97,7 @@ fn a_journal_that_is_ahead_and_one_of_an_earlier_boot() {
     host.lower();
     let before = host.values();
     host.tune("apply", 0);
-    let journal = std::fs::read_to_string(host.directory.path().join("var/redirector/tune.json"))
-        .expect("a journal");
+    let journal = std::fs::read_to_string(host.journal_path()).expect("a journal");
     // Nothing of it was written.
     for (key, value) in &before {
         host.set(key, value.trim());
@@ -115,11 +114,7 @@ fn a_journal_that_is_ahead_and_one_of_an_earlier_boot() {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("a boot id");
     let earlier = journal.replace(boot.trim(), "00000000-0000-0000-0000-000000000000");
     assert_ne!(earlier, journal);
-    std::fs::write(
-        host.directory.path().join("var/redirector/tune.json"),
-        earlier,
-    )
-    .expect("a journal");
+    std::fs::write(host.journal_path(), earlier).expect("a journal");
     let reverted = host.tune("revert", 0);
     assert!(
         reverted.stderr.contains("of an earlier boot"),
@@ -184,8 +179,7 @@ fn a_network_namespace_may_have_the_inode_of_another_one() {
     for entry in journal["keys"].as_array_mut().expect("keys") {
         entry["namespace"]["cookie"] = u64::MAX.into();
     }
-    let path = host.directory.path().join("var/redirector/tune.json");
-    std::fs::write(path, journal.to_string()).expect("a journal");
+    std::fs::write(host.journal_path(), journal.to_string()).expect("a journal");
     let reverted = host.tune("revert", 0);
     assert!(reverted.stderr.contains("that are gone"), "{reverted:#?}");
     assert_eq!(reverted.stdout, "nothing to take back\n");
