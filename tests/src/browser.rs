@@ -98,17 +98,23 @@ impl Browser {
     /// The value of a JavaScript expression.
     #[track_caller]
     pub fn value(&mut self, expression: &str) -> Value {
+        let evaluated = self.evaluate(expression);
+        evaluated.unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    #[track_caller]
+    fn evaluate(&mut self, expression: &str) -> Result<Value, Value> {
         let arguments = json!({
             "expression": expression,
             "returnByValue": true,
             "awaitPromise": true,
         });
-        let answer = self.call("Runtime.evaluate", arguments);
+        let answer = self.request("Runtime.evaluate", arguments)?;
         assert!(
             answer.get("exceptionDetails").is_none(),
             "{expression}: {answer}"
         );
-        answer["result"]["value"].clone()
+        Ok(answer["result"]["value"].clone())
     }
 
     #[track_caller]
@@ -117,11 +123,14 @@ impl Browser {
         self.value(&expression).as_str().expect("a text").to_owned()
     }
 
-    /// Waits until an expression is true.
+    /// Waits until an expression is true, of this page or of one that it leads to.
     #[track_caller]
     pub fn until(&mut self, what: &str, expression: &str) {
-        wait::until(what, || {
-            self.value(&format!("Boolean({expression})")) == true
+        let expression = format!("Boolean({expression})");
+        wait::until(what, || match self.evaluate(&expression) {
+            Ok(value) => value == true,
+            Err(error) if is_navigation(&error) => false,
+            Err(error) => panic!("{expression}: {error}"),
         });
     }
 
@@ -176,6 +185,13 @@ impl Browser {
 
     #[track_caller]
     pub fn call(&mut self, method: &str, arguments: Value) -> Value {
+        let answer = self.request(method, arguments);
+        answer.unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The error is the browser's.
+    #[track_caller]
+    fn request(&mut self, method: &str, arguments: Value) -> Result<Value, Value> {
         self.last += 1;
         let id = self.last;
         let mut request = json!({ "id": id, "method": method, "params": arguments });
@@ -196,8 +212,10 @@ impl Browser {
             };
             let mut answer = json(&text);
             if answer["id"] == id {
-                assert!(answer.get("error").is_none(), "{method}: {answer}");
-                return answer["result"].take();
+                return match answer.get("error") {
+                    Some(error) => Err(error.clone()),
+                    None => Ok(answer["result"].take()),
+                };
             }
             self.notice(&answer);
         }
@@ -214,4 +232,12 @@ impl Browser {
             self.complaints.push(event["params"].to_string());
         }
     }
+}
+
+/// Whether the page that was asked has been left meanwhile.
+fn is_navigation(error: &Value) -> bool {
+    let message = error["message"].as_str().unwrap_or_default();
+    ["navigated or closed", "Execution context was destroyed"]
+        .iter()
+        .any(|known| message.contains(known))
 }

@@ -147,11 +147,13 @@ impl<'a> Dial<'a> {
         let names = &self.notes.names;
         let mut from = String::new();
         if self.source != 0 {
-            let local = SocketAddr::new(unspecified_like(self.to), self.source);
             self.socket.set_reuse_address(true)?;
-            self.host.enter(|| self.socket.bind(&local.into()))?;
             from = format!("port {} ", self.source);
         }
+        // Also where the kernel chooses the port: connect(2) itself would choose one now and then that
+        // another connection of the case has, to another port of the server.
+        let local = SocketAddr::new(unspecified_like(self.to), self.source);
+        self.host.enter(|| self.socket.bind(&local.into()))?;
         if let Err(error) = self.socket.connect_timeout(&self.to.into(), self.patience) {
             let to = names.address(self.to);
             self.notes
