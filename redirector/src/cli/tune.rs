@@ -134,16 +134,8 @@ fn revert(args: &TuneRevert) -> anyhow::Result<Exit> {
         false => tune::revert()?,
     };
     print(output::tune::revert::text(&reverted, args.dry_run))?;
-    if reverted.of_earlier_boot > 0 {
-        eprintln!(
-            "note: the journal is of an earlier boot; what it tells of {} running values went with that",
-            reverted.of_earlier_boot
-        );
-    }
-    match reverted.of_gone_namespaces {
-        0 => {}
-        1 => eprintln!("note: 1 value went with a network namespace that is gone"),
-        more => eprintln!("note: {more} values went with network namespaces that are gone"),
+    for note in &reverted.notes {
+        eprintln!("note: {note}");
     }
     if let Some(error) = reverted.unsaved {
         return Err(anyhow::Error::new(error).context(

@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod lower;
 mod name;
+mod port_set;
 mod rule;
 mod select;
 mod selector;

@@ -6,6 +6,8 @@ use std::{
     str::FromStr,
 };
 
+use super::port_set::PortSet;
+
 /// A file below `/proc/sys`, e.g. `net.ipv4.tcp_rmem`.
 ///
 /// The separator that comes first separates; the other one stands for the other: the interface `eth0.10`
@@ -51,6 +53,8 @@ pub enum Misfit {
     NotANumber(String),
     #[error("is a range here, and {0:?} does not go from its lower end to its upper one")]
     NotARange(String),
+    #[error("is a set of ports here, and {0:?} is not one such as 8080,9000-9010")]
+    NotPorts(String),
 }
 
 impl Key {
@@ -152,6 +156,17 @@ impl Value {
             }
             _ => Err(Misfit::NotARange(range.to_string())),
         }
+    }
+
+    /// Those of both, or only `wanted` where it is `exact`, as the kernel shows a set of ports.
+    pub fn with_ports(&self, wanted: &Self, exact: bool) -> Result<Self, Misfit> {
+        let ports = |value: &Self| {
+            let ports = value.to_string().parse::<PortSet>();
+            ports.map_err(|_| Misfit::NotPorts(value.to_string()))
+        };
+        let (now, wanted) = (ports(self)?, ports(wanted)?);
+        let then = if exact { wanted } else { now | wanted };
+        Ok(Self::from(then.to_string().as_str()))
     }
 
     /// `wanted` itself, if it can stand where `self` is.

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::unit::Unit;
+use super::{durable, unit::Unit};
 use crate::config::{Key, with_slashes};
 
 /// A line of a file.
@@ -188,7 +188,8 @@ fn files(root: &Path, directories: &[&str], below: &str) -> Vec<PathBuf> {
 
 /// Comments may be in any encoding.
 fn text(file: &Path) -> String {
-    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
+    let bytes = durable::read(file).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn sysctl_line(line: &str, file: &Path) -> Option<(String, Line)> {

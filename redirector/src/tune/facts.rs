@@ -58,16 +58,23 @@ pub(super) fn journal() -> Result<Journal, Error> {
     Ok(journal)
 }
 
-/// Takes out of the journal what went with network namespaces that are gone, and says how much that was.
-pub(super) fn forget_gone_namespaces(journal: &mut Journal, here: Namespace) -> usize {
+/// Takes out of the journal what went with network namespaces that are gone, with a note if that is
+/// something.
+pub(super) fn forget_gone_namespaces(journal: &mut Journal, here: Namespace) -> Option<String> {
     let mut others = journal.namespaces();
     others.retain(|other| other.cookie != here.cookie);
     if others.is_empty() {
-        return 0;
+        return None;
     }
     let namespaces = kernel::Namespaces::look(&others.iter().map(|other| other.inode).collect());
     others.retain(|other| namespaces.are_without(other.inode, other.cookie));
-    journal.forget_namespaces(&others)
+    match journal.forget_namespaces(&others) {
+        0 => None,
+        1 => Some("1 value went with a network namespace that is gone".to_owned()),
+        more => Some(format!(
+            "{more} values went with network namespaces that are gone"
+        )),
+    }
 }
 
 pub(super) fn key_rows(

@@ -78,6 +78,11 @@ pub fn is_range(key: &Key) -> bool {
     RANGES.contains(&key.path())
 }
 
+/// Whether it is a set of ports, of which the larger one is more.
+pub fn is_port_set(key: &Key) -> bool {
+    key.path() == "net/ipv4/ip_local_reserved_ports"
+}
+
 const RANGES: [&str; 2] = ["net/ipv4/ip_local_port_range", "net/ipv4/ping_group_range"];
 
 const REMARKS: [(&str, &str); 6] = [

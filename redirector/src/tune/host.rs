@@ -10,6 +10,7 @@ use procfs::process::{LimitValue, Process};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde::{Deserialize, Serialize};
 
+use super::scope;
 use crate::{config::Key, holders::Holder};
 
 const PROC_SYS: &str = "/proc/sys";
@@ -57,6 +58,9 @@ pub struct Linux;
 
 impl Host for Linux {
     fn read(&self, key: &Key) -> Reading {
+        if let Some(why) = scope::out_of_reach(key) {
+            return Reading::Unreadable(why);
+        }
         let path = key.below(Path::new(PROC_SYS));
         match fs::read_to_string(&path) {
             Ok(text) => Reading::Value {
@@ -69,11 +73,13 @@ impl Host for Linux {
     }
 
     fn write(&mut self, key: &Key, text: &str) -> io::Result<()> {
-        // In one call of write(2): the kernel takes each for a whole value.
+        // In one call of write(2), as the kernel takes each for a whole value; without the newline there
+        // would be none for a value that is empty.
+        let line = format!("{text}\n");
         fs::OpenOptions::new()
             .write(true)
             .open(key.below(Path::new(PROC_SYS)))
-            .and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()))
+            .and_then(|mut file| io::Write::write_all(&mut file, line.as_bytes()))
     }
 
     fn limits(&self, process: &Holder) -> io::Result<Limits> {

@@ -15,6 +15,8 @@ mod host;
 mod journal;
 mod permanent;
 mod plan;
+mod removal;
+mod scope;
 mod store;
 mod unit;
 mod verbs;
@@ -32,8 +34,9 @@ pub use self::{
     facts::bounds,
     guide::remark,
     host::Limits,
-    permanent::{Fate as FileFate, Wanted as File},
+    permanent::Wanted as File,
     plan::{KeyRow, Step},
+    removal::Fate as FileFate,
     unit::Unit,
     verbs::{apply, check, export, rehearse, rehearse_revert, revert},
     way_back::{Fate, KeyBack, LimitBack},
@@ -63,6 +66,8 @@ pub struct Tuned {
     pub has_hidden: bool,
     /// Those that were or would be written.
     pub files: Vec<PathBuf>,
+    /// Those in which nothing is left that is wanted.
+    pub removed: Vec<(PathBuf, FileFate)>,
     /// What the operator should hear besides, a line each.
     pub notes: Vec<String>,
 }
@@ -94,13 +99,11 @@ pub struct KeyStatus {
 /// What was or would be taken back.
 #[derive(Debug, Default)]
 pub struct Reverted {
-    /// Values and limits that went with an earlier boot.
-    pub of_earlier_boot: usize,
-    /// Values that went with their network namespaces.
-    pub of_gone_namespaces: usize,
     pub keys: Vec<KeyBack>,
     pub limits: Vec<LimitBack>,
     pub files: Vec<(PathBuf, FileFate)>,
+    /// What the operator should hear besides, a line each.
+    pub notes: Vec<String>,
     /// Why the journal still tells of what was taken back.
     pub unsaved: Option<Error>,
 }
@@ -130,6 +133,7 @@ impl Tuned {
         self.is_denied()
             || self.keys.iter().any(refused)
             || self.limits.iter().any(LimitRow::has_failed)
+            || has_failed(&self.removed)
     }
 }
 
@@ -151,8 +155,11 @@ impl Reverted {
     pub fn has_failed(&self) -> bool {
         let fates = self.keys.iter().map(|row| &row.fate);
         let mut fates = fates.chain(self.limits.iter().map(|row| &row.fate));
-        let mut files = self.files.iter();
-        fates.any(|fate| matches!(fate, Fate::Failed(_)))
-            || files.any(|(_, fate)| matches!(fate, FileFate::Failed(_)))
+        fates.any(|fate| matches!(fate, Fate::Failed(_))) || has_failed(&self.files)
     }
+}
+
+fn has_failed(files: &[(PathBuf, FileFate)]) -> bool {
+    let mut files = files.iter();
+    files.any(|(_, fate)| matches!(fate, FileFate::Failed(_)))
 }

@@ -1,13 +1,9 @@
 //! The files by which a boot, a login and a service give the same again.
 
-use std::{
-    fs,
-    os::unix::fs::DirBuilderExt,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{
-    boot::{self, Boot, Kind},
+    boot::{self, Boot, Kind, Line},
     durable::{self, Staged},
     error::Error,
     journal::{Journal, Namespace},
@@ -16,8 +12,8 @@ use super::{
 };
 use crate::config::Value;
 
-const SYSCTL: &str = "/etc/sysctl.d/90-redirector.conf";
-const LIMITS: &str = "/etc/security/limits.d/90-redirector.conf";
+pub const SYSCTL: &str = "/etc/sysctl.d/90-redirector.conf";
+pub const LIMITS: &str = "/etc/security/limits.d/90-redirector.conf";
 const UNITS: &str = "/etc/systemd/system";
 const NAME: &str = "90-redirector.conf";
 
@@ -41,24 +37,28 @@ pub struct Prepared {
 }
 
 /// What of the keys the next boot would not give by itself: those that are written now, were written in
-/// this boot, or stand in our file of an earlier one.
+/// this boot, or stand in our file of an earlier one, also where they cannot be seen from here.
 pub fn sysctl(
     rows: &[KeyRow],
     journal: &Journal,
     namespace: Namespace,
     boot: &Boot,
 ) -> Option<Wanted> {
+    let is_ours_file = |line: &Line| is_ours(&line.file);
     let is_ours = |row: &KeyRow, now: &str| {
         let entry = journal.key(&row.wish.key, namespace);
         let line = boot.sysctl(&row.wish.key);
-        entry.is_some_and(|entry| entry.is_ours(now))
-            || line.is_some_and(|line| is_ours(&line.file))
+        entry.is_some_and(|entry| entry.is_ours(now)) || line.is_some_and(is_ours_file)
     };
     let line = |row: &KeyRow| {
         let value = match (&row.step, &row.now) {
             (Step::Write(value), _) => value.clone(),
             (Step::Keep, Some(now)) if row.wish.exact || is_ours(row, now) => {
                 Value::from(now.as_str())
+            }
+            (Step::Cannot(_), _) => {
+                let line = boot.sysctl(&row.wish.key)?;
+                is_ours_file(line).then(|| Value::from(line.value.as_str()))?
             }
             _ => return None,
         };
@@ -108,7 +108,7 @@ pub fn drop_in(unit: &Unit, nofile: u64, exact: bool, boot: &Boot) -> Option<Wan
 /// Whether a file is one of these.
 pub fn is_ours(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == NAME)
-        && fs::read(path).is_ok_and(|text| is_our_text(&text))
+        && durable::read(path).is_ok_and(|text| text.is_some_and(|text| is_our_text(&text)))
 }
 
 fn is_our_text(text: &[u8]) -> bool {
@@ -171,10 +171,7 @@ impl Prepared {
     fn stage(&mut self, file: Wanted) -> Result<(), Error> {
         let Wanted { path, text } = file;
         for missing in durable::missing_directories(directory_of(&path)) {
-            fs::DirBuilder::new()
-                .mode(0o755)
-                .create(&missing)
-                .map_err(Error::io("make", &missing))?;
+            durable::make_directory(&missing).map_err(Error::io("make", &missing))?;
             self.made.push(missing);
         }
         let staged = Staged::new(&path, &text)?;
@@ -187,63 +184,16 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         self.staged.clear();
         // Those that hold a file by now stay.
-        remove_directories(&self.made);
-    }
-}
-
-/// What came of a file of the journal.
-#[derive(Debug)]
-pub enum Fate {
-    Removed,
-    Gone,
-    /// Somebody has edited it since.
-    Foreign,
-    Failed(Error),
-}
-
-/// Removes what still is as it was written, and the directories that were made for it.
-pub fn remove(journal: &mut Journal, dry_run: bool) -> Vec<(PathBuf, Fate)> {
-    let mut rows = Vec::with_capacity(journal.files.len());
-    journal.files.retain(|entry| {
-        if !dry_run {
-            // What is wrong with its directory is told of the file itself.
-            let _ = durable::remove_unfinished(&entry.path);
-        }
-        let fate = match durable::read(&entry.path) {
-            Ok(None) => Fate::Gone,
-            Ok(Some(there)) if !entry.wrote.iter().any(|text| there == text.as_bytes()) => {
-                Fate::Foreign
-            }
-            Ok(Some(_)) if dry_run => Fate::Removed,
-            Ok(Some(_)) => {
-                durable::remove(&entry.path).map_or_else(Fate::Failed, |()| Fate::Removed)
-            }
-            Err(error) => Fate::Failed(error),
-        };
-        let stays = matches!(fate, Fate::Failed(_));
-        rows.push((entry.path.clone(), fate));
-        stays
-    });
-    if journal.files.is_empty() {
-        let directories = std::mem::take(&mut journal.directories);
-        if !dry_run {
-            remove_directories(&directories);
-        }
-    }
-    rows
-}
-
-/// Those that are empty.
-fn remove_directories(directories: &[PathBuf]) {
-    for directory in directories.iter().rev() {
-        // Not empty: others have something in it by now.
-        let _ = fs::remove_dir(directory);
+        durable::remove_directories(&self.made);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::tune::removal::{Fate, remove};
 
     #[test]
     fn files_of_a_death_before_they_had_their_names_are_taken_back() {

@@ -6,6 +6,7 @@ use super::{
     error::Error,
     guide,
     host::{Access, Reading},
+    scope,
 };
 use crate::config::{Key, Misfit, Setting, Tuning, Value};
 
@@ -43,10 +44,14 @@ pub enum Obstacle {
     },
     /// The key is one of the whole host, and this is not its network namespace.
     OfHost,
+    /// It may be one of the whole host, which is not seen here.
+    NotHere,
     ReadOnlyKey,
     ReadOnlyMount,
     Denied,
     Unreadable(String),
+    /// It changes another one too.
+    Coupled(&'static str),
 }
 
 pub const NR_OPEN: &str = "fs.nr_open";
@@ -106,7 +111,7 @@ pub fn keys(
         let of_host = elsewhere && wish.key.is_of_network();
         let (now, step) = match read(&wish.key) {
             Reading::Missing if of_host && guide::remark(&wish.key).is_none() => {
-                (None, Step::Cannot(Obstacle::OfHost))
+                (None, Step::Cannot(Obstacle::NotHere))
             }
             Reading::Missing => {
                 let remark = guide::remark(&wish.key);
@@ -131,6 +136,9 @@ fn step(wish: &Wish, now: &Value, access: Access, of_host: bool) -> Result<Step,
     if wanted == *now {
         return Ok(Step::Keep);
     }
+    if let Some(other) = scope::coupled(&wish.key) {
+        return Ok(Step::Cannot(Obstacle::Coupled(other)));
+    }
     Ok(match access {
         Access::Writable => Step::Write(wanted),
         Access::ReadOnlyKey if of_host => Step::Cannot(Obstacle::OfHost),
@@ -143,7 +151,9 @@ fn step(wish: &Wish, now: &Value, access: Access, of_host: bool) -> Result<Step,
 impl Wish {
     /// What it makes of a value.
     pub fn fulfilled(&self, now: &Value) -> Result<Value, Misfit> {
-        if self.exact {
+        if guide::is_port_set(&self.key) {
+            now.with_ports(&self.value, self.exact)
+        } else if self.exact {
             now.replaced_by(&self.value)
         } else if guide::is_range(&self.key) {
             now.widened_to(&self.value)
@@ -211,6 +221,9 @@ impl fmt::Display for Obstacle {
             } => {
                 write!(f, "this kernel has no such key: {remark}")
             }
+            Self::NotHere => f.write_str(
+                "not in this network namespace; if it is one of the whole host, tune it from the host's own",
+            ),
             Self::OfHost => f.write_str(
                 "of the whole host, not of this network namespace: tune it from the host's own",
             ),
@@ -222,6 +235,10 @@ impl fmt::Display for Obstacle {
             Self::Unreadable(why) => {
                 write!(f, "cannot be read ({why}), so there would be no way back")
             }
+            Self::Coupled(other) => write!(
+                f,
+                "it would change {other} too, and there would be no way back: set it in /etc/sysctl.d"
+            ),
         }
     }
 }

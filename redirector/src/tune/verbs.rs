@@ -14,6 +14,7 @@ use super::{
     host::{Access, Host, Linux, Reading},
     journal::{Journal, Namespace},
     permanent::{self, Prepared, Wanted},
+    removal,
     store::{self, Store},
     way_back,
 };
@@ -29,18 +30,20 @@ pub fn validate(request: &Request) -> Result<(), Error> {
 /// What `apply` would do.
 pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
     let namespace = namespace()?;
-    let journal = journal()?;
+    let mut journal = journal()?;
     let rows = key_rows(request, |key| Linux.read(key))?;
     let found = applications::find(&request.targets)?;
     let boot = Boot::read();
     let mut notes = notes(request, &found);
-    let files = match permanent {
-        true => {
-            let owners = owners(request, &found, &mut notes);
-            warn_of_other_namespace(&mut notes);
-            wanted(request, &rows, &journal, namespace, &boot, &owners)
-        }
-        false => Vec::new(),
+    let (files, removed) = if permanent {
+        let owners = owners(request, &found, &mut notes);
+        warn_of_other_namespace(&mut notes);
+        let files = wanted(request, &rows, &journal, namespace, &boot, &owners);
+        let files = paths(&files);
+        let removed = removal::remove_unwanted(&mut journal, &files, true);
+        (files, removed)
+    } else {
+        (Vec::new(), Vec::new())
     };
     let has_hidden = found.is_denied();
     let limits = changes::limit_rows(found.applications, limits_of(request, &rows), &Linux);
@@ -52,7 +55,8 @@ pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
         nofile: request.tuning.nofile,
         limits,
         has_hidden,
-        files: files.into_iter().map(|file| file.path).collect(),
+        files,
+        removed,
         notes,
     })
 }
@@ -78,16 +82,18 @@ fn apply_locked(
     let mut journal = store.journal()?.unwrap_or_else(|| Journal::new(&boot_id));
     journal.enter(&boot_id);
     journal.forget_ended(&Linux);
-    forget_gone_namespaces(&mut journal, namespace);
+    let gone = forget_gone_namespaces(&mut journal, namespace);
     let found = applications::find(&request.targets)?;
     let has_hidden = found.is_denied();
     let mut notes = notes(request, &found);
+    notes.extend(gone);
     let prepared = if permanent {
         let owners = owners(request, &found, &mut notes);
         warn_of_other_namespace(&mut notes);
         let boot = Boot::read();
         let files = wanted(request, &rows, &journal, namespace, &boot, &owners);
-        Some(prepare(files, &mut journal, store)?)
+        let paths = paths(&files);
+        Some((paths, prepare(files, &mut journal, store)?))
     } else {
         None
     };
@@ -96,14 +102,15 @@ fn apply_locked(
     let files = limits_of(request, &key_rows(request, |key| Linux.read(key))?);
     let mut limits = changes::limit_rows(found.applications, files, &Linux);
     changes::limits(&mut limits, files, &mut Linux, &mut journal, &mut save)?;
-    let written = match prepared {
-        Some(prepared) => {
+    let (written, removed) = match prepared {
+        Some((wanted, prepared)) => {
             save(&journal)?;
             let written = prepared.commit()?;
             journal.has_files();
-            written
+            let removed = removal::remove_unwanted(&mut journal, &wanted, false);
+            (written, removed)
         }
-        None => Vec::new(),
+        None => (Vec::new(), Vec::new()),
     };
     save(&journal)?;
     notes.extend(after(request, &written));
@@ -113,8 +120,13 @@ fn apply_locked(
         limits,
         has_hidden,
         files: written,
+        removed,
         notes,
     })
+}
+
+fn paths(files: &[Wanted]) -> Vec<PathBuf> {
+    files.iter().map(|file| file.path.clone()).collect()
 }
 
 /// The journal is ahead of the files also while they have not got their names; if they cannot be written
@@ -218,18 +230,25 @@ pub fn rehearse_revert() -> Result<Reverted, Error> {
 
 fn take_back(journal: &mut Journal, dry_run: bool) -> Result<Reverted, Error> {
     let namespace = namespace()?;
-    let of_earlier_boot = journal.enter(&store::boot()?);
+    let of_earlier_boot = match journal.enter(&store::boot()?) {
+        0 => None,
+        count => Some(format!(
+            "the journal is of an earlier boot; what it tells of {count} running values went with that"
+        )),
+    };
     let of_gone_namespaces = forget_gone_namespaces(journal, namespace);
     // What was allowed by a key is taken back before it.
     let limits = way_back::limits(journal, &mut Linux, dry_run);
     let keys = way_back::keys(journal, namespace, &mut Linux, dry_run);
-    let files = permanent::remove(journal, dry_run);
+    let files = removal::remove(journal, dry_run);
     Ok(Reverted {
-        of_earlier_boot,
-        of_gone_namespaces,
         keys,
         limits,
         files,
+        notes: of_earlier_boot
+            .into_iter()
+            .chain(of_gone_namespaces)
+            .collect(),
         unsaved: None,
     })
 }

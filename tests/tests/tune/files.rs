@@ -103,6 +103,68 @@ fn a_file_of_an_earlier_boot_is_kept() {
 }
 
 #[test]
+fn a_file_that_nothing_wants_any_more_is_removed() {
+    let host = Host::new();
+    host.write_etc(
+        "security/limits.conf",
+        "* - nofile unlimited\nroot - nofile unlimited\n",
+    );
+    host.tune("apply", 0);
+    let config = host.config("[tuning.sysctl]\n\"net.ipv4.tcp_keepalive_time\" = 8000");
+    host.tune(&format!("apply --permanent {config}"), 0);
+    let written = fs::read_to_string(host.etc(SYSCTL)).expect("a file");
+    assert!(
+        written.contains("net.ipv4.tcp_keepalive_time = 8000"),
+        "{written}"
+    );
+    host.tune("revert", 0);
+    for key in super::OWN_KEYS {
+        // So that none of them is wanted at the next boot.
+        let most = if key.contains("mem") {
+            "8192 200000 33554432"
+        } else {
+            "65000"
+        };
+        host.set(key, if key.contains("cookies") { "2" } else { most });
+    }
+    host.tune(&format!("apply --permanent {config}"), 0);
+    let rehearsal = host.tune("apply --permanent --dry-run", 0).stdout;
+    assert!(
+        rehearsal.contains(&format!("/etc/{SYSCTL} would be removed\n")),
+        "{rehearsal}"
+    );
+    assert!(host.etc(SYSCTL).exists());
+    let table = host.tune("apply --permanent", 0).stdout;
+    assert!(
+        table.contains(&format!("/etc/{SYSCTL} removed\n")),
+        "{table}"
+    );
+    assert!(!host.etc(SYSCTL).exists());
+    host.tune("revert", 0);
+    assert_eq!(host.value("net.ipv4.tcp_keepalive_time"), "7200\n");
+    assert!(!host.etc("sysctl.d").exists());
+}
+
+#[test]
+fn others_may_read_whatever_the_umask_says() {
+    let mut host = Host::new();
+    host.mounts = "umask 077 && ".to_owned();
+    host.tune("apply --permanent --unit web", 0);
+    for file in [SYSCTL, LIMITS, DROP_IN] {
+        let path = host.etc(file);
+        let directory = path.parent().expect("a directory");
+        for (path, expected) in [(&*path, 0o644), (directory, 0o755)] {
+            let mode = fs::metadata(path)
+                .expect("it is there")
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o777, expected, "{}", path.display());
+        }
+    }
+    host.tune("revert", 0);
+}
+
+#[test]
 fn export_prints_what_permanent_writes() {
     let host = Host::new();
     host.lower();

@@ -176,6 +176,37 @@ fn a_range_becomes_wider() {
     );
 }
 
+/// Also from none and back to none, which only a newline says.
+#[test]
+fn a_set_of_ports_becomes_larger() {
+    const PORTS: &str = "net.ipv4.ip_local_reserved_ports";
+    let host = Host::new();
+    for (now, wanted, then) in [
+        ("", "8000", "8000\n"),
+        ("8080,9000", "\"9001-9010,4430\"", "4430,8080,9000-9010\n"),
+        ("8000-8100", "[8000, 8100]", "8000-8100\n"),
+        ("9000", "{ exact = \"8081,8080\" }", "8080-8081\n"),
+    ] {
+        host.set(PORTS, &format!("{now}\n"));
+        let before = host.value(PORTS);
+        let config = host.config(&format!("[tuning.sysctl]\n\"{PORTS}\" = {wanted}"));
+        host.tune(&format!("apply --permanent {config}"), 0);
+        assert_eq!(host.value(PORTS), then, "{wanted}");
+        let document = host.check(&config);
+        assert_eq!(key(&document, PORTS)["met"], true, "{document}");
+        assert_ne!(key(&document, PORTS)["at_boot"]["met"], false, "{document}");
+        host.tune("revert", 0);
+        assert_eq!(host.value(PORTS), before, "{wanted}");
+        assert_eq!(host.journal(), None);
+    }
+    let config = host.config(&format!("[tuning.sysctl]\n\"{PORTS}\" = \"http\""));
+    let refused = host.tune(&format!("apply {config}"), 2).stderr;
+    assert!(
+        refused.contains(PORTS) && refused.contains("is a set of ports here"),
+        "{refused}"
+    );
+}
+
 #[test]
 fn what_somebody_else_has_set_since_stays() {
     let host = Host::new();

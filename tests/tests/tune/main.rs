@@ -84,6 +84,14 @@ impl Host {
         fs::write(path, text).expect("a file");
     }
 
+    fn make_pipe(&self, path: &str) {
+        let path = self.etc(path);
+        if path.exists() {
+            fs::remove_file(&path).expect("a file");
+        }
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    }
+
     fn config(&self, text: &str) -> String {
         self.write_etc(
             "tune.toml",

@@ -1,5 +1,7 @@
 //! Bad input: a clear line, and everything as it was.
 
+use std::fs;
+
 use super::limits::READ_ONLY_PROC_SYS;
 use super::{Host, row};
 
@@ -39,6 +41,49 @@ fn a_key_that_is_missing_is_reported_and_no_failure() {
 }
 
 /// Whatever is wrong with one value, no other one is written.
+/// It would be another one's value that has no way back.
+#[test]
+fn a_key_that_changes_others_is_reported_and_no_failure() {
+    const KEYS: [&str; 2] = ["net.ipv4.ip_forward", "net.ipv4.conf.lo.forwarding"];
+    let host = Host::new();
+    for key in KEYS {
+        host.set(key, "0");
+    }
+    let config = host.config("[tuning.sysctl]\n\"net.ipv4.ip_forward\" = 1");
+    let table = host.tune(&format!("apply {config}"), 0).stdout;
+    let row = row(&table, KEYS[0]);
+    assert!(
+        row.contains("net.ipv4.conf.*.forwarding") && row.contains("/etc/sysctl.d"),
+        "{row}"
+    );
+    for key in KEYS {
+        assert_eq!(host.value(key), "0\n", "{key}");
+    }
+    host.tune("revert", 0);
+}
+
+/// What is written here, and what the journal tells of, may be in different ones.
+#[test]
+fn a_key_of_another_ipc_namespace_is_reported_and_no_failure() {
+    let mut host = Host::new();
+    host.mounts = "set -- unshare --ipc -- \"$@\" && ".to_owned();
+    let config = host.config("[tuning.sysctl]\n\"kernel.msgmax\" = 100000");
+    let table = host.tune(&format!("apply {config}"), 0).stdout;
+    let told = row(&table, "kernel.msgmax");
+    assert!(told.contains("another ipc namespace"), "{told}");
+
+    let mut journal = host.journal().expect("a journal");
+    journal["keys"] = serde_json::json!([
+        { "key": "kernel.msgmax", "namespace": null, "was": "4096", "wrote": ["8192"] },
+    ]);
+    fs::write(host.journal_path(), journal.to_string()).expect("a journal");
+    let table = host.tune("revert", 1).stdout;
+    let told = row(&table, "kernel.msgmax");
+    assert!(told.contains("another ipc namespace"), "{told}");
+    let journal = host.journal().expect("a journal");
+    assert_eq!(journal["keys"][0]["was"], "4096", "{journal}");
+}
+
 #[test]
 fn values_that_do_not_parse_are_refused_before_anything() {
     let host = Host::new();
@@ -252,6 +297,28 @@ fn a_file_of_somebody_else_by_our_name() {
     assert_eq!((host.values(), host.tree()), (before, tree));
 }
 
+/// It would be read to its end.
+#[test]
+fn pipes_in_the_place_of_files() {
+    let host = Host::new();
+    host.lower();
+    for file in ["sysctl.d/50-pipe.conf", "security/limits.d/50-pipe.conf"] {
+        host.write_etc(file, "");
+        host.make_pipe(file);
+    }
+    host.check("");
+    host.tune("apply --permanent", 0);
+    host.tune("revert", 0);
+    host.make_pipe("sysctl.d/90-redirector.conf");
+    let before = host.values();
+    let output = host.tune("apply --permanent", 1);
+    assert_eq!(
+        output.stderr,
+        "error: cannot read /etc/sysctl.d/90-redirector.conf: not a regular file\n"
+    );
+    assert_eq!(host.values(), before);
+}
+
 #[test]
 fn a_journal_that_cannot_be_understood() {
     let host = Host::new();
@@ -259,14 +326,14 @@ fn a_journal_that_cannot_be_understood() {
     let before = host.values();
     host.tune("apply", 0);
     let path = host.journal_path();
-    let journal = std::fs::read_to_string(&path).expect("a journal");
+    let journal = fs::read_to_string(&path).expect("a journal");
     for bad in [
         "",
         "{",
         "{\"schema\": 2}",
         &journal.replacen("\"schema\": 1", "\"schema\": 9", 1),
     ] {
-        std::fs::write(&path, bad).expect("a journal");
+        fs::write(&path, bad).expect("a journal");
         for verb in ["apply --exact", "revert"] {
             let output = host.tune(verb, 1);
             assert!(
@@ -277,7 +344,7 @@ fn a_journal_that_cannot_be_understood() {
         }
         assert_eq!(host.value("net.core.somaxconn"), "1024\n");
     }
-    std::fs::write(&path, journal).expect("a journal");
+    fs::write(&path, journal).expect("a journal");
     host.tune("revert", 0);
     assert_eq!(host.values(), before);
 }

@@ -34,6 +34,9 @@ pub fn tuned(tuned: &Tuned, dry_run: bool) -> String {
     for file in &tuned.files {
         text += &format!("{verb} {}\n", file.display());
     }
+    for (path, fate) in &tuned.removed {
+        text += &format!("{} {}\n", path.display(), revert::of_file(fate, dry_run));
+    }
     text
 }
 

@@ -26,24 +26,27 @@ pub fn text(reverted: &Reverted, dry_run: bool) -> String {
         ]);
     }
     for (path, what) in &reverted.files {
-        let fate = match what {
-            FileFate::Removed if dry_run => "would be removed".to_owned(),
-            FileFate::Removed => "removed".to_owned(),
-            FileFate::Gone => "is gone already".to_owned(),
-            FileFate::Foreign => "was edited since, so it stays".to_owned(),
-            FileFate::Failed(error) => chain(error),
-        };
         rows.add_row([
             path.display().to_string(),
             String::new(),
             String::new(),
-            fate,
+            of_file(what, dry_run),
         ]);
     }
     if reverted.is_empty() {
         return "nothing to take back\n".to_owned();
     }
     render(&rows)
+}
+
+pub fn of_file(fate: &FileFate, dry_run: bool) -> String {
+    match fate {
+        FileFate::Removed if dry_run => "would be removed".to_owned(),
+        FileFate::Removed => "removed".to_owned(),
+        FileFate::Gone => "is gone already".to_owned(),
+        FileFate::Foreign => "was edited since, so it stays".to_owned(),
+        FileFate::Failed(error) => chain(error),
+    }
 }
 
 fn fate(fate: &Fate, dry_run: bool) -> String {
