@@ -3,19 +3,25 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::{self, File},
-    io,
+    io, mem,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
 };
 
 use nix::sched::{CloneFlags, setns};
-use procfs::process::{Process, all_processes};
+use procfs::{
+    ProcError,
+    process::{Process, all_processes},
+};
 
 use super::sys;
 
 /// Of the first pid namespace, in which every process is seen (`PROC_PID_INIT_INO` in `linux/proc_ns.h`).
 const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
+
+/// Where processes end all the time, another look may do without one that does.
+const LOOKS: usize = 10;
 
 /// Those of every thread, and those that are mounted somewhere.
 #[derive(Debug, Default)]
@@ -25,42 +31,52 @@ pub struct Namespaces {
     open: HashMap<u64, File>,
     /// There are no others.
     complete: bool,
+    /// The marks of those that may not be seen, if there is one.
+    hidden: HashSet<Option<u64>>,
+    /// The mark of each that is seen, if there is one.
+    known: HashMap<u64, Option<u64>>,
+    /// The mount namespaces that were looked through.
+    mounts: HashSet<u64>,
+    /// Processes and threads that had ended, some of them perhaps before this look.
+    ended: HashSet<i32>,
+    /// Others have ended meanwhile.
+    torn: bool,
 }
 
 impl Namespaces {
     /// Looks for those with these inodes. Takes time linear in the number of all threads.
     pub fn look(wanted: &HashSet<u64>) -> Self {
-        let processes: Vec<_> = all_processes().into_iter().flatten().flatten().collect();
-        let sees_all = inode(Path::new("/proc/self/ns/pid")).ok() == Some(FIRST_PID_NAMESPACE)
-            && processes.iter().any(|process| process.pid == 1);
         let mut found = Self::default();
-        let mut mounts = HashSet::new();
-        let (mut marked, mut known, mut hidden) = (HashSet::new(), HashSet::new(), HashSet::new());
-        for process in &processes {
-            for task in process.tasks().into_iter().flatten().flatten() {
-                let task = PathBuf::from(format!("/proc/{}/task/{}", task.pid, task.tid));
-                let file = task.join("ns/net");
-                match inode(&file) {
-                    Ok(inode) => {
-                        found.add(inode, &file, wanted);
-                        if marked.insert(inode) {
-                            known.extend(mark(&task));
-                        }
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                        hidden.insert(mark(&task));
-                    }
-                    // It has ended.
-                    Err(_) => {}
-                }
-            }
-            let mount_namespace = inode(&PathBuf::from(format!("/proc/{}/ns/mnt", process.pid)));
-            if mount_namespace.map_or(true, |inode| mounts.insert(inode)) {
-                found.add_mounted(process, wanted);
+        for _ in 0..LOOKS {
+            let before = mem::take(&mut found.ended);
+            found = Self::look_once(wanted);
+            // Who ends meanwhile may leave its namespace to somebody who was not looked at.
+            if !found.torn && found.ended.is_subset(&before) {
+                return found;
             }
         }
-        let is_known = |mark: &Option<u64>| mark.is_some_and(|mark| known.contains(&mark));
-        found.complete = sees_all && hidden.iter().all(is_known);
+        found.complete = false;
+        found
+    }
+
+    fn look_once(wanted: &HashSet<u64>) -> Self {
+        let mut found = Self::default();
+        let mut processes = Vec::new();
+        for process in all_processes().into_iter().flatten() {
+            match process {
+                Ok(process) => processes.push(process),
+                Err(error) if has_ended(&error) => found.torn = true,
+                Err(_) => found.hidden.extend([None]),
+            }
+        }
+        let sees_all = inode(Path::new("/proc/self/ns/pid")).ok() == Some(FIRST_PID_NAMESPACE)
+            && processes.iter().any(|process| process.pid == 1);
+        for process in &processes {
+            found.add_process(process, wanted);
+        }
+        let marks: HashSet<_> = found.known.values().flatten().collect();
+        let is_known = |mark: &Option<u64>| mark.as_ref().is_some_and(|mark| marks.contains(mark));
+        found.complete = sees_all && found.hidden.iter().all(is_known);
         found
     }
 
@@ -86,8 +102,47 @@ impl Namespaces {
         self.seen.insert(inode);
     }
 
+    fn add_process(&mut self, process: &Process, wanted: &HashSet<u64>) {
+        let tasks = match process.tasks() {
+            Ok(tasks) => tasks,
+            Err(error) => return self.has_missed(process.pid, &error),
+        };
+        for task in tasks {
+            match task {
+                Ok(task) => self.add_thread(task.pid, task.tid, wanted),
+                Err(error) => self.has_missed(process.pid, &error),
+            }
+        }
+        let namespace = inode(&PathBuf::from(format!("/proc/{}/ns/mnt", process.pid)));
+        // Also where it may not be seen which one it is.
+        if namespace.map_or(true, |inode| self.mounts.insert(inode)) {
+            self.add_mounted(process, wanted);
+        }
+    }
+
+    fn add_thread(&mut self, pid: i32, tid: i32, wanted: &HashSet<u64>) {
+        let task = PathBuf::from(format!("/proc/{pid}/task/{tid}"));
+        let file = task.join("ns/net");
+        match inode(&file) {
+            Ok(inode) => {
+                self.add(inode, &file, wanted);
+                self.known.entry(inode).or_insert_with(|| mark(&task));
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                self.hidden.insert(mark(&task));
+            }
+            Err(_) => {
+                self.ended.insert(tid);
+            }
+        }
+    }
+
     fn add_mounted(&mut self, process: &Process, wanted: &HashSet<u64>) {
-        for mount in process.mountinfo().into_iter().flatten() {
+        let mounts = match process.mountinfo() {
+            Ok(mounts) => mounts,
+            Err(error) => return self.has_missed(process.pid, &error),
+        };
+        for mount in mounts {
             let inode = mount.root.strip_prefix("net:[");
             let inode = inode.and_then(|rest| rest.strip_suffix(']')?.parse().ok());
             if let (Some(inode), Ok(place)) = (inode, mount.mount_point.strip_prefix("/")) {
@@ -95,6 +150,25 @@ impl Namespaces {
                 self.add(inode, &root.join(place), wanted);
             }
         }
+    }
+
+    fn has_missed(&mut self, id: i32, error: &ProcError) {
+        if has_ended(error) {
+            self.ended.insert(id);
+        } else {
+            self.hidden.insert(None);
+        }
+    }
+}
+
+/// `EINVAL` is what the mounts of a zombie give.
+fn has_ended(error: &ProcError) -> bool {
+    match error {
+        ProcError::NotFound(_) => true,
+        ProcError::Io(error, _) => {
+            matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,8 @@
 //! The way back where something is in it, or where it leads nowhere. What it restores is tested with what was
 //! changed.
 
+use std::process::Stdio;
+
 use integration::wait;
 
 use super::{Host, row};
@@ -166,6 +168,41 @@ fn what_went_with_a_network_namespace_is_forgotten() {
     assert!(!reverted.stdout.contains("net."), "{reverted:#?}");
     assert_eq!(host.values(), before);
     assert_eq!(host.tree().len(), 2, "{:?}", host.tree());
+}
+
+/// Each process of the chain is there for a millisecond, and leaves the namespace to its child.
+#[test]
+fn a_network_namespace_of_short_lived_processes_is_not_forgotten() {
+    const CHAIN: &str = "import os, select\n\
+        while not select.select([0], [], [], 0.001)[0]:\n    \
+            if os.fork(): os._exit(0)\n";
+    let host = Host::new();
+    host.lower();
+    host.tune("apply", 0);
+    let mut chain = host.namespace.command("python3");
+    chain.args(["-c", CHAIN]).stdin(Stdio::piped());
+    let mut chain = chain.spawn().expect("python3");
+    let end = chain.stdin.take().expect("a pipe");
+    assert!(chain.wait().expect("the first").success());
+    let (namespace, host) = host.elsewhere();
+    let before = host.values();
+    drop(namespace);
+    for _ in 0..20 {
+        let rehearsal = host.tune("revert --dry-run", 0);
+        assert!(!rehearsal.stderr.contains("gone"), "{rehearsal:#?}");
+        row(&rehearsal.stdout, "net.core.somaxconn");
+    }
+    let applied = host.tune("apply", 0);
+    assert!(!applied.stderr.contains("gone"), "{applied:#?}");
+    drop(end);
+    let note = "note: 5 values went with network namespaces that are gone\n";
+    wait::until("it is gone", || {
+        host.tune("revert --dry-run", 0).stderr.contains(note)
+    });
+    let applied = host.tune("apply", 0);
+    assert!(applied.stderr.contains(note), "{applied:#?}");
+    host.tune("revert", 0);
+    assert_eq!(host.values(), before);
 }
 
 /// Inodes are used again within a boot, cookies are not.
