@@ -67,6 +67,11 @@ pub fn somaxconn() -> u32 {
         .unwrap_or(0)
 }
 
+/// Whether the guide has it, and so every kernel.
+pub fn is_known(key: &Key) -> bool {
+    KEYS.iter().any(|entry| entry.key == key.to_string())
+}
+
 /// What a key of guides is about that does not help a server, or that is no more.
 pub fn remark(key: &Key) -> Option<&'static str> {
     let (_, remark) = REMARKS.iter().find(|(name, _)| *name == key.path())?;

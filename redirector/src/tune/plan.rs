@@ -110,6 +110,9 @@ pub fn keys(
     let row = |wish: Wish| {
         let of_host = elsewhere && wish.key.is_of_network();
         let (now, step) = match read(&wish.key) {
+            Reading::Missing if of_host && guide::is_known(&wish.key) => {
+                (None, Step::Cannot(Obstacle::OfHost))
+            }
             Reading::Missing if of_host && guide::remark(&wish.key).is_none() => {
                 (None, Step::Cannot(Obstacle::NotHere))
             }
