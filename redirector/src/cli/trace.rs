@@ -5,6 +5,7 @@ use redirector_common::abi::{ANY_RULE, TraceControl, TraceRecord};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{SignalKind, signal},
+    task,
     time::{self, MissedTickBehavior},
 };
 
@@ -38,6 +39,8 @@ async fn follow(args: &Trace) -> anyhow::Result<Exit> {
     let mut reader = Reader::open(args)?;
     let mut renewals = time::interval(RENEW_EVERY);
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The kernel wakes a reader that has read all there was. One that has left some asks no more.
+    let mut left = Left::Nothing;
     loop {
         tokio::select! {
             biased;
@@ -45,11 +48,14 @@ async fn follow(args: &Trace) -> anyhow::Result<Exit> {
             _ = terminate.recv() => break,
             _ = renewals.tick() => reader.renew()?,
             ready = reader.tracing.readable_mut() => {
+                // First, so that what comes from now on is heard.
                 ready.context("cannot wait for packets")?.clear_ready();
-                if reader.print(BATCH)? {
-                    break;
-                }
+                left = reader.print(BATCH)?;
             }
+            () = task::yield_now(), if left == Left::Something => left = reader.print(BATCH)?,
+        }
+        if reader.has_enough() {
+            break;
         }
     }
     reader.tell_lost()?;
@@ -58,6 +64,13 @@ async fn follow(args: &Trace) -> anyhow::Result<Exit> {
 
 /// Packets that are printed before the lease and the signals have their turn.
 const BATCH: usize = 256;
+
+/// In the ring buffer, perhaps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
+}
 
 struct Reader<'a> {
     args: &'a Trace,
@@ -102,14 +115,16 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Prints what there is, up to `limit` packets. True once there were enough.
-    fn print(&mut self, limit: usize) -> anyhow::Result<bool> {
+    /// Prints what there is, up to `limit` packets and to as many as are wanted.
+    fn print(&mut self, limit: usize) -> anyhow::Result<Left> {
         let mut text = String::new();
+        let mut left = Left::Something;
         for _ in 0..limit {
             if self.has_enough() {
                 break;
             }
             let Some(record) = self.tracing.get_mut().take() else {
+                left = Left::Nothing;
                 break;
             };
             if let Some(line) = self.line(&record)? {
@@ -118,7 +133,7 @@ impl<'a> Reader<'a> {
             }
         }
         print(text)?;
-        Ok(self.has_enough())
+        Ok(left)
     }
 
     fn has_enough(&self) -> bool {
