@@ -152,8 +152,9 @@ impl<'a> Reader<'a> {
         {
             return Ok(None);
         }
-        if !self.names.knows(record.ifindex as u32, told.rule) {
-            self.names = Names::of(&self.instance)?;
+        let ifindex = record.ifindex as u32;
+        if !self.names.knows(ifindex, told.rule) {
+            self.names.update(&self.instance, ifindex, told.rule)?;
         }
         let packet = self.names.packet(record, &told);
         Ok(Some(if self.args.json.enabled {
