@@ -19,10 +19,21 @@ use crate::{
 };
 
 #[derive(Debug, thiserror::Error)]
-#[error("no rule \"{wanted}\" is loaded, or several are; loaded: {}", .loaded.join(", "))]
+#[error("no rule \"{wanted}\" is loaded, or several are; loaded: {}", some(.loaded))]
 pub struct NoSuchRule {
     wanted: String,
     loaded: Vec<String>,
+}
+
+/// Rules that an error names.
+const NAMED: usize = 10;
+
+fn some(rules: &[String]) -> String {
+    let named = rules[..rules.len().min(NAMED)].join(", ");
+    match rules.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more, which `redirector status` lists"),
+    }
 }
 
 pub fn run(args: Trace) -> anyhow::Result<Exit> {
@@ -77,6 +88,8 @@ struct Reader<'a> {
     instance: Instance,
     tracing: AsyncFd<Tracing>,
     names: Names,
+    /// The rule that is asked for has gone, which has been said.
+    said_gone: bool,
     printed: u64,
     lost: u64,
     /// Of loads before the one that is followed.
@@ -92,6 +105,7 @@ impl<'a> Reader<'a> {
             args,
             instance,
             names,
+            said_gone: false,
             printed: 0,
             lost: 0,
             lost_before: 0,
@@ -102,9 +116,10 @@ impl<'a> Reader<'a> {
     fn renew(&mut self) -> anyhow::Result<()> {
         let instance = Instance::open(self.name())?;
         if self.tracing.get_ref().is_of(&instance)? {
+            self.names = Names::of(&instance)?;
+            self.follow_rule();
             self.tracing.get_mut().renew(&instance)?;
             self.instance = instance;
-            self.names = Names::of(&self.instance)?;
             return self.tell_lost();
         }
         self.tell_lost()?;
@@ -113,6 +128,23 @@ impl<'a> Reader<'a> {
         self.tracing = begin(&instance, &self.names, self.args)?;
         self.instance = instance;
         Ok(())
+    }
+
+    /// A reload may have taken the rule away, or given it another number.
+    fn follow_rule(&mut self) {
+        match rule_number(&self.names, self.args) {
+            Ok(rule) => {
+                self.tracing.get_mut().follow(rule);
+                self.said_gone = false;
+            }
+            Err(NoSuchRule { wanted, .. }) if !self.said_gone => {
+                eprintln!(
+                    "note: {wanted} is not loaded any more; what goes on of its connections is still told"
+                );
+                self.said_gone = true;
+            }
+            Err(_) => {}
+        }
     }
 
     /// Prints what there is, up to `limit` packets and to as many as are wanted.
@@ -185,16 +217,9 @@ impl<'a> Reader<'a> {
 }
 
 fn begin(instance: &Instance, names: &Names, args: &Trace) -> anyhow::Result<AsyncFd<Tracing>> {
-    let rule = match &args.rule {
-        None => ANY_RULE,
-        Some(text) => names.rule_number(text).ok_or_else(|| NoSuchRule {
-            wanted: text.clone(),
-            loaded: names.rules(),
-        })?,
-    };
     let wanted = TraceControl {
         every: args.sample.get(),
-        rule,
+        rule: rule_number(names, args)?,
         flags: args.flags.iter().fold(0, |all, flag| all | flag.0),
         ..args.client.map(TraceControl::from).unwrap_or_default()
     };
@@ -205,4 +230,14 @@ fn begin(instance: &Instance, names: &Names, args: &Trace) -> anyhow::Result<Asy
     tracing
         .map_err(std::io::Error::from)
         .context("cannot wait for packets")
+}
+
+fn rule_number(names: &Names, args: &Trace) -> Result<u32, NoSuchRule> {
+    let Some(text) = &args.rule else {
+        return Ok(ANY_RULE);
+    };
+    names.rule_number(text).ok_or_else(|| NoSuchRule {
+        wanted: text.clone(),
+        loaded: names.rules(),
+    })
 }
