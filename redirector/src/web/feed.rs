@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
@@ -170,7 +170,7 @@ impl Shared {
                     Message::new("sample", &live::Live::new(&self.name, sample, &history))
                 }
                 Err(error) => {
-                    history.push_gap(SystemTime::now());
+                    history.push_gap();
                     Message::new("sample", &live::Nothing::new(&self.name, error))
                 }
             }
