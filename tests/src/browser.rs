@@ -56,7 +56,9 @@ impl Browser {
         let endpoint = wait::until_some("the browser's address", || {
             process.assert_running();
             let said = process.stderr();
-            let line = said
+            // Of the last line there may be half.
+            let (complete, _) = said.rsplit_once('\n')?;
+            let line = complete
                 .lines()
                 .find_map(|line| line.split_once("listening on "));
             line.map(|(_, endpoint)| endpoint.trim().to_owned())

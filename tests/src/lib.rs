@@ -36,6 +36,7 @@ pub mod system;
 pub mod terminal;
 pub mod testrun;
 pub mod topology;
+pub mod tracing;
 pub mod transfer;
 pub mod udp;
 pub mod wait;

@@ -240,6 +240,39 @@ fn a_search_finds_any_of_ten_thousand_rules() {
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
 
+/// Its charts go on at once, not when the old time comes round again.
+#[test]
+fn a_clock_that_is_set_back_stops_no_chart() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, RULES);
+    let dashboard = Dashboard::start(&instance);
+    let mut browser = Browser::open(&lan.server, &dashboard.url("/"));
+    // Its own feed has begun.
+    browser.until("a sample", "document.body?.dataset.at");
+    let times = browser.value(
+        "(async () => {
+            const { Feed } = await import('/assets/feed.js');
+            let source;
+            window.EventSource = class extends EventTarget { constructor() { super(); source = this; } };
+            const past = (at) => ({ at, rules: [], total: new Feed().total });
+            let history = past([]);
+            window.fetch = async () => ({ ok: true, json: async () => history });
+            const feed = new Feed();
+            feed.start();
+            source.dispatchEvent(new Event('open'));
+            const tell = async (at) => {
+                source.dispatchEvent(new MessageEvent('sample', { data: JSON.stringify({ at, loaded: false }) }));
+                await new Promise((resolve) => setTimeout(resolve));
+            };
+            for (const at of [5000, 5001]) await tell(at);
+            history = past([1000, 1001, 1002]);
+            for (const at of [1002, 1003]) await tell(at);
+            return feed.at.join();
+        })()",
+    );
+    assert_eq!(times, "1000,1001,1002,1003");
+}
+
 #[test]
 fn a_token_is_asked_for_in_the_browser() {
     const SECRET: &str = "correct-horse-battery-staple";

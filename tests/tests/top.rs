@@ -223,6 +223,18 @@ fn ten_thousand_rules_scroll() {
     assert_restored(&terminal);
 }
 
+/// As many as a held key makes while the terminal is slow.
+#[test]
+fn keys_that_come_together_are_all_obeyed_at_once() {
+    let lan = Lan::new();
+    let instance = many::load(&lan.server);
+    let terminal = Terminal::open(&lan.server);
+    start(&terminal, &instance, "");
+    terminal.until("the first", |screen| screen.contains("2000:22000/tcp"));
+    terminal.press(&"j".repeat(1_000));
+    terminal.until("the thousandth", |screen| screen.contains("3000:23000/tcp"));
+}
+
 /// Nobody, without any capability.
 #[test]
 fn needs_no_privilege() {

@@ -2,17 +2,14 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
-use aya::maps::{Array, MapData};
 use integration::counters::{counts_of_rule, rule};
-use integration::process::Background;
 use integration::redirector::Instance;
 use integration::server::{Connection, Listener};
 use integration::topology::{CLIENT, Lan, SERVER};
+use integration::tracing::{control, start, until_told};
 use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
 use nix::sys::signal::Signal;
-use redirector::kernel::Plain;
-use redirector_common::abi::TraceControl;
 use serde_json::{Value, json};
 
 const RULES: &str = "-i eth0 -i lo 80:8000 53:5353/udp";
@@ -199,6 +196,18 @@ fn what_is_lost_is_told() {
             .stderr()
             .contains(&format!("{lost} packets were not told"))
     });
+    // And it hears what comes later, however much it was behind.
+    let late = lan.client.enter(|| UdpSocket::bind("0.0.0.0:0"));
+    let late = late.expect("a client");
+    let port = late.local_addr().expect("its address").port();
+    wait::until("a later packet", || {
+        late.send_to(b"late", (SERVER.v4, 53))
+            .expect("a datagram is sent");
+        let documents = trace.documents();
+        documents
+            .iter()
+            .any(|each| each["before"]["client"] == port)
+    });
 }
 
 #[test]
@@ -271,28 +280,4 @@ fn a_sample_is_one_of_so_many() {
     // Seven standard deviations of a binomial distribution.
     let margin = 7.0 * (expected * 0.9).sqrt();
     assert!((told - expected).abs() < margin, "{told} of {expected}");
-}
-
-/// Runs until the programs tell.
-fn start(instance: &Instance, arguments: &str) -> Background {
-    let mut trace = Background::start(
-        &mut instance.command("trace", arguments),
-        Background::directory(),
-    );
-    until_told(instance, &mut trace);
-    trace
-}
-
-fn until_told(instance: &Instance, trace: &mut Background) {
-    wait::until("the programs tell", || {
-        trace.assert_running();
-        control(instance).reader >> 32 == u64::from(trace.pid())
-    });
-}
-
-fn control(instance: &Instance) -> TraceControl {
-    let pin = instance.pins().join("maps/TRACE");
-    let map = MapData::from_pin(pin).expect("the map");
-    let map = Array::<_, Plain<TraceControl>>::try_from(aya::maps::Map::Array(map));
-    map.expect("an array").get(&0, 0).expect("its value").0
 }

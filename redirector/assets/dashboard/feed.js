@@ -63,7 +63,10 @@ export class Feed extends EventTarget {
       return;
     }
     this.sample = sample;
-    if (this.at.length === 0 || sample.at > this.at.at(-1)) this.#push(sample);
+    const last = this.at.at(-1) ?? -Infinity;
+    if (sample.at > last) this.#push(sample);
+    // The host's clock was set back: the server tells the times by the new one.
+    else if (sample.at < last - 1) this.#catchUp();
     this.#tell("sample");
   }
 

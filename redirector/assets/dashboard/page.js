@@ -64,7 +64,7 @@ function draw() {
 /** Once a minute, for those who listen instead of looking. */
 function tell() {
   const { sample } = feed;
-  if (!sample.loaded || sample.at - told < 60) return;
+  if (!sample.loaded || Math.abs(sample.at - told) < 60) return;
   told = sample.at;
   const { rate, live } = sample.total;
   if (!rate) return;

@@ -82,8 +82,8 @@ fn token(file: Option<&Path>) -> Result<Option<Token>, TokenError> {
         }
         return Ok(Some(token));
     }
-    env::var(TOKEN)
-        .ok()
-        .map(|token| Token::new(&token))
+    let token = env::var_os(TOKEN);
+    token
+        .map(|token| Token::new(token.to_str().ok_or(TokenError::Characters)?))
         .transpose()
 }

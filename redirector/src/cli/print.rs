@@ -1,6 +1,7 @@
 //! Standard output, whose reader may go away (`redirector flows | head`).
 
 use std::{
+    env,
     fmt::Display,
     io::{self, Write},
 };
@@ -17,6 +18,11 @@ pub enum PrintError {
 /// Writes and flushes `text`, which brings its own newline. Unlike `print!` it never panics.
 pub fn print(text: impl Display) -> Result<(), PrintError> {
     write(io::stdout().lock(), text)
+}
+
+/// A terminal that only prints what it gets, as those in editors and logs of builds.
+pub fn is_dumb() -> bool {
+    env::var_os("TERM").is_some_and(|kind| kind == "dumb")
 }
 
 fn write(output: impl Write, text: impl Display) -> Result<(), PrintError> {

@@ -6,7 +6,7 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{args::Stats, place, print};
+use super::{args::Stats, place, print, print::is_dumb};
 use crate::{
     config::Name,
     exit::Exit,
@@ -76,13 +76,14 @@ fn tell_unread(why: Option<&str>) {
 }
 
 /// A text that takes the place of the one before where standard output is a terminal: cut to its size,
-/// because what scrolls away is not overwritten. Elsewhere one follows the other.
+/// because what scrolls away is not overwritten. Elsewhere, and where it is dumb, one follows the other.
 fn frame(text: &str) -> String {
     /// ECMA-48: CUP, EL and ED.
     const HOME: &str = "\x1b[H";
     const CLEAR_LINE: &str = "\x1b[K";
     const CLEAR_BELOW: &str = "\x1b[J";
-    let Some((Width(width), Height(height))) = terminal_size_of(io::stdout()) else {
+    let size = terminal_size_of(io::stdout()).filter(|_| !is_dumb());
+    let Some((Width(width), Height(height))) = size else {
         return format!("{text}\n");
     };
     let [width, height] = [width, height].map(usize::from);

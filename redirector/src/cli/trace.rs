@@ -5,6 +5,7 @@ use redirector_common::abi::{ANY_RULE, TraceControl, TraceRecord};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     signal::unix::{SignalKind, signal},
+    task,
     time::{self, MissedTickBehavior},
 };
 
@@ -18,10 +19,21 @@ use crate::{
 };
 
 #[derive(Debug, thiserror::Error)]
-#[error("no rule \"{wanted}\" is loaded, or several are; loaded: {}", .loaded.join(", "))]
+#[error("no rule \"{wanted}\" is loaded, or several are; loaded: {}", some(.loaded))]
 pub struct NoSuchRule {
     wanted: String,
     loaded: Vec<String>,
+}
+
+/// Rules that an error names.
+const NAMED: usize = 10;
+
+fn some(rules: &[String]) -> String {
+    let named = rules[..rules.len().min(NAMED)].join(", ");
+    match rules.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more, which `redirector status` lists"),
+    }
 }
 
 pub fn run(args: Trace) -> anyhow::Result<Exit> {
@@ -38,6 +50,8 @@ async fn follow(args: &Trace) -> anyhow::Result<Exit> {
     let mut reader = Reader::open(args)?;
     let mut renewals = time::interval(RENEW_EVERY);
     renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The kernel wakes a reader that has read all there was. One that has left some asks no more.
+    let mut left = Left::Nothing;
     loop {
         tokio::select! {
             biased;
@@ -45,11 +59,14 @@ async fn follow(args: &Trace) -> anyhow::Result<Exit> {
             _ = terminate.recv() => break,
             _ = renewals.tick() => reader.renew()?,
             ready = reader.tracing.readable_mut() => {
+                // First, so that what comes from now on is heard.
                 ready.context("cannot wait for packets")?.clear_ready();
-                if reader.print(BATCH)? {
-                    break;
-                }
+                left = reader.print(BATCH)?;
             }
+            () = task::yield_now(), if left == Left::Something => left = reader.print(BATCH)?,
+        }
+        if reader.has_enough() {
+            break;
         }
     }
     reader.tell_lost()?;
@@ -59,11 +76,20 @@ async fn follow(args: &Trace) -> anyhow::Result<Exit> {
 /// Packets that are printed before the lease and the signals have their turn.
 const BATCH: usize = 256;
 
+/// In the ring buffer, perhaps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
+}
+
 struct Reader<'a> {
     args: &'a Trace,
     instance: Instance,
     tracing: AsyncFd<Tracing>,
     names: Names,
+    /// The rule that is asked for has gone, which has been said.
+    said_gone: bool,
     printed: u64,
     lost: u64,
     /// Of loads before the one that is followed.
@@ -79,6 +105,7 @@ impl<'a> Reader<'a> {
             args,
             instance,
             names,
+            said_gone: false,
             printed: 0,
             lost: 0,
             lost_before: 0,
@@ -89,9 +116,10 @@ impl<'a> Reader<'a> {
     fn renew(&mut self) -> anyhow::Result<()> {
         let instance = Instance::open(self.name())?;
         if self.tracing.get_ref().is_of(&instance)? {
+            self.names = Names::of(&instance)?;
+            self.follow_rule();
             self.tracing.get_mut().renew(&instance)?;
             self.instance = instance;
-            self.names = Names::of(&self.instance)?;
             return self.tell_lost();
         }
         self.tell_lost()?;
@@ -102,14 +130,33 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Prints what there is, up to `limit` packets. True once there were enough.
-    fn print(&mut self, limit: usize) -> anyhow::Result<bool> {
+    /// A reload may have taken the rule away, or given it another number.
+    fn follow_rule(&mut self) {
+        match rule_number(&self.names, self.args) {
+            Ok(rule) => {
+                self.tracing.get_mut().follow(rule);
+                self.said_gone = false;
+            }
+            Err(NoSuchRule { wanted, .. }) if !self.said_gone => {
+                eprintln!(
+                    "note: {wanted} is not loaded any more; what goes on of its connections is still told"
+                );
+                self.said_gone = true;
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Prints what there is, up to `limit` packets and to as many as are wanted.
+    fn print(&mut self, limit: usize) -> anyhow::Result<Left> {
         let mut text = String::new();
+        let mut left = Left::Something;
         for _ in 0..limit {
             if self.has_enough() {
                 break;
             }
             let Some(record) = self.tracing.get_mut().take() else {
+                left = Left::Nothing;
                 break;
             };
             if let Some(line) = self.line(&record)? {
@@ -118,7 +165,7 @@ impl<'a> Reader<'a> {
             }
         }
         print(text)?;
-        Ok(self.has_enough())
+        Ok(left)
     }
 
     fn has_enough(&self) -> bool {
@@ -137,8 +184,9 @@ impl<'a> Reader<'a> {
         {
             return Ok(None);
         }
-        if !self.names.knows(record.ifindex as u32, told.rule) {
-            self.names = Names::of(&self.instance)?;
+        let ifindex = record.ifindex as u32;
+        if !self.names.knows(ifindex, told.rule) {
+            self.names.update(&self.instance, ifindex, told.rule)?;
         }
         let packet = self.names.packet(record, &told);
         Ok(Some(if self.args.json.enabled {
@@ -169,16 +217,9 @@ impl<'a> Reader<'a> {
 }
 
 fn begin(instance: &Instance, names: &Names, args: &Trace) -> anyhow::Result<AsyncFd<Tracing>> {
-    let rule = match &args.rule {
-        None => ANY_RULE,
-        Some(text) => names.rule_number(text).ok_or_else(|| NoSuchRule {
-            wanted: text.clone(),
-            loaded: names.rules(),
-        })?,
-    };
     let wanted = TraceControl {
         every: args.sample.get(),
-        rule,
+        rule: rule_number(names, args)?,
         flags: args.flags.iter().fold(0, |all, flag| all | flag.0),
         ..args.client.map(TraceControl::from).unwrap_or_default()
     };
@@ -189,4 +230,14 @@ fn begin(instance: &Instance, names: &Names, args: &Trace) -> anyhow::Result<Asy
     tracing
         .map_err(std::io::Error::from)
         .context("cannot wait for packets")
+}
+
+fn rule_number(names: &Names, args: &Trace) -> Result<u32, NoSuchRule> {
+    let Some(text) = &args.rule else {
+        return Ok(ANY_RULE);
+    };
+    names.rule_number(text).ok_or_else(|| NoSuchRule {
+        wanted: text.clone(),
+        loaded: names.rules(),
+    })
 }

@@ -71,6 +71,11 @@ impl Tracing {
         Ok(tracing)
     }
 
+    /// Packets of another rule, from the next renewal on.
+    pub fn follow(&mut self, rule: u32) {
+        self.wanted.rule = rule;
+    }
+
     /// Fails if somebody else reads now, because this process slept through its lease.
     pub fn renew(&mut self, instance: &Instance) -> Result<(), Error> {
         let Plain(control) = self.control.get(&0, 0).map_err(Error::map("TRACE"))?;

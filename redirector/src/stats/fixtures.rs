@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, SystemTime},
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime},
 };
 
 use redirector_common::abi::RuleCounters;
@@ -21,6 +22,9 @@ pub fn rule(from: u16) -> Rule {
     }
 }
 
+/// Of a load.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
 /// At a second of a load, rules with the packets they have had.
 pub fn snapshot(second: u64, rules: &[(u16, u64)], malformed: u64) -> Snapshot {
     let rules = rules.iter().map(|(from, packets)| RuleStats {
@@ -34,6 +38,7 @@ pub fn snapshot(second: u64, rules: &[(u16, u64)], malformed: u64) -> Snapshot {
     });
     Snapshot {
         time: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
+        at: *BEGUN + Duration::from_secs(second),
         since: SystemTime::UNIX_EPOCH,
         rules: rules.collect(),
         skipped: BTreeMap::from([("malformed", malformed)]),

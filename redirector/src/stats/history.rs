@@ -3,17 +3,22 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{Rate, RuleStats, Sample};
 use crate::config::Rule;
+
+/// A clock that goes this far wrong from one sample to the next was set.
+const SET: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 pub struct History {
     points: usize,
     rules: usize,
     times: VecDeque<SystemTime>,
+    /// When the last one was, by a clock that nobody sets.
+    last: Option<Instant>,
     total: Series,
     of_rules: HashMap<Rule, Series>,
 }
@@ -40,6 +45,7 @@ impl History {
             points,
             rules,
             times: VecDeque::with_capacity(points),
+            last: None,
             total: Series::default(),
             of_rules: HashMap::new(),
         }
@@ -64,7 +70,7 @@ impl History {
     }
 
     pub fn push(&mut self, sample: &Sample) {
-        self.advance(sample.snapshot.time);
+        self.advance(sample.snapshot.time, sample.snapshot.at);
         let (_, live) = sample.snapshot.total();
         self.total.set_last(Point::new(sample.total(), live));
         for (RuleStats { rule, live, .. }, rate) in sample.rules() {
@@ -78,11 +84,12 @@ impl History {
     }
 
     /// A moment of which nothing is known.
-    pub fn push_gap(&mut self, at: SystemTime) {
-        self.advance(at);
+    pub fn push_gap(&mut self) {
+        self.advance(SystemTime::now(), Instant::now());
     }
 
-    fn advance(&mut self, at: SystemTime) {
+    fn advance(&mut self, at: SystemTime, now: Instant) {
+        self.follow_clock(at, now);
         while self.times.len() >= self.points {
             self.times.pop_front();
         }
@@ -93,6 +100,25 @@ impl History {
             series.advance(length);
             series.is_known()
         });
+    }
+
+    /// Where the clock has been set, the times before are told by what it says now: they stay in order, and
+    /// as far apart as they were.
+    fn follow_clock(&mut self, at: SystemTime, now: Instant) {
+        let last = self.last.replace(now);
+        let (Some(last), Some(then)) = (last, self.times.back()) else {
+            return;
+        };
+        let expected = *then + now.saturating_duration_since(last);
+        let (ahead, behind) = (at.duration_since(expected), expected.duration_since(at));
+        for time in &mut self.times {
+            let moved = match (&ahead, &behind) {
+                (Ok(step), _) if *step > SET => time.checked_add(*step),
+                (_, Ok(step)) if *step > SET => time.checked_sub(*step),
+                _ => None,
+            };
+            *time = moved.unwrap_or(*time);
+        }
     }
 
     /// Whether there is a place for one more rule, if need be that of the least busy one.

@@ -57,9 +57,27 @@ fn ten_thousand_silent_rules_displace_nobody() {
 fn gaps_are_unknown_and_a_rule_of_gaps_alone_goes() {
     let mut history = History::new(2, 2);
     history.push(&sample(&[(80, 5.0)]));
-    history.push_gap(SystemTime::now());
+    history.push_gap();
     assert_eq!(history.total().iter().len(), 2);
     assert!(bytes(history.total())[1].is_nan());
-    history.push_gap(SystemTime::now());
+    history.push_gap();
     assert!(history.rule(&rule(80)).is_none());
+}
+
+#[test]
+fn a_clock_that_is_set_leaves_times_in_order() {
+    for set_to in [1, 100_000] {
+        let mut history = History::new(10, 2);
+        for second in [5000, 5001] {
+            history.push(&Sample::new(snapshot(second, &[(80, 0)], 0), None));
+        }
+        let mut set = snapshot(5002, &[(80, 0)], 0);
+        set.time = SystemTime::UNIX_EPOCH + Duration::from_secs(set_to);
+        history.push(&Sample::new(set.clone(), None));
+        let ages = history.times().map(|time| {
+            let age = set.time.duration_since(time).expect("not of the future");
+            age.as_secs()
+        });
+        assert_eq!(ages.collect::<Vec<_>>(), [2, 1, 0], "{set_to}");
+    }
 }

@@ -11,7 +11,10 @@ mod rate;
 mod sampler;
 pub mod trace;
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Instant, SystemTime},
+};
 
 use redirector_common::{Skip, abi::RuleCounters};
 
@@ -31,6 +34,8 @@ pub use self::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
     pub time: SystemTime,
+    /// The same by a clock that nobody sets.
+    pub at: Instant,
     /// When the instance was loaded, in whole seconds: another load counts from 0 again.
     pub since: SystemTime,
     /// In the order of `status`.
@@ -81,6 +86,7 @@ impl Snapshot {
             .collect();
         Ok(Self {
             time: SystemTime::now(),
+            at: Instant::now(),
             since: loaded.since,
             rules: rules
                 .map(|(loaded, counters)| RuleStats {

@@ -23,7 +23,7 @@ pub struct Rate {
 impl Snapshot {
     /// For each of these rules; `None` for one that is new since `before`.
     pub fn rates(&self, before: &Snapshot) -> Vec<Option<Rate>> {
-        let time = self.time.duration_since(before.time).unwrap_or_default();
+        let time = self.at.saturating_duration_since(before.at);
         let is_same = self.since == before.since;
         let rules = before.rules.iter().filter(|_| is_same);
         let known: HashMap<_, _> = rules.map(|each| (&each.rule, &each.counters)).collect();
@@ -33,7 +33,7 @@ impl Snapshot {
 
     /// Packets left alone a second, by reason; 0 where something counts from 0 again.
     pub fn skipped_rates(&self, before: &Snapshot) -> BTreeMap<&'static str, f64> {
-        let time = self.time.duration_since(before.time).unwrap_or_default();
+        let time = self.at.saturating_duration_since(before.at);
         let is_known = self.since == before.since && !time.is_zero();
         let of = |(reason, now): (&&'static str, &u64)| {
             let before = before.skipped.get(reason).filter(|_| is_known);

@@ -31,3 +31,20 @@ fn another_load_and_the_first_sample_have_no_rates() {
     now.since += Duration::from_secs(1);
     assert_eq!(Sample::new(now, Some(&before)).rates, [None]);
 }
+
+#[test]
+fn a_clock_that_is_set_changes_no_rate() {
+    let before = snapshot(10_000, &[(80, 10)], 1);
+    for is_back in [true, false] {
+        let mut now = snapshot(10_002, &[(80, 30)], 3);
+        let hour = Duration::from_secs(3600);
+        now.time = if is_back {
+            now.time - hour
+        } else {
+            now.time + hour
+        };
+        let sample = Sample::new(now, Some(&before));
+        assert_eq!(sample.rates[0].map(|rate| rate.in_packets), Some(10.0));
+        assert_eq!(sample.skipped["malformed"], 1.0);
+    }
+}

@@ -1,7 +1,7 @@
 //! Traced packets, with the names of what they met.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     time::{Duration, SystemTime},
 };
@@ -53,6 +53,8 @@ impl TracedPacket {
 pub struct Names {
     interfaces: HashMap<u32, String>,
     rules: HashMap<u32, Rule>,
+    /// Interfaces and rules that have gone.
+    gone: HashSet<(u32, u32)>,
     /// The clock of the records against that of the host.
     clock: (u64, SystemTime),
 }
@@ -67,8 +69,23 @@ impl Names {
                 .map(|loaded| (loaded.interface.index, loaded.interface.name))
                 .collect(),
             rules: rules.map(|loaded| (loaded.number, loaded.rule)).collect(),
+            gone: HashSet::new(),
             clock: (monotonic(), SystemTime::now()),
         })
+    }
+
+    /// Reads them again for a record that they do not [know](Self::knows). Once: a connection outlives its
+    /// rule, and its packets are many.
+    pub fn update(&mut self, instance: &Instance, ifindex: u32, rule: u32) -> Result<(), Error> {
+        let gone = std::mem::take(&mut self.gone);
+        *self = Self {
+            gone,
+            ..Self::of(instance)?
+        };
+        if !self.knows(ifindex, rule) {
+            self.gone.insert((ifindex, rule));
+        }
+        Ok(())
     }
 
     /// The number of the only rule that is shown like this, e.g. `80:8000/tcp`.
@@ -91,8 +108,9 @@ impl Names {
 
     /// Whether nothing in the record is newer than these names.
     pub fn knows(&self, ifindex: u32, rule: u32) -> bool {
-        (rule == NO_RULE || self.rules.contains_key(&rule))
-            && self.interfaces.contains_key(&ifindex)
+        let has_names = (rule == NO_RULE || self.rules.contains_key(&rule))
+            && self.interfaces.contains_key(&ifindex);
+        has_names || self.gone.contains(&(ifindex, rule))
     }
 
     pub fn packet(&self, record: &TraceRecord, told: &Told) -> TracedPacket {

@@ -1,7 +1,5 @@
 //! What is shown, and how.
 
-use std::time::SystemTime;
-
 use super::{reader::Update, theme::Theme};
 use crate::{
     config::Name,
@@ -77,7 +75,7 @@ impl App {
     pub fn take(&mut self, update: Update) -> bool {
         match &update.sample {
             Ok(sample) => self.history.push(sample),
-            Err(_) => self.history.push_gap(SystemTime::now()),
+            Err(_) => self.history.push_gap(),
         }
         if self.paused {
             return false;

@@ -19,10 +19,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, app: &App) {
     let note = match listening {
         Some(listening) => {
             let counters = &listening.counters;
-            format!(
-                "{} overflows, {} drops in the namespace",
-                counters.overflows, counters.drops
-            )
+            format!("{} overflows, {} drops", counters.overflows, counters.drops)
         }
         None => sample
             .and_then(|sample| sample.unread.clone())

@@ -78,7 +78,8 @@ fn watch(
         if !wait_for_terminal()? {
             return Ok(());
         }
-        if event::poll(Duration::ZERO)? {
+        // All there are: crossterm has read them, and the terminal has no more to say.
+        while !stop.load(Ordering::Relaxed) && event::poll(Duration::ZERO)? {
             match event::read()? {
                 Event::Key(key) if key.kind != KeyEventKind::Release => {
                     if keys::press(&mut app, key) == keys::Then::Quit {

@@ -24,7 +24,7 @@ use crate::{
 const FRESH: Duration = Duration::from_millis(100);
 /// It has a new point each second.
 const FRESH_HISTORY: Duration = Duration::from_secs(1);
-/// Large bodies on their way.
+/// Large bodies of one document on their way: who takes flows slowly keeps no scraper from its metrics.
 const PLACES: usize = 8;
 
 pub struct Documents {
@@ -38,17 +38,16 @@ pub struct Documents {
 
 impl Documents {
     pub fn new(name: &Name, feed: &Feed) -> Self {
-        let places = Places::new(PLACES);
         let document = |kind, render: fn(&Name) -> Result<String, Failure>| {
             let name = name.clone();
-            places.document(kind, FRESH, move || render(&name))
+            Places::new(PLACES).document(kind, FRESH, move || render(&name))
         };
         let feed = feed.clone();
         Self {
             status: document(JSON, |name| Ok(output::json(&status::read(name)?)?)),
             stats: document(JSON, render_stats),
             flows: document(JSON, render_flows),
-            history: places.document(JSON, FRESH_HISTORY, move || {
+            history: Places::new(PLACES).document(JSON, FRESH_HISTORY, move || {
                 Ok(output::json_line(&feed.history())?)
             }),
             open_metrics: document(openmetrics::OPEN, render_metrics),

@@ -31,7 +31,6 @@ pub const JSON: &str = "application/json";
 const SMALL: usize = 64 * 1024;
 
 /// Places for bodies that are larger; a table full of flows makes one of 60 MB.
-#[derive(Clone)]
 pub struct Places(Arc<Semaphore>);
 
 pub struct Document {
@@ -74,7 +73,7 @@ impl Places {
     }
 
     pub fn document(
-        &self,
+        self,
         kind: &'static str,
         fresh: Duration,
         render: impl Fn() -> Result<String, Failure> + Send + Sync + 'static,
@@ -84,7 +83,7 @@ impl Places {
             fresh,
             render: Arc::new(render),
             last: Arc::default(),
-            places: self.clone(),
+            places: self,
         }
     }
 }

@@ -3,11 +3,14 @@
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{
+    OwnedSemaphorePermit, Semaphore,
+    broadcast::{self, error::RecvError},
+};
 
 use super::live;
 use crate::{
@@ -67,16 +70,26 @@ struct Latest {
     live: Option<Message>,
 }
 
-pub type Subscription = (
-    Vec<Message>,
-    broadcast::Receiver<Message>,
-    OwnedSemaphorePermit,
-);
+/// The place of one stream.
+pub struct Subscription {
+    feed: Feed,
+    /// What was told last before it began.
+    earlier: std::vec::IntoIter<Message>,
+    messages: broadcast::Receiver<Message>,
+    _place: OwnedSemaphorePermit,
+}
 
 impl Feed {
     pub fn start(name: Name) -> Self {
+        let feed = Self::new(name.clone());
+        let (shared, messages) = (feed.shared.clone(), feed.messages.clone());
+        thread::spawn(move || shared.sample(Sampler::new(name, tune::bounds()), &messages));
+        feed
+    }
+
+    fn new(name: Name) -> Self {
         let shared = Arc::new(Shared {
-            name: name.clone(),
+            name,
             history: Mutex::new(History::new(POINTS, RULES)),
             latest: Mutex::new(Latest {
                 at: Instant::now(),
@@ -87,22 +100,30 @@ impl Feed {
             }),
         });
         let (messages, _) = broadcast::channel(BEHIND);
-        let feed = Self {
-            shared: shared.clone(),
-            messages: messages.clone(),
+        Self {
+            shared,
+            messages,
             streams: Arc::new(Semaphore::new(STREAMS)),
-        };
-        thread::spawn(move || shared.sample(Sampler::new(name, tune::bounds()), &messages));
-        feed
+        }
     }
 
     /// What was told last, and what will be; `None` if there are too many streams.
     pub fn subscribe(&self) -> Option<Subscription> {
         let place = self.streams.clone().try_acquire_owned().ok()?;
+        let (earlier, messages) = self.latest();
+        Some(Subscription {
+            feed: self.clone(),
+            earlier,
+            messages,
+            _place: place,
+        })
+    }
+
+    fn latest(&self) -> (std::vec::IntoIter<Message>, broadcast::Receiver<Message>) {
         let messages = self.messages.subscribe();
         let latest = lock(&self.shared.latest);
-        let earlier = latest.status.iter().chain(&latest.live).cloned().collect();
-        Some((earlier, messages, place))
+        let earlier: Vec<_> = latest.status.iter().chain(&latest.live).cloned().collect();
+        (earlier.into_iter(), messages)
     }
 
     pub fn history(&self) -> live::Past {
@@ -115,6 +136,25 @@ impl Feed {
             schema: output::SCHEMA,
             healthy: !latest.failed && latest.at.elapsed() < LATE,
             loaded: latest.loaded,
+        }
+    }
+}
+
+impl Subscription {
+    /// Who is too slow misses some, and then begins anew: among them may have been a status, which is told
+    /// only when it changes.
+    pub async fn next(&mut self) -> Option<Message> {
+        loop {
+            if let Some(message) = self.earlier.next() {
+                return Some(message);
+            }
+            match self.messages.recv().await {
+                Ok(message) => return Some(message),
+                Err(RecvError::Lagged(_)) => {
+                    (self.earlier, self.messages) = self.feed.latest();
+                }
+                Err(RecvError::Closed) => return None,
+            }
         }
     }
 }
@@ -170,7 +210,7 @@ impl Shared {
                     Message::new("sample", &live::Live::new(&self.name, sample, &history))
                 }
                 Err(error) => {
-                    history.push_gap(SystemTime::now());
+                    history.push_gap();
                     Message::new("sample", &live::Nothing::new(&self.name, error))
                 }
             }
@@ -196,4 +236,40 @@ impl Message {
 /// What a panic left is still a history.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(name: &'static str, data: &str) -> Message {
+        Message {
+            name,
+            data: data.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_stream_misses_no_change_of_the_status() {
+        let feed = Feed::new("web".parse().unwrap());
+        let mut stream = feed.subscribe().unwrap();
+        let changed = message("status", "detached");
+        lock(&feed.shared.latest).status = Some(changed.clone());
+        _ = feed.messages.send(changed);
+        for second in 0..2 * BEHIND {
+            let sample = message("sample", &second.to_string());
+            lock(&feed.shared.latest).live = Some(sample.clone());
+            _ = feed.messages.send(sample);
+        }
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            told.push(stream.next().await.unwrap().data);
+        }
+        assert_eq!(
+            told.iter().map(|data| &**data).collect::<Vec<_>>(),
+            ["detached", "7"]
+        );
+        _ = feed.messages.send(message("sample", "8"));
+        assert_eq!(&*stream.next().await.unwrap().data, "8", "in order");
+    }
 }

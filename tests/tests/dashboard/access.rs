@@ -1,6 +1,8 @@
 //! Who gets in, and who does not.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use integration::dashboard::Dashboard;
 use integration::process::{Background, run};
@@ -65,6 +67,12 @@ fn others_need_a_token() {
         assert_eq!(output.code, Some(code), "{arguments}: {output:#?}");
         assert!(output.stderr.contains(words), "{arguments}: {output:#?}");
     }
+    // Nor does one that cannot be read leave the door open.
+    let mut command = instance.command("dashboard", "--listen 127.0.0.1:0");
+    let unreadable = OsStr::from_bytes(b"correct-horse-\xff-staple");
+    let output = run(command.env("REDIRECTOR_TOKEN", unreadable));
+    assert_eq!(output.code, Some(2), "{output:#?}");
+    assert!(output.stderr.contains("characters"), "{output:#?}");
 
     let arguments = format!("--listen 0.0.0.0:0 --allow-remote --token-file {file}");
     let dashboard = Dashboard::of(&instance, &mut instance.command("dashboard", &arguments));
