@@ -67,7 +67,7 @@ export class Rules {
         const rates = new Map(told.map((row) => [row.label, row]));
         rows = this.found.map((row) => rates.get(row.label) ?? row);
       }
-      rows = rows.filter((row) => row.label.includes(wanted));
+      rows = rows.filter((row) => row.label.toLowerCase().includes(wanted));
     }
     const matching = rows.length;
     if (this.sort !== null) {

@@ -20,7 +20,7 @@ pub fn run(args: Stats) -> anyhow::Result<Exit> {
     let name = args.instance.name;
     let json = args.json.enabled;
     place::tell(&Instance::open(&name)?)?;
-    let mut sampler = Sampler::new(name.clone(), tune::bounds());
+    let mut sampler = Sampler::new(name.clone(), tune::bounds);
     let Some(interval) = args.watch else {
         let sample = sampler.sample()?;
         tell_unread(sample.unread.as_deref());

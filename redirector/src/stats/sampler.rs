@@ -16,7 +16,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Sampler {
     name: Name,
-    bounds: Bounds,
+    /// Looked at for each sample: somebody may tune meanwhile.
+    bounds: fn() -> Bounds,
     last: Option<Sample>,
     /// Whether it was there once.
     found: bool,
@@ -40,7 +41,7 @@ pub struct Sample {
 }
 
 impl Sampler {
-    pub fn new(name: Name, bounds: Bounds) -> Self {
+    pub fn new(name: Name, bounds: fn() -> Bounds) -> Self {
         Self {
             name,
             bounds,
@@ -67,7 +68,7 @@ impl Sampler {
         let instance = self.open()?;
         let snapshot = Snapshot::read(&instance)?;
         let mut sample = Sample::new(snapshot, last.map(|last| &last.snapshot));
-        sample.bounds = self.bounds.clone();
+        sample.bounds = (self.bounds)();
         if instance.is_here() {
             sample.listen(last.and_then(|last| last.listening.as_ref()));
         }

@@ -36,7 +36,7 @@ impl Reader {
         let wants_flows = Arc::new(AtomicBool::new(true));
         let wants = wants_flows.clone();
         thread::spawn(move || {
-            let mut sampler = Sampler::new(name.clone(), tune::bounds());
+            let mut sampler = Sampler::new(name.clone(), tune::bounds);
             loop {
                 let begun = Instant::now();
                 let sample = sampler.sample().map_err(|error| output::chain(&error));

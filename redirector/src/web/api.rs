@@ -123,5 +123,5 @@ fn render_metrics(name: &Name) -> Result<String, Failure> {
 }
 
 fn sample(name: &Name) -> Result<Sample, kernel::Error> {
-    Sampler::new(name.clone(), tune::bounds()).sample()
+    Sampler::new(name.clone(), tune::bounds).sample()
 }

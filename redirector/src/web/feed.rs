@@ -83,7 +83,7 @@ impl Feed {
     pub fn start(name: Name) -> Self {
         let feed = Self::new(name.clone());
         let (shared, messages) = (feed.shared.clone(), feed.messages.clone());
-        thread::spawn(move || shared.sample(Sampler::new(name, tune::bounds()), &messages));
+        thread::spawn(move || shared.sample(Sampler::new(name, tune::bounds), &messages));
         feed
     }
 
