@@ -1,9 +1,10 @@
 //! The BPF file system: mounted where it is not, and the directories of the instances in it.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -102,10 +103,16 @@ pub fn remove(directory: &Path) -> Result<(), Error> {
 
 /// Removes our own directory if no instance is left in it.
 pub fn remove_parent_if_empty() {
-    let is_empty = fs::read_dir(parent()).is_ok_and(|mut entries| entries.next().is_none());
+    let is_mark = |name: &OsStr| OPENED.iter().any(|(mark, _)| name == *mark);
+    let is_empty = fs::read_dir(parent()).is_ok_and(|mut entries| {
+        entries.all(|entry| entry.is_ok_and(|entry| is_mark(&entry.file_name())))
+    });
     if is_empty {
-        // In this order: whoever dies between leaves the mark for the next one.
+        // In this order: whoever dies between leaves the marks for the next one.
         let _ = close_mount_point();
+        for (mark, _) in OPENED {
+            let _ = fs::remove_file(parent().join(mark));
+        }
         let _ = fs::remove_dir(parent());
     }
 }
@@ -124,10 +131,9 @@ pub fn admit(directory: &Path, mode: PinMode) -> Result<Option<String>, Error> {
     open_mount_point(mode.readers(), mode.directory())
 }
 
-/// What our own directory's mode says of the mount point: that a load has let others search it. The bits
-/// mean nothing else for a directory in which only root writes.
-const OPENED_TO_OTHERS: (u32, u32) = (0o1000, 0o001);
-const OPENED_TO_GROUP: (u32, u32) = (0o4000, 0o010);
+/// Links in our own directory that say whom a load has let search the mount point. No mode of it could: those
+/// bits that mean nothing there are what `RestrictSUIDSGID=` of systemd.exec(5) forbids.
+const OPENED: [(&str, u32); 2] = [("opened~others", 0o001), ("opened~group", 0o010)];
 
 /// systemd and `mount_bpffs` give it mode 0700. Others may search it then, not list it, and every pin has a
 /// mode of its own, which is 0600 unless its owner changes that.
@@ -136,12 +142,12 @@ fn open_mount_point(readers: u32, directory: u32) -> Result<Option<String>, Erro
     let point = Path::new(MOUNT_POINT);
     let before = mode_of(point)?;
     let added = readers & !before;
-    let marks = [OPENED_TO_OTHERS, OPENED_TO_GROUP];
-    let marks = marks.iter().filter(|(_, bit)| added & bit != 0);
-    let mark = marks.fold(0, |all, (mark, _)| all | mark);
-    // Before what it tells of is done.
+    // Before what they tell of is done.
+    for (mark, _) in OPENED.iter().filter(|(_, bit)| added & bit != 0) {
+        mark_opened(&parent.join(mark))?;
+    }
     let own = mode_of(&parent)? | if readers == 0 { 0 } else { directory };
-    set_mode(&parent, own | mark)?;
+    set_mode(&parent, own)?;
     if added == 0 {
         return Ok(None);
     }
@@ -154,11 +160,19 @@ fn open_mount_point(readers: u32, directory: u32) -> Result<Option<String>, Erro
     }))
 }
 
+fn mark_opened(mark: &Path) -> Result<(), Error> {
+    match symlink(MOUNT_POINT, mark) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Error::io("create", mark)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn close_mount_point() -> Result<(), Error> {
-    let own = mode_of(&parent())?;
-    let marks = [OPENED_TO_OTHERS, OPENED_TO_GROUP].into_iter();
-    let added = marks
-        .filter(|(mark, _)| own & mark != 0)
+    let added = OPENED
+        .iter()
+        .filter(|(mark, _)| parent().join(mark).is_symlink())
         .fold(0, |all, (_, bit)| all | bit);
     if added == 0 {
         return Ok(());

@@ -224,7 +224,7 @@ pub fn hardware_type(interface: &str) -> io::Result<u16> {
 /// Of the calling thread's network namespace: no other one has it until the next boot, unlike its inode.
 pub fn namespace_cookie() -> io::Result<u64> {
     let socket = socket(
-        AddressFamily::Inet,
+        AddressFamily::Unix,
         SockType::Datagram,
         SockFlag::SOCK_CLOEXEC,
         None,
