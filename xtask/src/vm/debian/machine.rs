@@ -115,7 +115,7 @@ impl Machine {
         let mut qemu = self.machine.emulator(&self.machine.path("initrd"));
         qemu.args([
             "-append",
-            "console=ttyS0 quiet oops=panic panic=-1 net.ifnames=0",
+            "console=ttyS0 quiet oops=panic panic=-1 net.ifnames=0 systemd.journald.forward_to_console=1",
         ])
         .args(["-drive", &disk("disk")])
         .args(["-drive", &disk("second")])

@@ -29,14 +29,13 @@ holds() {
     if output=$("$@" 2>&1); then ok "$what"; else fail "$what: $* said: $output"; fi
 }
 
-# waits WHAT COMMAND...: it does before the deadline.
+# waits WHAT COMMAND...: it does before the deadline, in seconds.
 waits() {
     what=$1
     shift
-    tries=0
+    until_then=$(($(date +%s) + deadline))
     until output=$("$@" 2>&1); do
-        tries=$((tries + 1))
-        [ $tries -lt $((deadline * 5)) ] || fail "$what: $* said: $output"
+        [ "$(date +%s)" -lt $until_then ] || fail "$what: $* said: $output"
         sleep 0.2
     done
     ok "$what"
@@ -135,6 +134,36 @@ tuning() {
     fi
     waits 'the host is tuned' active redirector-tune.service
     holds 'a backlog is longer than before' sh -c "[ $(backlog) -gt $(cat $state/backlog) ]"
+    drop_in=/etc/systemd/system/app.service.d/90-redirector.conf
+    before=$(open_files)
+    logins=$(su --command 'ulimit -n')
+    holds 'tuning is made permanent' redirector tune apply --permanent
+    holds 'the application has its open files at once' is_equal "$(open_files)" 1024000
+    holds 'its service has a drop-in' test -e $drop_in
+    restart_app
+    holds 'the application has them after a restart' is_equal "$(open_files)" 1024000
+    holds 'logins have them' is_equal "$(su --command 'ulimit -n')" 1024000
+    cat $state/backlog >/proc/sys/net/core/netdev_max_backlog
+    holds 'systemd-sysctl reads its file' systemctl restart systemd-sysctl.service
+    holds 'and the backlog is longer again' sh -c "[ $(backlog) -gt $(cat $state/backlog) ]"
+    holds 'tuning is taken back' redirector tune revert
+    holds 'the drop-in is gone' test ! -e $drop_in
+    holds 'the backlog is that of before' is_equal "$(backlog)" "$(cat $state/backlog)"
+    restart_app
+    holds 'the application has as many open files as before' is_equal "$(open_files)" "$before"
+    holds 'so have logins' is_equal "$(su --command 'ulimit -n')" "$logins"
+}
+
+# Soft and hard, of the application's process.
+open_files() {
+    set -- $(grep '^Max open files' "/proc/$(property app.service MainPID)/limits")
+    if [ "$4" = "$5" ]; then echo "$4"; else echo "$4 $5"; fi
+}
+
+restart_app() {
+    holds 'systemd reads its units' systemctl daemon-reload
+    holds 'the application is restarted' systemctl restart app.service
+    waits 'and is up' answers 127.0.0.1:8000
 }
 
 firewall() {
