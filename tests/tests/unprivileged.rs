@@ -64,6 +64,13 @@ fn every_reading_command_works_for_everybody() {
     let check = run(&mut user.command(&instance, "check", "--json"));
     assert!(json(&check.stdout)["findings"].is_array(), "{check:#?}");
 
+    // These two take something away from whoever else reads, and change what the programs do.
+    for (verb, way_out) in [("log", "as root or with sudo"), ("trace", "only root may")] {
+        let refused = run(&mut user.command(&instance, verb, ""));
+        assert_eq!(refused.code, Some(4), "{verb}: {refused:#?}");
+        assert!(refused.stderr.contains(way_out), "{verb}: {refused:#?}");
+    }
+
     let mut watch = Background::start(
         &mut user.command(&instance, "stats", "--watch=0.1 --json"),
         Background::directory(),
