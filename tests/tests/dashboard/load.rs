@@ -217,6 +217,7 @@ fn memory_is_flat_under_load() {
         flows.insert(Plain(other), flow, 0).expect("another flow");
     }
     let dashboard = Dashboard::start(&instance);
+    let largest = dashboard.get("/api/v1/flows", &[]).body.len() as u64;
     let mut viewers: Vec<_> = (0..20).map(|_| dashboard.events()).collect();
     let is_over = AtomicBool::new(false);
     let poll = || {
@@ -249,10 +250,14 @@ fn memory_is_flat_under_load() {
         let every = ordinary_or_long(5, 60);
         let seen = (1..=ordinary_or_long(4, 11)).map(|number| {
             let until = Duration::from_secs(every * number);
-            thread::sleep(until.saturating_sub(start.elapsed()));
-            let memory = dashboard.memory();
-            println!("{memory} KiB after {until:?}");
-            memory
+            // The most at any moment: between two answers there is less.
+            let mut most = 0;
+            while start.elapsed() < until {
+                most = most.max(dashboard.memory());
+                thread::sleep(Duration::from_millis(20));
+            }
+            println!("{most} KiB up to {until:?}");
+            most
         });
         let seen: Vec<u64> = seen.collect();
         is_over.store(true, Ordering::Relaxed);
@@ -266,7 +271,12 @@ fn memory_is_flat_under_load() {
     // The first is from before everything has been asked for at its worst moment.
     let (early, late) = seen[1..].split_at(seen.len() / 2);
     let [early, late] = [early, late].map(|part| *part.iter().max().expect("a measurement"));
-    assert!(late < early + early / 10 + 1024, "{seen:?} KiB");
+    // How many of the large documents there are at a time is chance; each comes a hundred times.
+    let document = largest / 1024;
+    assert!(
+        late < early + early / 10 + document,
+        "{seen:?} KiB, {document} KiB a document"
+    );
 }
 
 #[test]
