@@ -28,6 +28,9 @@ fn begin(lan: &Lan, instance: &Instance, arguments: &str) -> Background {
     let mut command = instance.command("unload", arguments);
     let mut drain = Background::start(&mut command, Background::directory());
     until_closed(lan, instance);
+    wait::until("it has seen what is live", || {
+        drain.stdout().starts_with("draining instance")
+    });
     drain.assert_running();
     drain
 }
@@ -49,6 +52,7 @@ fn live_connections_end_by_themselves() {
         }
         assert_eq!(drain.end(), Some(0), "{}", drain.stderr());
         let told = drain.stdout();
+        assert!(told.contains("\": 4 connections are live\n"), "{told}");
         assert!(told.contains("4 connections ended, 0 were cut"), "{told}");
         assert!(told.contains("unloaded instance"), "{told}");
         assert_eq!(Footprint::of(&instance), before);

@@ -57,6 +57,10 @@ fn drain(args: &Unload, limit: Duration) -> anyhow::Result<bool> {
         .map(|drain| Draining::new(drain, limit))
         .collect();
     for draining in &mut drains {
+        if draining.is_over()? {
+            continue;
+        }
+        print(draining.begun())?;
         while !draining.is_over()? {
             thread::sleep(PAUSE);
         }

@@ -71,13 +71,18 @@ async fn supervise(args: &Run) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     if let Some(mut draining) = keeper.drain(limit)? {
+        let mut is_over = draining.is_over()?;
+        if !is_over {
+            say(draining.begun().trim_end());
+        }
         // A second signal ends the wait.
-        while !draining.is_over()? {
+        while !is_over {
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
             }
+            is_over = draining.is_over()?;
         }
         keeper.stop_drained(draining)?;
     }
