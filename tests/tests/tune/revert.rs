@@ -216,12 +216,15 @@ fn a_network_namespace_may_have_the_inode_of_another_one() {
     let tuned = host.values();
     let mut journal = host.journal().expect("a journal");
     for entry in journal["keys"].as_array_mut().expect("keys") {
-        entry["namespace"]["cookie"] = u64::MAX.into();
+        // The whole host's keys, which are few, belong to none.
+        if let Some(namespace) = entry["namespace"].as_object_mut() {
+            namespace["cookie"] = u64::MAX.into();
+        }
     }
     fs::write(host.journal_path(), journal.to_string()).expect("a journal");
     let reverted = host.tune("revert", 0);
     assert!(reverted.stderr.contains("that are gone"), "{reverted:#?}");
-    assert_eq!(reverted.stdout, "nothing to take back\n");
+    assert!(!reverted.stdout.contains("net."), "{reverted:#?}");
     assert_eq!(host.values(), tuned);
     assert_eq!(host.journal(), None);
 }
