@@ -103,14 +103,17 @@ impl Namespaces {
     }
 
     fn add_process(&mut self, process: &Process, wanted: &HashSet<u64>) {
-        let tasks = match process.tasks() {
-            Ok(tasks) => tasks,
-            Err(error) => return self.has_missed(process.pid, &error),
+        // Not by way of procfs, which leaves out those that end while it lists them.
+        let threads = match fs::read_dir(format!("/proc/{}/task", process.pid)) {
+            Ok(threads) => threads,
+            Err(error) => return self.has_missed(process.pid, &error.into()),
         };
-        for task in tasks {
-            match task {
-                Ok(task) => self.add_thread(task.pid, task.tid, wanted),
-                Err(error) => self.has_missed(process.pid, &error),
+        for thread in threads {
+            let name = thread.map(|thread| thread.file_name());
+            match name.map(|name| name.to_string_lossy().parse()) {
+                Ok(Ok(tid)) => self.add_thread(process.pid, tid, wanted),
+                Ok(Err(_)) => {}
+                Err(error) => self.has_missed(process.pid, &error.into()),
             }
         }
         let namespace = inode(&PathBuf::from(format!("/proc/{}/ns/mnt", process.pid)));

@@ -53,7 +53,8 @@ pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
 
 /// Nothing if there is none.
 pub fn remove(path: &Path) -> Result<(), Error> {
-    unlink(path).map_err(Error::io("remove", path))
+    unlink(path).map_err(Error::io("remove", path))?;
+    sync_directory_of(path)
 }
 
 /// What a death in the middle of writing the file has left.
@@ -72,7 +73,7 @@ fn unfinished(path: &Path) -> PathBuf {
     path.with_added_extension("new")
 }
 
-/// `None` if there is none.
+/// `None` if there is none. What is no file, such as a link to /dev/null, holds nothing.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     match read_regular(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -81,17 +82,16 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// Waits for nobody: a pipe or a terminal in the place of a file is an error.
+/// Waits for nobody, as a pipe in the place of a file would have it.
 fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
+    if file.metadata()?.is_file() {
+        file.read_to_end(&mut bytes)?;
+    }
     Ok(bytes)
 }
 

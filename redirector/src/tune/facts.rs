@@ -207,7 +207,7 @@ pub(super) fn status(row: KeyRow, boot: &Boot) -> KeyStatus {
     let at_boot = boot.sysctl(&row.wish.key).cloned();
     let enough_at_boot = at_boot.as_ref().map(|line| {
         let value = Value::from(line.value.as_str());
-        row.wish.fulfilled(&value).is_ok_and(|met| met == value)
+        row.wish.is_met_by(&value)
     });
     KeyStatus {
         row,

@@ -125,6 +125,7 @@ impl Tuned {
         self.has_hidden
             || self.keys.iter().any(denied)
             || self.limits.iter().any(LimitRow::is_denied)
+            || is_denied(&self.removed)
     }
 
     /// Whether something wanted could not be had that nobody could expect to be refused.
@@ -145,11 +146,9 @@ impl Reverted {
     /// Whether something could not be taken back for want of rights.
     pub fn is_denied(&self) -> bool {
         let denied = |fate: &Fate| matches!(fate, Fate::Failed(error) if error.kind() == std::io::ErrorKind::PermissionDenied);
-        let mut files = self.files.iter();
         self.keys.iter().any(|row| denied(&row.fate))
             || self.limits.iter().any(|row| denied(&row.fate))
-            || files
-                .any(|(_, fate)| matches!(fate, FileFate::Failed(error) if error.is_permission()))
+            || is_denied(&self.files)
     }
 
     pub fn has_failed(&self) -> bool {
@@ -157,6 +156,11 @@ impl Reverted {
         let mut fates = fates.chain(self.limits.iter().map(|row| &row.fate));
         fates.any(|fate| matches!(fate, Fate::Failed(_))) || has_failed(&self.files)
     }
+}
+
+fn is_denied(files: &[(PathBuf, FileFate)]) -> bool {
+    let mut files = files.iter();
+    files.any(|(_, fate)| matches!(fate, FileFate::Failed(error) if error.is_permission()))
 }
 
 fn has_failed(files: &[(PathBuf, FileFate)]) -> bool {

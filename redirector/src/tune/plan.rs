@@ -165,6 +165,15 @@ impl Wish {
         }
     }
 
+    /// Whether a value is as wanted, however it is written.
+    pub fn is_met_by(&self, value: &Value) -> bool {
+        let same = match guide::is_port_set(&self.key) {
+            true => value.with_ports(value, true),
+            false => Ok(value.clone()),
+        };
+        same.is_ok_and(|same| self.fulfilled(value) == Ok(same))
+    }
+
     fn of_guide(entry: &guide::Entry) -> Option<Self> {
         Some(Self {
             key: entry.key.parse().ok()?,

@@ -69,8 +69,22 @@ pub fn out_of_reach(key: &Key) -> Option<String> {
     (own.ino() != *host).then(|| format!("another {kind} namespace than the host's"))
 }
 
+/// Keys of each interface that show another one in coarser units.
+const COARSE: [(&str, &str); 3] = [
+    ("base_reachable_time", "its base_reachable_time_ms"),
+    ("retrans_time", "its retrans_time_ms"),
+    ("unres_qlen", "its unres_qlen_bytes"),
+];
+
 /// What is changed with this key.
 pub fn coupled(key: &Key) -> Option<&'static str> {
-    let (_, other) = COUPLED.iter().find(|(name, _)| *name == key.path())?;
+    let path = key.path();
+    let is_of_neighbours = ["net/ipv4/neigh/", "net/ipv6/neigh/"]
+        .iter()
+        .any(|above| path.starts_with(above));
+    let coarse = COARSE.iter().filter(|_| is_of_neighbours);
+    let mut coarse = coarse.filter(|(name, _)| path.rsplit('/').next() == Some(name));
+    let mut coupled = COUPLED.iter().filter(|(name, _)| *name == path);
+    let (_, other) = coupled.next().or_else(|| coarse.next())?;
     Some(other)
 }

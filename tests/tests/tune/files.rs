@@ -110,7 +110,10 @@ fn a_file_that_nothing_wants_any_more_is_removed() {
         "* - nofile unlimited\nroot - nofile unlimited\n",
     );
     host.tune("apply", 0);
-    let config = host.config("[tuning.sysctl]\n\"net.ipv4.tcp_keepalive_time\" = 8000");
+    // So few files want no more of the whole host.
+    let files = "[tuning]\nnofile = 1024\n";
+    let keys = "[tuning.sysctl]\n\"net.ipv4.tcp_keepalive_time\" = 8000";
+    let config = host.config(&format!("{files}{keys}"));
     host.tune(&format!("apply --permanent {config}"), 0);
     let written = fs::read_to_string(host.etc(SYSCTL)).expect("a file");
     assert!(
@@ -128,13 +131,15 @@ fn a_file_that_nothing_wants_any_more_is_removed() {
         host.set(key, if key.contains("cookies") { "2" } else { most });
     }
     host.tune(&format!("apply --permanent {config}"), 0);
-    let rehearsal = host.tune("apply --permanent --dry-run", 0).stdout;
+    let config = host.config(files);
+    let command = format!("apply --permanent {config}");
+    let rehearsal = host.tune(&format!("{command} --dry-run"), 0).stdout;
     assert!(
         rehearsal.contains(&format!("/etc/{SYSCTL} would be removed\n")),
         "{rehearsal}"
     );
     assert!(host.etc(SYSCTL).exists());
-    let table = host.tune("apply --permanent", 0).stdout;
+    let table = host.tune(&command, 0).stdout;
     assert!(
         table.contains(&format!("/etc/{SYSCTL} removed\n")),
         "{table}"

@@ -13,6 +13,7 @@ mod revert;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -185,9 +186,13 @@ impl Host {
     /// As the kernel shows it, newline and all.
     fn value(&self, key: &str) -> String {
         let path = path(key);
-        self.namespace
-            .enter(|| fs::read_to_string(&path))
-            .unwrap_or_else(|error| panic!("{path}: {error}"))
+        // The kernel has no more of some keys after the first read(2).
+        let mut bytes = vec![0; 1 << 16];
+        let length = self
+            .namespace
+            .enter(|| fs::File::open(&path)?.read(&mut bytes))
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
     }
 
     fn values(&self) -> BTreeMap<&'static str, String> {

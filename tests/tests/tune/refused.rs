@@ -40,16 +40,19 @@ fn a_key_that_is_missing_is_reported_and_no_failure() {
     host.tune("revert", 0);
 }
 
-/// Whatever is wrong with one value, no other one is written.
 /// It would be another one's value that has no way back.
 #[test]
 fn a_key_that_changes_others_is_reported_and_no_failure() {
     const KEYS: [&str; 2] = ["net.ipv4.ip_forward", "net.ipv4.conf.lo.forwarding"];
+    const COARSE: &str = "net.ipv4.neigh.lo.base_reachable_time";
     let host = Host::new();
     for key in KEYS {
         host.set(key, "0");
     }
-    let config = host.config("[tuning.sysctl]\n\"net.ipv4.ip_forward\" = 1");
+    let fine = host.value(&format!("{COARSE}_ms"));
+    let config = host.config(&format!(
+        "[tuning.sysctl]\n\"net.ipv4.ip_forward\" = 1\n\"{COARSE}\" = 60"
+    ));
     let table = host.tune(&format!("apply {config}"), 0).stdout;
     let row = row(&table, KEYS[0]);
     assert!(
@@ -59,6 +62,7 @@ fn a_key_that_changes_others_is_reported_and_no_failure() {
     for key in KEYS {
         assert_eq!(host.value(key), "0\n", "{key}");
     }
+    assert_eq!(host.value(&format!("{COARSE}_ms")), fine);
     host.tune("revert", 0);
 }
 
@@ -84,6 +88,7 @@ fn a_key_of_another_ipc_namespace_is_reported_and_no_failure() {
     assert_eq!(journal["keys"][0]["was"], "4096", "{journal}");
 }
 
+/// Whatever is wrong with one value, no other one is written.
 #[test]
 fn values_that_do_not_parse_are_refused_before_anything() {
     let host = Host::new();
@@ -314,7 +319,7 @@ fn pipes_in_the_place_of_files() {
     let output = host.tune("apply --permanent", 1);
     assert_eq!(
         output.stderr,
-        "error: cannot read /etc/sysctl.d/90-redirector.conf: not a regular file\n"
+        "error: /etc/sysctl.d/90-redirector.conf is not redirector's; move it away, or use `redirector tune export`\n"
     );
     assert_eq!(host.values(), before);
 }

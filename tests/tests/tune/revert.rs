@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use integration::wait;
 
@@ -178,13 +181,40 @@ fn what_went_with_a_network_namespace_is_forgotten() {
 fn a_network_namespace_of_short_lived_processes_is_not_forgotten() {
     const CHAIN: &str = "link() { [ -e \"$0\" ] && sleep 0.001 && { link & exit 0; }; }; link";
     let host = Host::new();
-    host.lower();
-    host.tune("apply", 0);
     let file = host.directory.path().join("as-long-as-this-is-there");
     fs::write(&file, "").expect("a file");
-    let mut chain = host.namespace.command("sh");
-    chain.args(["-c", CHAIN]).arg(&file).stdout(Stdio::null());
-    assert!(chain.status().expect("the first").success());
+    let begin = |host: &Host| {
+        let mut chain = host.namespace.command("sh");
+        chain.args(["-c", CHAIN]).arg(&file).stdout(Stdio::null());
+        assert!(chain.status().expect("the first").success());
+    };
+    is_not_forgotten(host, begin, || {
+        fs::remove_file(&file).expect("the end of it");
+    });
+}
+
+/// The same of threads of one process.
+#[test]
+fn a_network_namespace_of_short_lived_threads_is_not_forgotten() {
+    fn link(is_over: Arc<AtomicBool>) {
+        if !is_over.load(Ordering::Relaxed) {
+            thread::yield_now();
+            thread::spawn(|| link(is_over));
+        }
+    }
+    let is_over = Arc::new(AtomicBool::new(false));
+    let begin = |host: &Host| {
+        let is_over = is_over.clone();
+        host.namespace.enter(|| thread::spawn(|| link(is_over)));
+    };
+    let end = || is_over.store(true, Ordering::Relaxed);
+    is_not_forgotten(Host::new(), begin, end);
+}
+
+fn is_not_forgotten(host: Host, begin: impl FnOnce(&Host), end: impl FnOnce()) {
+    host.lower();
+    host.tune("apply", 0);
+    begin(&host);
     let (namespace, host) = host.elsewhere();
     let before = host.values();
     drop(namespace);
@@ -195,7 +225,7 @@ fn a_network_namespace_of_short_lived_processes_is_not_forgotten() {
     }
     let applied = host.tune("apply", 0);
     assert!(!applied.stderr.contains("gone"), "{applied:#?}");
-    fs::remove_file(&file).expect("the end of it");
+    end();
     let note = "note: 5 values went with network namespaces that are gone\n";
     wait::until("it is gone", || {
         host.tune("revert --dry-run", 0).stderr.contains(note)
