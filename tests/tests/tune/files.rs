@@ -52,7 +52,8 @@ fn permanent_files_come_and_go() {
     let read = |file| fs::read_to_string(host.etc(file)).expect("a file");
     let sysctl: Vec<_> = read(SYSCTL)
         .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty())
+        // A small machine's fs.file-max is raised as well.
+        .filter(|line| line.starts_with("net."))
         .map(str::to_owned)
         .collect();
     assert_eq!(
