@@ -13,6 +13,8 @@ busybox mknod /dev/net/tun c 10 200
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
+# As systemd does at boot; tests that run side by side would raise it for each other.
+echo 9223372036854775807 >/proc/sys/fs/file-max
 ip link set lo up
 exec 3>/dev/ttyS1
 stty -F /dev/ttyS1 -opost
