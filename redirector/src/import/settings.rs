@@ -5,7 +5,7 @@ use crate::tune;
 pub const SETTING: &str = "a kernel setting, not a rule";
 const LIMIT: &str = "a limit on open files, not a rule";
 
-/// `net.core.somaxconn = 1024`, `* soft nofile 1024000`, with `sudo sysctl -w` or not.
+/// `net.core.somaxconn = 1024`, or `* soft nofile 1024000`; a command has its own reader.
 pub fn explain(line: &str) -> Option<String> {
     let words: Vec<_> = line.split_whitespace().collect();
     if let [_, "soft" | "hard" | "-", "nofile", _] = words[..] {

@@ -104,9 +104,12 @@ fn command_kind(listing: &mut Listing, number: usize, command: &[String]) -> Kin
     };
     match tool(first) {
         Some(families) => follow(listing, number, families, rest),
-        None if first == "sysctl" && rest.iter().any(|word| word.contains('=')) => {
-            Kind::Left(settings::SETTING.into())
-        }
+        None if first == "sysctl" => match rest.iter().find(|word| word.contains('=')) {
+            Some(setting) => Kind::Left(
+                settings::explain(setting).unwrap_or_else(|| settings::SETTING.to_owned()),
+            ),
+            None => Kind::Other,
+        },
         None => Kind::Other,
     }
 }

@@ -10,7 +10,7 @@ fn shell_lines() {
         iptables -t nat -A PREROUTING -i $IF -p tcp --dport 443 -j REDIRECT --to-port 4430\n\
         iptables -t nat -F\n\
         iptables -A INPUT -p tcp --dport 8000 -j ACCEPT && iptables-save > /etc/sysconfig/iptables\n\
-        sysctl -w net.core.somaxconn=1024\nIt's prose about iptables-save\n";
+        sysctl -w net.core.somaxconn=1024\nsudo sysctl -w net.ipv4.tcp_tw_recycle=1\nIt's prose about iptables-save\n";
     assert_eq!(
         taken(text, "/sbin"),
         (vec!["80:8000/tcp".into()], Vec::new())
@@ -18,7 +18,8 @@ fn shell_lines() {
     taken(text, "ip6tables");
     left(text, "$IF", "\"$IF\" is for the shell");
     left(text, "-F", "adds no rule");
-    left(text, "sysctl", "kernel setting");
+    left(text, "somaxconn", "kernel setting");
+    left(text, "tw_recycle", "removed in Linux 4.12");
     assert_eq!(outcome(text, "INPUT"), Outcome::Other);
     assert_eq!(outcome(text, "prose"), Outcome::Other);
 }
