@@ -61,8 +61,11 @@ fn drain(args: &Unload, limit: Duration) -> anyhow::Result<bool> {
             continue;
         }
         print(draining.begun())?;
-        while !draining.is_over()? {
+        loop {
             thread::sleep(PAUSE);
+            if draining.is_over()? {
+                break;
+            }
         }
     }
     let mut is_unloaded = false;

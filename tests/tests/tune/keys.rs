@@ -157,16 +157,7 @@ fn a_range_becomes_wider() {
             "40000\t50000\n",
         ),
     ] {
-        host.set(RANGE, now);
-        let before = host.value(RANGE);
-        let config = host.config(&format!("[tuning.sysctl]\n\"{RANGE}\" = {wanted}"));
-        host.tune(&format!("apply --permanent {config}"), 0);
-        assert_eq!(host.value(RANGE), then, "{wanted}");
-        let document = host.check(&config);
-        assert_eq!(key(&document, RANGE)["met"], true, "{document}");
-        assert_ne!(key(&document, RANGE)["at_boot"]["met"], false, "{document}");
-        host.tune("revert", 0);
-        assert_eq!(host.value(RANGE), before, "{wanted}");
+        goes_there_and_back(&host, RANGE, now, wanted, then);
     }
     let config = host.config(&format!("[tuning.sysctl]\n\"{RANGE}\" = [65000, 1024]"));
     let refused = host.tune(&format!("apply {config}"), 2).stderr;
@@ -192,17 +183,7 @@ fn a_set_of_ports_becomes_larger() {
         ),
         ("9000", "{ exact = \"8081,8080\" }", "8080-8081\n"),
     ] {
-        host.set(PORTS, &format!("{now}\n"));
-        let before = host.value(PORTS);
-        let config = host.config(&format!("[tuning.sysctl]\n\"{PORTS}\" = {wanted}"));
-        host.tune(&format!("apply --permanent {config}"), 0);
-        assert_eq!(host.value(PORTS), then, "{wanted}");
-        let document = host.check(&config);
-        assert_eq!(key(&document, PORTS)["met"], true, "{document}");
-        assert_ne!(key(&document, PORTS)["at_boot"]["met"], false, "{document}");
-        host.tune("revert", 0);
-        assert_eq!(host.value(PORTS), before, "{wanted}");
-        assert_eq!(host.journal(), None);
+        goes_there_and_back(&host, PORTS, now, wanted, then);
     }
     let config = host.config(&format!("[tuning.sysctl]\n\"{PORTS}\" = \"http\""));
     let refused = host.tune(&format!("apply {config}"), 2).stderr;
@@ -210,6 +191,22 @@ fn a_set_of_ports_becomes_larger() {
         refused.contains(PORTS) && refused.contains("is a set of ports here"),
         "{refused}"
     );
+}
+
+/// What is wanted of a key is there, is enough for the next boot too, and is taken back.
+#[track_caller]
+fn goes_there_and_back(host: &Host, name: &str, now: &str, wanted: &str, then: &str) {
+    host.set(name, &format!("{now}\n"));
+    let before = host.value(name);
+    let config = host.config(&format!("[tuning.sysctl]\n\"{name}\" = {wanted}"));
+    host.tune(&format!("apply --permanent {config}"), 0);
+    assert_eq!(host.value(name), then, "{wanted}");
+    let document = host.check(&config);
+    assert_eq!(key(&document, name)["met"], true, "{document}");
+    assert_ne!(key(&document, name)["at_boot"]["met"], false, "{document}");
+    host.tune("revert", 0);
+    assert_eq!(host.value(name), before, "{wanted}");
+    assert_eq!(host.journal(), None);
 }
 
 #[test]
