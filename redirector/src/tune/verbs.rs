@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::{
-    Report, Request, Reverted, Tuned, applications,
+    KeyRow, Report, Request, Reverted, Tuned, applications,
     boot::Boot,
     changes::{self, Outcome},
     error::Error,
@@ -33,12 +33,9 @@ pub fn rehearse(request: &Request, permanent: bool) -> Result<Tuned, Error> {
     let mut journal = journal()?;
     let rows = key_rows(request, |key| Linux.read(key))?;
     let found = applications::find(&request.targets)?;
-    let boot = Boot::read();
     let mut notes = notes(request, &found);
     let (files, removed) = if permanent {
-        let owners = owners(request, &found, &mut notes);
-        warn_of_other_namespace(&mut notes);
-        let files = wanted(request, &rows, &journal, namespace, &boot, &owners);
+        let files = permanent_files(request, &found, &rows, &journal, namespace, &mut notes);
         let files = paths(&files);
         let removed = removal::remove_unwanted(&mut journal, &files, true);
         (files, removed)
@@ -88,10 +85,7 @@ fn apply_locked(
     let mut notes = notes(request, &found);
     notes.extend(gone);
     let prepared = if permanent {
-        let owners = owners(request, &found, &mut notes);
-        warn_of_other_namespace(&mut notes);
-        let boot = Boot::read();
-        let files = wanted(request, &rows, &journal, namespace, &boot, &owners);
+        let files = permanent_files(request, &found, &rows, &journal, namespace, &mut notes);
         let paths = paths(&files);
         Some((paths, prepare(files, &mut journal, store)?))
     } else {
@@ -123,6 +117,20 @@ fn apply_locked(
         removed,
         notes,
     })
+}
+
+/// Those of `apply --permanent`, with a note for what they do not reach.
+fn permanent_files(
+    request: &Request,
+    found: &applications::Found,
+    rows: &[KeyRow],
+    journal: &Journal,
+    namespace: Namespace,
+    notes: &mut Vec<String>,
+) -> Vec<Wanted> {
+    let owners = owners(request, found, notes);
+    warn_of_other_namespace(notes);
+    wanted(request, rows, journal, namespace, &Boot::read(), &owners)
 }
 
 fn paths(files: &[Wanted]) -> Vec<PathBuf> {
