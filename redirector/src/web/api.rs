@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     Dashboard,
-    documents::{Document, Failure, JSON, Places},
+    documents::{Document, Failure, JSON},
     feed::Feed,
 };
 use crate::{
@@ -24,8 +24,6 @@ use crate::{
 const FRESH: Duration = Duration::from_millis(100);
 /// It has a new point each second.
 const FRESH_HISTORY: Duration = Duration::from_secs(1);
-/// Large bodies of one document on their way: who takes flows slowly keeps no scraper from its metrics.
-const PLACES: usize = 8;
 
 pub struct Documents {
     status: Document,
@@ -40,14 +38,14 @@ impl Documents {
     pub fn new(name: &Name, feed: &Feed) -> Self {
         let document = |kind, render: fn(&Name) -> Result<String, Failure>| {
             let name = name.clone();
-            Places::new(PLACES).document(kind, FRESH, move || render(&name))
+            Document::new(kind, FRESH, move || render(&name))
         };
         let feed = feed.clone();
         Self {
             status: document(JSON, |name| Ok(output::json(&status::read(name)?)?)),
             stats: document(JSON, render_stats),
             flows: document(JSON, render_flows),
-            history: Places::new(PLACES).document(JSON, FRESH_HISTORY, move || {
+            history: Document::new(JSON, FRESH_HISTORY, move || {
                 Ok(output::json_line(&feed.history())?)
             }),
             open_metrics: document(openmetrics::OPEN, render_metrics),

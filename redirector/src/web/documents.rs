@@ -2,17 +2,14 @@
 //! time, and few large ones are on their way at once.
 
 use std::{
-    convert::Infallible,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
-    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
 use hyper::body::Bytes;
 use serde::Serialize;
 use tokio::{
@@ -30,8 +27,9 @@ pub const JSON: &str = "application/json";
 /// Bytes of a body that needs no place.
 const SMALL: usize = 64 * 1024;
 
-/// Places for bodies that are larger; a table full of flows makes one of 60 MB.
-pub struct Places(Arc<Semaphore>);
+/// Larger bodies of one document at a time; a table full of flows makes one of 60 MB. Any number of clients
+/// share one, and have it for [`super::connections`]' limit at most if they take nothing.
+const PLACES: usize = 3;
 
 pub struct Document {
     kind: &'static str,
@@ -39,7 +37,7 @@ pub struct Document {
     fresh: Duration,
     render: Arc<Render>,
     last: Arc<Mutex<Option<(Instant, Reply)>>>,
-    places: Places,
+    places: Arc<Semaphore>,
 }
 
 type Render = dyn Fn() -> Result<String, Failure> + Send + Sync;
@@ -67,38 +65,35 @@ struct Problem {
     error: String,
 }
 
-impl Places {
-    pub fn new(count: usize) -> Self {
-        Self(Arc::new(Semaphore::new(count)))
-    }
+/// A body that is on its way, or may be asked for; its place is given back when the last client has it.
+struct Placed {
+    text: String,
+    _place: OwnedSemaphorePermit,
+}
 
-    pub fn document(
-        self,
-        kind: &'static str,
-        fresh: Duration,
-        render: impl Fn() -> Result<String, Failure> + Send + Sync + 'static,
-    ) -> Document {
-        Document {
-            kind,
-            fresh,
-            render: Arc::new(render),
-            last: Arc::default(),
-            places: self,
-        }
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
     }
 }
 
 impl Document {
-    pub async fn answer(&self) -> Response {
-        // Before it is rendered: who waits holds nothing.
-        let Ok(place) = self.places.0.clone().acquire_owned().await else {
-            return StatusCode::SERVICE_UNAVAILABLE.into_response();
-        };
-        let reply = self.reply().await;
-        if reply.body.len() <= SMALL {
-            return reply.into_response(Body::from);
+    pub fn new(
+        kind: &'static str,
+        fresh: Duration,
+        render: impl Fn() -> Result<String, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            kind,
+            fresh,
+            render: Arc::new(render),
+            last: Arc::default(),
+            places: Arc::new(Semaphore::new(PLACES)),
         }
-        reply.into_response(|body| Body::from_stream(parts(body, place)))
+    }
+
+    pub async fn answer(&self) -> Response {
+        self.reply().await.into_response()
     }
 
     async fn reply(&self) -> Reply {
@@ -109,6 +104,11 @@ impl Document {
         {
             return reply.clone();
         }
+        // It may be what keeps the place that is waited for.
+        *last = None;
+        let Ok(place) = self.places.clone().acquire_owned().await else {
+            return Reply::empty(StatusCode::SERVICE_UNAVAILABLE, self.kind);
+        };
         let (kind, render) = (self.kind, self.render.clone());
         let rendered = task::spawn_blocking(move || {
             let reply = render().map_or_else(
@@ -116,18 +116,14 @@ impl Document {
                 |text| Reply {
                     status: StatusCode::OK,
                     kind,
-                    body: text.into(),
+                    body: body(text, place),
                 },
             );
             *last = Some((Instant::now(), reply.clone()));
             reply
         });
         let Ok(reply) = rendered.await else {
-            return Reply {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                kind,
-                body: Bytes::new(),
-            };
+            return Reply::empty(StatusCode::INTERNAL_SERVER_ERROR, kind);
         };
         self.forget_in_time();
         reply
@@ -166,22 +162,23 @@ impl Reply {
         }
     }
 
-    fn into_response(self, body: impl FnOnce(Bytes) -> Body) -> Response {
+    const fn empty(status: StatusCode, kind: &'static str) -> Self {
+        let body = Bytes::new();
+        Self { status, kind, body }
+    }
+
+    fn into_response(self) -> Response {
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(self.kind))];
-        (self.status, kind, body(self.body)).into_response()
+        (self.status, kind, self.body).into_response()
     }
 }
 
-/// The place is given back when the last part is taken, or the client has gone.
-fn parts(
-    body: Bytes,
-    place: OwnedSemaphorePermit,
-) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold((body, place), |(mut body, place)| async move {
-        if body.is_empty() {
-            return None;
-        }
-        let part = body.split_to(body.len().min(SMALL));
-        Some((Ok(part), (body, place)))
+fn body(text: String, place: OwnedSemaphorePermit) -> Bytes {
+    if text.len() <= SMALL {
+        return text.into();
+    }
+    Bytes::from_owner(Placed {
+        text,
+        _place: place,
     })
 }
