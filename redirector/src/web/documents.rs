@@ -67,7 +67,7 @@ struct Problem {
 
 /// A body that is on its way, or may be asked for; its place is given back when the last client has it.
 struct Placed {
-    text: String,
+    text: Box<str>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -178,7 +178,7 @@ fn body(text: String, place: OwnedSemaphorePermit) -> Bytes {
         return text.into();
     }
     Bytes::from_owner(Placed {
-        text,
+        text: text.into_boxed_str(),
         _place: place,
     })
 }

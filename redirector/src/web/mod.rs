@@ -13,6 +13,7 @@ mod events;
 mod feed;
 mod headers;
 mod live;
+mod memory;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -43,6 +44,7 @@ struct Dashboard {
 
 /// Serves until the returned future is dropped; samples from then on, whoever looks.
 pub async fn serve(listener: TcpListener, name: Name, access: Access) {
+    memory::give_back();
     let feed = Feed::start(name.clone());
     let dashboard = Arc::new(Dashboard {
         access,
