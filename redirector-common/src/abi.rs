@@ -20,7 +20,7 @@ pub use self::trace::{ANY_RULE, TRACED_BYTES, TraceControl, TraceRecord};
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;

@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::State;
+
 /// A port, in memory as on the wire (`__be16`); 0 where there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Pod, Zeroable)]
 #[repr(transparent)]
@@ -25,6 +27,12 @@ impl Port {
     #[inline(always)]
     pub const fn from_be(port: u16) -> Self {
         Self(port)
+    }
+
+    /// [`State::unbounded`], for the first field of 8 bytes.
+    #[inline(always)]
+    pub fn unbounded<S: State>(self, state: &S) -> Self {
+        Self(state.unbounded(self.0.into()) as u16)
     }
 
     #[inline(always)]

@@ -50,7 +50,7 @@ pub fn answer<S: State>(
         track::refresh(state, key, &flow);
     } else if flow.age(state.now()) > SOCKET_AFTER {
         let origin = SocketFlow {
-            rule: flow.rule,
+            rule: state.unbounded(flow.rule.into()) as u32,
             from: flow.from,
             client: flow.client,
         };
@@ -159,7 +159,7 @@ fn accept<S: State>(state: &mut S, key: &mut FlowKey, mut flow: Flow, sequence: 
     if state.peer(key) == Peer::None {
         flow.flags |= FLOW_SOCKETLESS;
     }
-    flow.expected = sequence.wrapping_add(1);
+    flow.expected = state.unbounded(sequence.wrapping_add(1).into()) as u32;
     state.update_flow(Table::Pending, key, &flow);
     forget(state, Table::Answered, key);
 }

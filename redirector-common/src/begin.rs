@@ -2,7 +2,7 @@
 //! every packet.
 
 use crate::{
-    Peer, Skip, State, Table,
+    Peer, Segment, Skip, State, Table,
     abi::{
         Flow, FlowKey, NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Port, Protocol,
     },
@@ -13,39 +13,94 @@ use crate::{
     track::{self, Translation},
 };
 
-/// A client's packet that no flow explains, and the rule that it falls under. Whole words, because it
-/// crosses from one BPF function to another in memory.
+/// A client's packet that no flow explains, and the rule that it falls under. It crosses from one BPF
+/// function to another in memory, so each of its words is written as a whole.
 #[derive(Clone, Copy, Debug)]
-#[repr(C, align(8))]
+#[repr(C)]
 pub struct Arrival {
     /// With the port in it that the packet came to.
     pub key: FlowKey,
-    /// TCP's numbers in host byte order; 0 for UDP.
-    pub sequence: u32,
-    pub acknowledgment: u32,
-    /// The rule's number.
-    pub rule: u32,
-    /// Whether it is a SYN.
-    pub is_opening: u32,
-    /// The rule's target, or [`NO_PORT`].
-    pub target: Port,
-    /// What the port means, `PORT_*`.
-    pub port: u16,
-    pub reserved: u32,
+    /// TCP's sequence and acknowledgment number.
+    numbers: u64,
+    /// The rule's number, and whether it is a SYN.
+    rule: u64,
+    /// The rule's target, and what the port means.
+    port: u64,
 }
 
+const IS_OPENING: u64 = 1 << 32;
+
 impl Arrival {
+    /// Under no rule; `port` has `PORT_*` flags.
+    #[inline(always)]
+    pub fn new(key: FlowKey, segment: &Segment, port: u16) -> Self {
+        let is_opening = if segment.flags.is_opening() {
+            IS_OPENING
+        } else {
+            0
+        };
+        Self {
+            key,
+            numbers: u64::from(segment.sequence) | u64::from(segment.acknowledgment) << 32,
+            rule: u64::from(NO_RULE) | is_opening,
+            port: u64::from(port) << 16,
+        }
+    }
+
+    /// Under this rule, with its target.
+    #[inline(always)]
+    pub fn fall_under(&mut self, to: Translation) {
+        self.rule = self.rule & IS_OPENING | u64::from(to.rule);
+        self.port |= u64::from(to.local.to_be());
+    }
+
+    /// In host byte order; 0 for UDP.
+    #[inline(always)]
+    pub fn sequence(&self) -> u32 {
+        self.numbers as u32
+    }
+
+    /// In host byte order; 0 for UDP.
+    #[inline(always)]
+    pub fn acknowledgment(&self) -> u32 {
+        (self.numbers >> 32) as u32
+    }
+
+    /// Whether it is a SYN.
+    #[inline(always)]
+    pub fn is_opening(&self) -> bool {
+        self.rule & IS_OPENING != 0
+    }
+
+    /// The rule's number, or [`NO_RULE`].
+    #[inline(always)]
+    pub fn rule(&self) -> u32 {
+        self.rule as u32
+    }
+
+    /// The rule's target, or [`NO_PORT`].
+    #[inline(always)]
+    pub fn target(&self) -> Port {
+        Port::from_be(self.port as u16)
+    }
+
+    /// Whether the port has this `PORT_*` flag.
+    #[inline(always)]
+    fn is(&self, flag: u16) -> bool {
+        self.port & u64::from(flag) << 16 != 0
+    }
+
     /// Straight to a target that no rule leads on from.
     #[inline(always)]
     fn is_direct(&self) -> bool {
-        self.target == NO_PORT && self.port & PORT_TARGET != 0
+        self.target() == NO_PORT && self.is(PORT_TARGET)
     }
 }
 
 /// What to do with it.
 #[inline(always)]
 pub fn decide<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
-    if arrival.is_opening != 0 {
+    if arrival.is_opening() {
         return syn(state, arrival);
     }
     if state.has_moved() && arrival.key.protocol == Protocol::TCP {
@@ -61,7 +116,7 @@ pub fn decide<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
 #[inline(always)]
 pub fn moved<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
     let key = &mut { arrival.key };
-    moved::translate(state, key, arrival.sequence, arrival.acknowledgment)
+    moved::translate(state, key, arrival.sequence(), arrival.acknowledgment())
 }
 
 /// No SYN.
@@ -72,13 +127,13 @@ pub fn later<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
     if key.protocol == Protocol::UDP {
         return datagram(state, key, arrival);
     }
-    let (sequence, acknowledgment) = (arrival.sequence, arrival.acknowledgment);
-    if arrival.port & PORT_SOURCE == 0 {
+    let (sequence, acknowledgment) = (arrival.sequence(), arrival.acknowledgment());
+    if !arrival.is(PORT_SOURCE) {
         return Decision::PASS;
     }
     // A connection with the wire port itself began after the rule had gone, whatever is still known of an
     // earlier one.
-    if arrival.port & PORT_CHANGED != 0 && !owner::is_established(state, key) {
+    if arrival.is(PORT_CHANGED) && !owner::is_established(state, key) {
         let decision = earlier_target(state, key, sequence, acknowledgment);
         if decision != Decision::PASS {
             return decision;
@@ -97,7 +152,7 @@ pub fn syn<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
             return decision;
         }
     }
-    if arrival.port & PORT_CHANGED != 0 {
+    if arrival.is(PORT_CHANGED) {
         let decision = open_earlier(state, key);
         if decision != Decision::PASS {
             return decision;
@@ -106,16 +161,16 @@ pub fn syn<S: State>(state: &mut S, arrival: &Arrival) -> Decision {
     let (target, rule) = if arrival.is_direct() {
         (key.local_port, NO_RULE)
     } else {
-        (arrival.target, arrival.rule)
+        (arrival.target(), arrival.rule())
     };
     if target == NO_PORT {
         return Decision::PASS;
     }
-    let decision = open(state, key, target, rule, arrival.sequence);
+    let decision = open(state, key, target, rule, arrival.sequence());
     if !decision.is(Skip::Collision) {
         return decision;
     }
-    open_moved(state, key, target, rule, arrival.sequence)
+    open_moved(state, key, target, rule, arrival.sequence())
 }
 
 /// A SYN: a new connection under the rules in force, or a repetition within a live one; or a direct one,
@@ -145,7 +200,8 @@ fn open<S: State>(
         key.local_port = from;
         return Decision::skip(Skip::Collision);
     }
-    track::claim(state, key, &Flow::opened_by_syn(from, rule, sequence));
+    let flow = Flow::opened_by_syn(from, rule, sequence).unbounded(state);
+    track::claim(state, key, &flow);
     if is_direct {
         return Decision::PASS;
     }
@@ -169,7 +225,7 @@ fn open_moved<S: State>(
         _ => NO_PORT,
     };
     if moved_to == NO_PORT || before != moved_to {
-        key.remote_port = client;
+        key.remote_port = client.unbounded(state);
         key.local_port = target;
         state.note_moved(key, moved_to);
     }
@@ -227,22 +283,23 @@ fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> De
         track::forget(state, Table::Pending, key);
         return Decision::PASS;
     }
-    if arrival.port & PORT_CHANGED != 0 {
+    if arrival.is(PORT_CHANGED) {
         let decision = earlier_target(state, key, 0, 0);
         if decision != Decision::PASS {
             return decision;
         }
     }
-    if arrival.target == NO_PORT {
+    if arrival.target() == NO_PORT {
         return Decision::PASS;
     }
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
     let from = key.local_port;
-    key.local_port = arrival.target;
+    key.local_port = arrival.target();
     // Another wire port may lead here too; the latest one is answered.
     track::forget(state, Table::Answered, key);
-    track::begin(state, key, Flow::opened(from, arrival.rule));
-    Decision::redirect(Translation::to(arrival.target, arrival.rule))
+    let flow = Flow::opened(from, arrival.rule()).unbounded(state);
+    track::begin(state, key, flow);
+    Decision::redirect(Translation::to(arrival.target(), arrival.rule()))
 }

@@ -97,7 +97,7 @@ pub fn marker<S: State>(state: &S, key: &mut FlowKey) -> Marker {
 /// What `table` says of that.
 #[inline(never)]
 fn marked<S: State>(state: &S, table: Table, key: &mut FlowKey) -> Marker {
-    key.kind = KEY_MOVED;
+    key.kind = state.unbounded(KEY_MOVED.into()) as u32;
     let proven = if table == Table::Moved { PROVEN } else { 0 };
     let marker = state
         .flow(table, key)
@@ -117,9 +117,9 @@ fn prove<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) {
     let _ = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
     let claim = marked(state, Table::Pending, key);
     if claim.is_found() {
-        enter(key, claim.target(), claim.port());
+        enter(state, key, claim.target(), claim.port());
         let _ = track::known_seldom(state, acknowledgment, key, from, client);
-        enter(key, from, client);
+        enter(state, key, from, client);
     }
 }
 
@@ -136,25 +136,26 @@ pub fn open<S: State>(
     let again = marker(state, key);
     let mut port = NO_PORT;
     if again.is_found() {
-        enter(key, target, again.port());
+        enter(state, key, target, again.port());
         if !is_taken(state, key, from, client) {
             port = again.port();
         }
-        enter(key, from, client);
+        enter(state, key, from, client);
     }
     if port == NO_PORT {
         // What it was moved to before is another's by now, or not over.
-        enter(key, target, client);
+        enter(state, key, target, client);
         port = free_port(state, key, client);
         if port == NO_PORT {
             return Decision::skip(Skip::Collision);
         }
     }
-    enter(key, target, port);
+    enter(state, key, target, port);
     let flow = Flow {
         client,
         ..Flow::opened_by_syn(from, rule, sequence)
     };
+    let flow = flow.unbounded(state);
     track::claim(state, key, &flow);
     mark(state, Table::Pending, key, &flow);
     Decision::redirect(Translation {
@@ -172,10 +173,10 @@ pub fn repeat<S: State>(state: &mut S, key: &mut FlowKey) -> Decision {
         return Decision::PASS;
     }
     let (from, client) = (key.local_port, key.remote_port);
-    enter(key, marker.target(), marker.port());
+    enter(state, key, marker.target(), marker.port());
     let is_live = matches!(state.peer(key), Peer::Connected { .. })
         && owner(state, key) == Owner::of(from, client);
-    enter(key, from, client);
+    enter(state, key, from, client);
     if !is_live {
         return Decision::PASS;
     }
@@ -198,7 +199,7 @@ pub fn translate<S: State>(
     }
     let (from, client) = (key.local_port, key.remote_port);
     let (target, port) = (moved.target(), moved.port());
-    enter(key, target, port);
+    enter(state, key, target, port);
     let known = track::known_seldom(state, acknowledgment, key, from, client);
     let is_its = if moved.is_proven() {
         let owner = owner(state, key);
@@ -208,7 +209,7 @@ pub fn translate<S: State>(
             || owner == Owner::UNKNOWN && state.accepts(key, sequence, acknowledgment)
     } else {
         // A SYN alone, which anybody can send, leads no connection away.
-        key.remote_port = client;
+        key.remote_port = client.unbounded(state);
         known != Decision::PASS
             && !(matches!(state.peer(key), Peer::Connected { .. })
                 && state.accepts(key, sequence, acknowledgment))
@@ -216,7 +217,7 @@ pub fn translate<S: State>(
     if is_its && known == Decision::PASS {
         track::resume(state, key, from, client, moved.to().rule);
     }
-    enter(key, from, client);
+    enter(state, key, from, client);
     if !is_its {
         return Decision::PASS;
     }
@@ -228,31 +229,32 @@ pub fn translate<S: State>(
 #[inline(never)]
 pub fn keep<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port, rule: u32) {
     let (target, port) = (key.local_port, key.remote_port);
-    enter(key, from, client);
+    enter(state, key, from, client);
     let is_known = marker(state, key).is_proven();
-    enter(key, target, port);
+    enter(state, key, target, port);
     if !is_known {
         let flow = Flow {
             created: (state.now() >> TICK) as u32,
             client,
             ..Flow::resumed(from, rule)
         };
+        let flow = flow.unbounded(state);
         state.insert_flow(Table::Answered, key, &flow);
         mark(state, Table::Moved, key, &flow);
     }
 }
 
 #[inline(always)]
-fn enter(key: &mut FlowKey, local: Port, remote: Port) {
+fn enter<S: State>(state: &S, key: &mut FlowKey, local: Port, remote: Port) {
     key.local_port = local;
-    key.remote_port = remote;
+    key.remote_port = remote.unbounded(state);
 }
 
 /// The client began anew, and its port is its own. What a SYN alone has noted leads nobody away.
 #[inline(always)]
 pub fn forget<S: State>(state: &mut S, key: &mut FlowKey) {
     if state.has_moved() {
-        key.kind = KEY_MOVED;
+        key.kind = state.unbounded(KEY_MOVED.into()) as u32;
         track::forget(state, Table::Moved, key);
         key.kind = KEY_FLOW;
     }
@@ -266,14 +268,15 @@ pub fn mark<S: State>(state: &mut S, table: Table, key: &mut FlowKey, flow: &Flo
         flags: flow.flags & FLOW_SOCKETLESS,
         ..Flow::resumed(key.local_port, flow.rule)
     };
-    enter(key, flow.from, flow.client);
-    key.kind = KEY_MOVED;
+    let marker = marker.unbounded(state);
+    enter(state, key, flow.from, flow.client);
+    key.kind = state.unbounded(KEY_MOVED.into()) as u32;
     state.insert_flow(table, key, &marker);
     if table == Table::Moved {
         track::forget(state, Table::Pending, key);
     }
     key.kind = KEY_FLOW;
-    enter(key, marker.from, marker.client);
+    enter(state, key, marker.from, marker.client);
 }
 
 /// Another port for the client whose tuple at the key's target is free; a privileged one for a
@@ -289,7 +292,7 @@ fn free_port<S: State>(state: &S, key: &mut FlowKey, client: Port) -> Port {
     let start = u32::from(client.get()) + seconds % 1024 * CANDIDATES * STEP;
     for candidate in 0..CANDIDATES {
         let port = first + (start + (candidate + 1) * STEP) % count;
-        key.remote_port = Port::new(port as u16);
+        key.remote_port = Port::new(port as u16).unbounded(state);
         if owner(state, key) == Owner::NOBODY {
             return key.remote_port;
         }

@@ -128,16 +128,8 @@ fn ingress<P: Packet, S: State>(
     if packet.is_other_host() {
         return Err(Skip::OtherHost);
     }
-    let mut arrival = Arrival {
-        key: track::key(packet, state, ends, Direction::Ingress)?,
-        rule: NO_RULE,
-        sequence: segment.sequence,
-        acknowledgment: segment.acknowledgment,
-        is_opening: u32::from(is_opening),
-        target: NO_PORT,
-        port: entry.flags,
-        reserved: 0,
-    };
+    let key = track::key(packet, state, ends, Direction::Ingress)?;
+    let mut arrival = Arrival::new(key, segment, entry.flags);
     let key = &mut arrival.key;
     if is_source {
         if is_udp && track::is_outgoing(state, key) {
@@ -152,8 +144,7 @@ fn ingress<P: Packet, S: State>(
             }
             key.local_port = from;
         }
-        arrival.target = to.local;
-        arrival.rule = to.rule;
+        arrival.fall_under(to);
     }
     if !S::DECIDES {
         return Ok(None);

@@ -12,7 +12,7 @@ use crate::{
 /// Under the rule in force.
 #[inline(never)]
 pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> Decision {
-    let Arrival { target, rule, .. } = *arrival;
+    let (target, rule) = (arrival.target(), arrival.rule());
     if target == NO_PORT {
         return Decision::PASS;
     }
@@ -25,7 +25,13 @@ pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> 
     }
     let from = key.local_port;
     key.local_port = target;
-    let decision = is_free(state, key, from, arrival.sequence, arrival.acknowledgment);
+    let decision = is_free(
+        state,
+        key,
+        from,
+        arrival.sequence(),
+        arrival.acknowledgment(),
+    );
     if decision != Decision::PASS {
         return decision;
     }

@@ -33,7 +33,11 @@ fn scoped<S: State>(state: &S, key: &FlowKey) -> Decision {
     for scope in 0..3 {
         let rule = RuleKey {
             address: if scope < 2 { key.local } else { ANY_ADDRESS },
-            ifindex: if scope & 1 == 0 { state.ifindex() } else { 0 },
+            ifindex: if scope & 1 == 0 {
+                state.unbounded(state.ifindex().into()) as u32
+            } else {
+                0
+            },
             port: key.local_port,
             protocol: key.protocol.number() as u8,
             slot: 0,

@@ -54,6 +54,12 @@ pub trait State {
         value
     }
 
+    /// `value`, of whose size the BPF verifier then knows nothing. Without CAP_PERFMON Linux 6.1 wants that of
+    /// what is written to the first of 8 bytes on the stack, where less than 8 are ever written after it.
+    fn unbounded(&self, value: u64) -> u64 {
+        value
+    }
+
     /// What rewritten packets carry; 0 for nothing.
     fn mark(&self) -> u32;
 

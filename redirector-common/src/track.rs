@@ -65,15 +65,15 @@ pub fn key<P: Packet, S: State>(
     Ok(FlowKey {
         remote,
         local,
-        remote_port,
+        remote_port: remote_port.unbounded(state),
         local_port,
         scope: packet.opaque(if remote.is_link_local() {
             state.ifindex()
         } else {
             0
         }),
-        protocol: ends.protocol,
         kind: KEY_FLOW,
+        protocol: ends.protocol,
     })
 }
 
@@ -155,6 +155,7 @@ pub fn resume<S: State>(state: &mut S, key: &FlowKey, from: Port, client: Port, 
         flags: socketless,
         ..Flow::resumed(from, rule)
     };
+    let flow = flow.unbounded(state);
     begin(state, key, flow);
     if let Some(before) = state.flow(Table::Answered, key)
         && !before.is_of(from, client)
@@ -293,7 +294,7 @@ fn end_earlier<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: P
     let (target, port) = (key.local_port, key.remote_port);
     key.local_port = from;
     if client != NO_PORT {
-        key.remote_port = client;
+        key.remote_port = client.unbounded(state);
     }
     earlier::find(state, key, |state, key, to| {
         if to.local != target
@@ -305,5 +306,5 @@ fn end_earlier<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: P
         None::<()>
     });
     key.local_port = target;
-    key.remote_port = port;
+    key.remote_port = port.unbounded(state);
 }

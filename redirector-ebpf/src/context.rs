@@ -115,6 +115,30 @@ pub fn rare_header<C: Context, T: Pod>(ctx: &C, offset: usize) -> Result<T, Skip
 #[cfg(target_arch = "bpf")]
 const EVERYWHERE: u64 = 0x1_0000_0001;
 
+/// `value`, of whose size older kernels then know nothing, since they do not follow a negation. Those that do
+/// have no need of it.
+#[inline(always)]
+pub fn unbounded(value: u64) -> u64 {
+    #[cfg(target_arch = "bpf")]
+    let mut value = value;
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: one register only.
+    unsafe {
+        core::arch::asm!(
+            "{value} = -{value}",
+            "{value} = -{value}",
+            value = inout(reg) value,
+        );
+    }
+    value
+}
+
+/// An index of an array, which a lookup has on the stack, [`unbounded`].
+#[inline(always)]
+pub fn index(index: u32) -> u32 {
+    unbounded(index.into()) as u32
+}
+
 /// `value`, of which the verifier then knows nothing.
 #[inline(always)]
 pub fn opaque<C: Context>(ctx: &C, value: u64) -> u64 {

@@ -17,7 +17,7 @@ use redirector_common::{
 };
 
 use crate::{
-    context::{Context, opaque},
+    context::{Context, index, opaque, unbounded},
     count,
     decide::{decide_later, decide_moved, decide_syn},
     log,
@@ -47,7 +47,7 @@ impl<'a, C: Context> Kernel<'a, C> {
     /// By a `Skip`'s discriminant.
     #[inline(always)]
     pub fn count_skip(&mut self, skip: u32) {
-        if let Some(counter) = SKIPPED.get_ptr_mut(skip) {
+        if let Some(counter) = SKIPPED.get_ptr_mut(index(skip)) {
             // SAFETY: this CPU's own value, and the program is not preempted by itself.
             unsafe { *counter += 1 };
         }
@@ -68,7 +68,9 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry> {
-        PORTS.get(port_index(self.slot, protocol, port)).copied()
+        PORTS
+            .get(index(port_index(self.slot, protocol, port)))
+            .copied()
     }
 
     #[inline(always)]
@@ -81,7 +83,7 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn earlier(&self, protocol: Protocol, port: Port, age: u32) -> Option<EarlierTarget> {
-        let port = port_index(self.slot, protocol, port);
+        let port = index(port_index(self.slot, protocol, port));
         // SAFETY: copied at once; user space writes the idle slot only.
         unsafe { EARLIER.get(EarlierKey { port, age }) }.copied()
     }
@@ -89,6 +91,11 @@ impl<C: Context> State for Kernel<'_, C> {
     #[inline(always)]
     fn opaque(&self, value: u64) -> u64 {
         opaque(self.ctx, value)
+    }
+
+    #[inline(always)]
+    fn unbounded(&self, value: u64) -> u64 {
+        unbounded(value)
     }
 
     #[inline(always)]
@@ -210,7 +217,7 @@ impl<C: Context> State for Kernel<'_, C> {
     #[inline(always)]
     fn count(&mut self, rule: u32, direction: Direction, bytes: u32, resets: u32) {
         count::packet_size(bytes);
-        let Some(counters) = COUNTERS.get_ptr_mut(rule) else {
+        let Some(counters) = COUNTERS.get_ptr_mut(index(rule)) else {
             return;
         };
         // SAFETY: this CPU's own value, and the program is not preempted by itself.
@@ -231,7 +238,7 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn count_connection(&mut self, rule: u32) {
-        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(index(rule)) {
             // SAFETY: this CPU's own value, and the program is not preempted by itself.
             unsafe { (*counters).connections += 1 };
         }
@@ -239,7 +246,7 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn count_syn(&mut self, rule: u32) {
-        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(index(rule)) {
             // SAFETY: this CPU's own value, and the program is not preempted by itself.
             unsafe { (*counters).syns += 1 };
         }
@@ -247,7 +254,7 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn count_answered_syn(&mut self, rule: u32) {
-        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(index(rule)) {
             // SAFETY: this CPU's own value, and the program is not preempted by itself.
             unsafe { (*counters).answered_syns += 1 };
         }
@@ -260,7 +267,7 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn count_error(&mut self, rule: u32, direction: Direction) {
-        if let Some(counters) = COUNTERS.get_ptr_mut(rule) {
+        if let Some(counters) = COUNTERS.get_ptr_mut(index(rule)) {
             // SAFETY: this CPU's own value, and the program is not preempted by itself.
             let counters = unsafe { &mut *counters };
             match direction {
@@ -293,7 +300,7 @@ impl<C: Context> State for Kernel<'_, C> {
             return Decision::PASS;
         };
         // As `begin::decide`, with functions that each have a stack of their own.
-        let decision = if arrival.is_opening != 0 {
+        let decision = if arrival.is_opening() {
             return Decision::from_register(decide_syn(skb, arrival, self.slot));
         } else if self.has_moved() && arrival.key.protocol == Protocol::TCP {
             Decision::from_register(decide_moved(skb, arrival, self.slot))

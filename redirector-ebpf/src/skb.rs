@@ -144,10 +144,12 @@ impl<const ETHERNET: bool> Packet for SkbPacket<'_, ETHERNET> {
             flags |= u64::from(BPF_F_MARK_MANGLED_0);
         }
         let from = u64::from(u16::from_ne_bytes(old));
-        let to = u64::from(u16::from_ne_bytes(new));
+        let to = context::unbounded(u64::from(u16::from_ne_bytes(new)));
         self.ctx
             .l4_csum_replace(checksum.offset, from, to, flags)
             .map_err(|_| Skip::Rewrite)?;
-        self.ctx.store(offset, &new, 0).map_err(|_| Skip::Rewrite)
+        self.ctx
+            .store(offset, &(to as u16).to_ne_bytes(), 0)
+            .map_err(|_| Skip::Rewrite)
     }
 }

@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::{Address, DELAY_UNIT, NO_PORT, Port, Protocol};
+use crate::State;
 
 /// Key of the `PENDING`, `FLOWS` and `MOVED` maps: the tuple as the application's socket has it, or, for
 /// [`KEY_MOVED`], as it is on the wire.
@@ -16,9 +17,9 @@ pub struct FlowKey {
     pub local_port: Port,
     /// The interface of a link-local peer, else 0.
     pub scope: u32,
-    pub protocol: Protocol,
     /// [`KEY_FLOW`] or [`KEY_MOVED`].
     pub kind: u32,
+    pub protocol: Protocol,
 }
 
 /// A flow.
@@ -31,27 +32,27 @@ pub const KEY_MOVED: u32 = 1;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C, align(8))]
 pub struct Flow {
-    /// The SYN's sequence number, in host byte order. For UDP
-    /// when the application last answered, as `created` and not more than [`UDP_REFRESH`] late.
-    pub opening: u32,
     /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it, in host byte
     /// order.
     pub expected: u32,
+    /// The SYN's sequence number, in host byte order. For UDP
+    /// when the application last answered, as `created` and not more than [`UDP_REFRESH`] late.
+    pub opening: u32,
     /// The rule's number.
     pub rule: u32,
     /// When it was noted, or its SYN answered, in [`TICK`]s of `CLOCK_MONOTONIC`; it wraps after two
     /// years.
     pub created: u32,
-    /// `FLOW_*` flags.
-    pub flags: u16,
-    /// The port on the wire: the target itself for a direct connection, [`NO_PORT`] for a flow that this
-    /// host began from the wire port. Under [`KEY_MOVED`] the target.
-    pub from: Port,
     /// The client's port on the wire if it was moved, else [`NO_PORT`]. Under [`KEY_MOVED`] the port
     /// it was moved to.
     pub client: Port,
+    /// The port on the wire: the target itself for a direct connection, [`NO_PORT`] for a flow that this
+    /// host began from the wire port. Under [`KEY_MOVED`] the target.
+    pub from: Port,
     /// The time since the last of those ticks, in [`DELAY_UNIT`]s.
     pub fraction: u16,
+    /// `FLOW_*` flags.
+    pub flags: u16,
 }
 
 /// Nanoseconds, as a power of two: 16.8 ms.
@@ -153,6 +154,16 @@ impl Flow {
     pub fn fits(&self, acknowledgment: u32) -> bool {
         acknowledgment == 0
             || self.flags & FLOW_SYN_ACK != 0 && acknowledgment.wrapping_sub(self.expected) <= NEAR
+    }
+
+    /// [`State::unbounded`], for a flow that is written to the stack.
+    #[inline(always)]
+    pub fn unbounded<S: State>(self, state: &S) -> Self {
+        Self {
+            rule: state.unbounded(self.rule.into()) as u32,
+            client: self.client.unbounded(state),
+            ..self
+        }
     }
 
     /// Seen in the middle of a connection.
