@@ -37,10 +37,10 @@ pub struct Options {
 const MATRIX: [(&str, &[&str]); 2] = [
     // Has the devices that a test machine's own kernel may lack, and gives root every capability.
     ("6.12", &["vm", "xdp", "tune"]),
-    // Has no TCX.
+    // Has no TCX, and a verifier that asks for more.
     (
         "6.1",
-        &["vm", "serve", "lifecycle", "reload", "xdp", "tune"],
+        &["vm", "cli", "serve", "lifecycle", "reload", "xdp", "tune"],
     ),
 ];
 
