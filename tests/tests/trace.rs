@@ -1,6 +1,7 @@
 //! `redirector trace`: every packet is told once, nothing is told once nobody listens.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::process::Stdio;
 
 use integration::counters::{counts_of_rule, rule};
 use integration::redirector::Instance;
@@ -134,6 +135,7 @@ fn filters_count_and_lines_for_people() {
         ("--client nobody", "nobody"),
         ("--flags SYN,SIN", "SIN"),
         ("--sample 0", "0"),
+        ("--rule 53:5353/udp --flags SYN", "has no flags"),
         ("--rule 81:8000/tcp", "loaded: 53:5353/udp, 80:8000/tcp"),
     ] {
         let output = instance.run("trace", arguments);
@@ -208,6 +210,23 @@ fn what_is_lost_is_told() {
             .iter()
             .any(|each| each["before"]["client"] == port)
     });
+}
+
+/// As behind `head`, also where no packet comes.
+#[test]
+fn a_reader_that_has_gone_ends_it() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, RULES);
+    for verb in ["trace", "log"] {
+        let mut child = instance
+            .command(verb, "")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect(verb);
+        drop(child.stdout.take());
+        let status = wait::until_some(verb, || child.try_wait().expect(verb));
+        assert_eq!(status.code(), Some(0), "{verb}");
+    }
 }
 
 #[test]

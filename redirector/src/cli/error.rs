@@ -8,8 +8,12 @@ use std::{
 use clap::error::ErrorKind;
 
 use super::{
-    args::IntervalError, dashboard::Refused, import::ImportError, print::PrintError,
-    trace::NoSuchRule, trace_filter::TraceFilterError,
+    args::IntervalError,
+    dashboard::Refused,
+    import::ImportError,
+    print::PrintError,
+    trace::{NoFlags, NoSuchRule},
+    trace_filter::TraceFilterError,
 };
 use crate::{
     config::{self, NameError, RuleError},
@@ -98,6 +102,7 @@ fn is_own(error: &(dyn Error + 'static)) -> bool {
         || matches!(error.downcast_ref(), Some(tune::Error::Unit(_)))
         || error.is::<TraceFilterError>()
         || error.is::<NoSuchRule>()
+        || error.is::<NoFlags>()
 }
 
 fn complain(message: std::fmt::Arguments<'_>) {

@@ -7,7 +7,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::{args::Log, place};
+use super::{args::Log, place, print::require_reader};
 use crate::{
     config::Name,
     exit::Exit,
@@ -28,7 +28,10 @@ pub fn run(args: Log) -> anyhow::Result<Exit> {
         logger.flush();
         let mut ready = [PollFd::new(logger.as_fd(), PollFlags::POLLIN)];
         match poll(&mut ready, PollTimeout::from(LOOK_UP_EVERY)) {
-            Ok(0) => require_program(&args.instance.name, program)?,
+            Ok(0) => {
+                require_reader()?;
+                require_program(&args.instance.name, program)?;
+            }
             Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno).context("cannot wait for messages"),
         }

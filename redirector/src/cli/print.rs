@@ -4,7 +4,10 @@ use std::{
     env,
     fmt::Display,
     io::{self, Write},
+    os::fd::{AsFd, BorrowedFd},
 };
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 #[derive(Debug, thiserror::Error)]
 pub enum PrintError {
@@ -18,6 +21,21 @@ pub enum PrintError {
 /// Writes and flushes `text`, which brings its own newline. Unlike `print!` it never panics.
 pub fn print(text: impl Display) -> Result<(), PrintError> {
     write(io::stdout().lock(), text)
+}
+
+/// Whether the reader is still there, for a command that may have nothing to say for long.
+pub fn require_reader() -> Result<(), PrintError> {
+    require_reader_of(io::stdout().as_fd())
+}
+
+fn require_reader_of(output: BorrowedFd<'_>) -> Result<(), PrintError> {
+    let mut output = [PollFd::new(output, PollFlags::empty())];
+    // An error of the look itself is no sign that the reader has gone.
+    _ = poll(&mut output, PollTimeout::ZERO);
+    match output[0].revents() {
+        Some(events) if events.contains(PollFlags::POLLERR) => Err(PrintError::Closed),
+        _ => Ok(()),
+    }
 }
 
 /// A terminal that only prints what it gets, as those in editors and logs of builds.
@@ -43,7 +61,12 @@ mod tests {
     #[test]
     fn a_closed_pipe_is_an_error_of_its_own() {
         let (reader, writer) = io::pipe().unwrap();
+        require_reader_of(writer.as_fd()).unwrap();
         drop(reader);
+        assert!(matches!(
+            require_reader_of(writer.as_fd()),
+            Err(PrintError::Closed)
+        ));
         assert!(matches!(write(writer, "text\n"), Err(PrintError::Closed)));
     }
 

@@ -9,7 +9,11 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::{args::Trace, place, print};
+use super::{
+    args::Trace,
+    place,
+    print::{print, require_reader},
+};
 use crate::{
     config::Name,
     exit::Exit,
@@ -27,6 +31,10 @@ pub struct NoSuchRule {
 
 /// Rules that an error names.
 const NAMED: usize = 10;
+
+#[derive(Debug, thiserror::Error)]
+#[error("rule \"{0}\" is for UDP, which has no flags: leave out --flags or --rule")]
+pub struct NoFlags(String);
 
 fn some(rules: &[String]) -> String {
     let named = rules[..rules.len().min(NAMED)].join(", ");
@@ -57,7 +65,10 @@ async fn follow(args: &Trace) -> anyhow::Result<Exit> {
             biased;
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
-            _ = renewals.tick() => reader.renew()?,
+            _ = renewals.tick() => {
+                require_reader()?;
+                reader.renew()?;
+            }
             ready = reader.tracing.readable_mut() => {
                 // First, so that what comes from now on is heard.
                 ready.context("cannot wait for packets")?.clear_ready();
@@ -217,9 +228,16 @@ impl<'a> Reader<'a> {
 }
 
 fn begin(instance: &Instance, names: &Names, args: &Trace) -> anyhow::Result<AsyncFd<Tracing>> {
+    let rule = rule_number(names, args)?;
+    if let Some(text) = &args.rule
+        && !args.flags.is_empty()
+        && names.is_udp(rule)
+    {
+        return Err(NoFlags(text.clone()).into());
+    }
     let wanted = TraceControl {
         every: args.sample.get(),
-        rule: rule_number(names, args)?,
+        rule,
         flags: args.flags.iter().fold(0, |all, flag| all | flag.0),
         ..args.client.map(TraceControl::from).unwrap_or_default()
     };

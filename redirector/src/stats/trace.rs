@@ -13,7 +13,7 @@ use redirector_common::{
 
 use super::flows::address;
 use crate::{
-    config::Rule,
+    config::{Protocol, Rule},
     kernel::{Error, Instance, monotonic},
 };
 
@@ -98,6 +98,11 @@ impl Names {
             (Some((number, _)), None) => Some(*number),
             _ => None,
         }
+    }
+
+    pub fn is_udp(&self, number: u32) -> bool {
+        let rule = self.rules.get(&number);
+        rule.is_some_and(|rule| rule.protocol == Protocol::Udp)
     }
 
     pub fn rules(&self) -> Vec<String> {
