@@ -185,7 +185,7 @@ pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
     }
 }
 
-/// Notes that the application answers a UDP flow.
+/// Notes that a UDP flow goes on: the application answers, or what this host began has another packet.
 #[inline(always)]
 pub fn refresh<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
     let now = state.now();
@@ -228,22 +228,37 @@ pub fn end<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
     key.local_port = port;
 }
 
-/// Records that this host itself began a flow from a wire port. UDP only: for TCP the socket tells.
+/// Records that this host itself began a flow from a wire port, or goes on with it. UDP only: for TCP the
+/// socket tells.
 #[inline(never)]
 pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
-    if !is_outgoing(state, key) {
-        let flow = Flow {
-            created: (state.now() >> TICK) as u32,
-            ..Flow::default()
-        };
-        state.insert_flow(Table::Answered, key, &flow);
+    let before = state.flow(Table::Answered, key);
+    if let Some(flow) = before.filter(|flow| flow.from == NO_PORT) {
+        refresh(state, key, &flow);
+        return;
     }
+    let now = (state.now() >> TICK) as u32;
+    let flow = Flow {
+        opening: now,
+        created: now,
+        ..Flow::default()
+    };
+    state.insert_flow(Table::Answered, key, &flow);
 }
 
-/// Whether this host itself began the flow; the key's local port is the wire port.
+/// Whether this host itself began the flow, and either side has spoken lately; the key's local port is the
+/// wire port. The packet is one of that flow then.
 #[inline(always)]
-pub fn is_outgoing<S: State>(state: &S, key: &FlowKey) -> bool {
-    matches!(state.flow(Table::Answered, key), Some(flow) if flow.from == NO_PORT)
+pub fn is_outgoing<S: State>(state: &mut S, key: &FlowKey) -> bool {
+    let flow = state.flow(Table::Answered, key);
+    let Some(flow) = flow.filter(|flow| flow.from == NO_PORT) else {
+        return false;
+    };
+    if flow.idle(state.now()) > UDP_IDLE {
+        return false;
+    }
+    refresh(state, key, &flow);
+    true
 }
 
 /// Both sides were seen: the flow is real, whatever floods the other table. Once a connection.

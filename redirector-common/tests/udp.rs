@@ -159,6 +159,34 @@ fn an_idle_flow_follows_the_rule() {
     });
 }
 
+/// What this host began ends likewise, once neither side speaks: the peer may be a client then.
+#[test]
+fn what_this_host_began_is_over_in_time() {
+    const SECOND: u64 = 1_000_000_000;
+    each_family(|talk| {
+        let mut host = redirecting();
+        host.memory.now += 1000 * SECOND;
+        assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+        for _ in 0..3 {
+            host.memory.now += 100 * SECOND;
+            assert_eq!(host.receive(&talk.to(443, UDP)), Err(Skip::Outgoing));
+        }
+        for _ in 0..3 {
+            host.memory.now += 100 * SECOND;
+            assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+        }
+        host.memory.now += 100 * SECOND;
+        assert_eq!(host.receive(&talk.to(443, UDP)), Err(Skip::Outgoing));
+        host.memory.now += 125 * SECOND;
+        for _ in 0..2 {
+            assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
+            assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(443)));
+        }
+        assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+        assert_eq!(host.receive(&talk.to(443, UDP)), Err(Skip::Outgoing));
+    });
+}
+
 /// What the client says alone does not hold it at a target that has been replaced.
 #[test]
 fn an_unanswered_flow_follows_the_rule() {

@@ -36,7 +36,8 @@ pub struct Flow {
     /// order.
     pub expected: u32,
     /// The SYN's sequence number, in host byte order. For UDP
-    /// when the application last answered, as `created` and not more than [`UDP_REFRESH`] late.
+    /// when the application last answered, or of what this host began either side last spoke, as `created`
+    /// and not more than [`UDP_REFRESH`] late.
     pub opening: u32,
     /// The rule's number.
     pub rule: u32,
