@@ -142,6 +142,24 @@ fn a_bridge_and_its_port() {
     }
 }
 
+/// It is said before anybody wonders.
+#[test]
+fn a_port_without_its_bridge_is_a_warning() {
+    let (client, server) = bridged();
+    let listener = Listener::bind(&server, 8000);
+    let help = "redirect on the bridge: -i br0";
+    let instance = Instance::unloaded(&server);
+    let load = instance.run("load", "-i eth0 -i lo 80:8000");
+    assert!(load.stderr.contains(help), "{load:#?}");
+    load.success("load");
+    let to = SocketAddr::new(SERVER.v4, 80);
+    Connection::open(&client, to, &listener).exchange("by the port");
+    let reload = instance.run("reload", "-i br0 -i lo 80:8000");
+    assert!(!reload.stderr.contains(help), "{reload:#?}");
+    reload.success("reload");
+    Connection::open(&client, to, &listener).exchange("by the bridge");
+}
+
 /// What the port has rewritten must not be rewritten again by the bridge.
 #[test]
 fn a_bridge_and_its_port_do_not_chain() {

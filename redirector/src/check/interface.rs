@@ -2,10 +2,13 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
+use nix::{
+    ifaddrs::getifaddrs,
+    net::if_::{InterfaceFlags, if_indextoname},
+};
 
 use super::{Error, Finding, Level};
-use crate::config::Config;
+use crate::{config::Config, kernel};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
@@ -15,6 +18,8 @@ pub struct Link {
     pub running: bool,
     /// Reachable by IPv6 from beyond its own link.
     pub routable_ipv6: bool,
+    /// The bridge that it is a port of.
+    pub bridge: Option<String>,
 }
 
 pub type Links = HashMap<String, Link>;
@@ -34,18 +39,28 @@ pub fn read() -> Result<Links, Error> {
         link.routable_ipv6 |=
             address.is_some_and(|a| !a.is_unicast_link_local() && !IpAddr::V6(a).is_loopback());
     }
+    for (port, bridge) in kernel::bridges() {
+        let name = |index| Some(if_indextoname(index).ok()?.to_str().ok()?.to_owned());
+        if let Some(link) = name(port).and_then(|port| links.get_mut(&port)) {
+            link.bridge = name(bridge);
+        }
+    }
     Ok(links)
 }
 
 pub fn findings(config: &Config, links: &Links) -> Vec<Finding> {
-    config
-        .interfaces
-        .iter()
-        .map(|interface| finding(&interface.name, links.get(&interface.name)))
+    let names = config.interfaces.iter().map(|interface| &*interface.name);
+    names
+        .clone()
+        .map(|name| {
+            let link = links.get(name);
+            finding(name, link, |other| names.clone().any(|name| name == other))
+        })
         .collect()
 }
 
-fn finding(name: &str, link: Option<&Link>) -> Finding {
+/// `is_chosen` tells what else is.
+fn finding(name: &str, link: Option<&Link>, is_chosen: impl Fn(&str) -> bool) -> Finding {
     let new =
         |level, message: &str| Finding::new("interface", level, name, format!("{name}{message}"));
     match link {
@@ -57,6 +72,17 @@ fn finding(name: &str, link: Option<&Link>) -> Finding {
             " is up but has no carrier: no traffic arrives there",
         )
         .help("look at the cable, the peer or the switch port"),
+        Some(Link {
+            bridge: Some(bridge),
+            ..
+        }) if !is_chosen(bridge) => new(
+            Level::Warning,
+            &format!(
+                " is a port of bridge {bridge}: what is for the bridge's own address may pass, and what it \
+                 carries to others be redirected"
+            ),
+        )
+        .help(format!("redirect on the bridge: -i {bridge}")),
         Some(_) => new(Level::Ok, " is up"),
     }
 }
@@ -70,7 +96,7 @@ mod tests {
         let link = |up, running| Link {
             up,
             running,
-            routable_ipv6: false,
+            ..Link::default()
         };
         for (link, level) in [
             (Some(link(true, true)), Level::Ok),
@@ -78,8 +104,23 @@ mod tests {
             (Some(link(false, false)), Level::Warning),
             (None, Level::Failure),
         ] {
-            assert_eq!(finding("eth0", link.as_ref()).level, level);
+            assert_eq!(finding("eth0", link.as_ref(), |_| false).level, level);
         }
+    }
+
+    #[test]
+    fn a_bridge_is_better_than_its_port() {
+        let link = Link {
+            up: true,
+            running: true,
+            bridge: Some("br0".to_owned()),
+            ..Link::default()
+        };
+        let alone = finding("eth0", Some(&link), |_| false);
+        assert_eq!(alone.level, Level::Warning);
+        assert!(alone.to_string().ends_with("-i br0"), "{alone}");
+        let beside = finding("eth0", Some(&link), |name| name == "br0");
+        assert_eq!(beside.level, Level::Ok);
     }
 
     #[test]

@@ -188,6 +188,7 @@ fn found(tables: Vec<Table>, text: &str, unread: &[&str]) -> Vec<(Level, String,
         up: true,
         running: true,
         routable_ipv6: true,
+        ..Link::default()
     };
     let links = Links::from([("eth0".to_owned(), link)]);
     findings(&config(vec![rule(text)]), &firewall, &links, &plain_text)

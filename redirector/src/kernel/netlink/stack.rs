@@ -22,6 +22,8 @@ pub struct Link {
     pub rx_queues: Option<u32>,
     /// Of a device that is made by command, e.g. `vlan`.
     pub kind: Option<String>,
+    /// Index of the bridge, bond or other device that it is a port of.
+    pub controller: Option<u32>,
 }
 
 impl Netlink {
@@ -44,6 +46,23 @@ impl Netlink {
         });
         Ok(links.collect())
     }
+}
+
+/// The bridges of ports: pairs of indexes. None where the kernel does not tell.
+pub fn bridges() -> Vec<(u32, u32)> {
+    let links = Netlink::open()
+        .ok()
+        .and_then(|netlink| netlink.links().ok());
+    let links = links.unwrap_or_default();
+    let is_bridge = |index: u32| {
+        let kind = links.iter().find(|link| link.index == index);
+        kind.is_some_and(|link| link.kind.as_deref() == Some("bridge"))
+    };
+    links
+        .iter()
+        .filter_map(|link| Some((link.index, link.controller?)))
+        .filter(|(_, above)| is_bridge(*above))
+        .collect()
 }
 
 impl Stack {
@@ -85,6 +104,7 @@ fn link(message: &LinkMessage) -> Link {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => link.mtu = Some(*mtu),
+            LinkAttribute::Controller(above) => link.controller = Some(*above),
             LinkAttribute::NumRxQueues(queues) => link.rx_queues = Some(*queues),
             LinkAttribute::LinkInfo(info) => {
                 link.kind = info.iter().find_map(|info| match info {
