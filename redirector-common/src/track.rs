@@ -248,7 +248,7 @@ pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
 
 /// Whether this host itself began the flow, and either side has spoken lately; the key's local port is the
 /// wire port. The packet is one of that flow then.
-#[inline(always)]
+#[inline(never)]
 pub fn is_outgoing<S: State>(state: &mut S, key: &FlowKey) -> bool {
     let flow = state.flow(Table::Answered, key);
     let Some(flow) = flow.filter(|flow| flow.from == NO_PORT) else {
