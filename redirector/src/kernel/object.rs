@@ -81,13 +81,28 @@ pub fn load(
         let program = object
             .program_mut(name)
             .ok_or_else(|| Error::Missing(format!("program {name}")))?;
-        let loaded = match program {
-            Program::Xdp(program) => program.load(),
-            program => <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load),
-        };
-        loaded.map_err(|error| refused(name, &error))?;
+        verify(program).map_err(|error| refused(name, &error))?;
     }
     Ok(object)
+}
+
+/// How often the kernel is asked again. A signal ends what it does, one of a process that has ended included.
+const ATTEMPTS: u32 = 20;
+
+fn verify(program: &mut Program) -> Result<(), ProgramError> {
+    let mut load = || match &mut *program {
+        Program::Xdp(program) => program.load(),
+        program => <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load),
+    };
+    for _ in 1..ATTEMPTS {
+        match load() {
+            // `do_check()` in `kernel/bpf/verifier.c`: EAGAIN where a signal is pending.
+            Err(ProgramError::LoadError { io_error, .. })
+                if io_error.kind() == io::ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+    }
+    load()
 }
 
 /// The id of a pinned program.
