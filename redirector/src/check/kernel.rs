@@ -7,6 +7,7 @@ const SUBJECT: &str = "kernel";
 /// Creates maps and programs as a load would, attaches nothing, and lets go of them.
 pub fn findings() -> Vec<Finding> {
     let outcome = kernel::require_capabilities().and_then(|()| {
+        kernel::require_bpffs()?;
         kernel::open_object(ObjectSettings {
             capacity: 1024,
             log_level: log::LevelFilter::Warn,

@@ -24,6 +24,13 @@ const DIRECTORY: &str = "redirector";
 /// What a load builds in; bpffs reserves names with dots, and ours cannot contain a tilde.
 const STAGING_SUFFIX: &str = "~new";
 
+/// The place for it, which a container may lack.
+pub fn require() -> Result<(), Error> {
+    fs::metadata(MOUNT_POINT)
+        .map(drop)
+        .map_err(Error::io("open", MOUNT_POINT))
+}
+
 /// The BPF file system, locked against other changes for as long as this lives.
 pub struct BpfFs {
     lock: Flock<File>,

@@ -34,6 +34,7 @@ pub use self::{
         Explanation, Neighbour, NeighbourHook, Neighbourhood, Order, Probed, Reason, Site, Tc,
         explain,
     },
+    bpffs::require as require_bpffs,
     capability::{may_raise_limits, require as require_capabilities},
     drain::{Drain, Live},
     error::Error,
