@@ -34,6 +34,9 @@ pub struct Finding {
     /// The way out, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// Nothing at all gets to the application on some way.
+    #[serde(skip)]
+    pub is_shut: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -163,6 +166,7 @@ impl Finding {
             subject: subject.into(),
             message: message.into(),
             help: None,
+            is_shut: false,
         }
     }
 

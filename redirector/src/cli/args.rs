@@ -98,6 +98,9 @@ pub struct Import {
     /// Write the configuration to this file, which must not exist
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Replace that file if it exists, as the one that a package brings
+    #[arg(long, requires = "output")]
+    pub force: bool,
     /// Load the running rules, try each, and remove them from iptables and nft; all of it or nothing
     #[arg(long, conflicts_with = "file")]
     pub apply: bool,

@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use super::{
     args::IntervalError,
     dashboard::Refused,
-    import::ImportError,
+    import::{ImportError, WriteError},
     print::PrintError,
     trace::{NoFlags, NoSuchRule},
     trace_filter::TraceFilterError,
@@ -56,6 +56,7 @@ fn exit_of_usage(error: &clap::Error) -> Exit {
 fn classify(error: &(dyn Error + 'static)) -> Option<Exit> {
     let is_usage = error.is::<config::Error>()
         || error.is::<ImportError>()
+        || error.is::<WriteError>()
         || error.is::<Refused>()
         || is_own(error);
     if is_usage {

@@ -1,13 +1,19 @@
+mod written;
+
 use std::{
-    fs::{self, File},
-    io::{self, IsTerminal, Read, Write},
+    fs,
+    io::{self, IsTerminal, Read},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
+use anyhow::Context;
+
+pub use self::written::WriteError;
+use self::written::Written;
 use super::{args::Import, print};
 use crate::{
-    config::{Draft, Resolved},
+    config::{Config, Draft, Protocol, Resolved},
     exit::Exit,
     host::Network,
     import::{
@@ -15,7 +21,7 @@ use crate::{
         running::{self, Running},
         takeover::Takeover,
     },
-    output,
+    kernel, output,
 };
 
 const STANDARD_INPUT: &str = "-";
@@ -27,13 +33,12 @@ pub enum ImportError {
     Unreadable { path: PathBuf, error: io::Error },
     #[error("{0} is the JSON of nft; import what `nft list ruleset` prints without -j")]
     Json(String),
-    #[error("{} exists; remove it, or name another file", .0.display())]
-    Exists(PathBuf),
-    #[error("cannot write {}: {error}", path.display())]
-    Unwritable { path: PathBuf, error: io::Error },
 }
 
 pub fn run(args: Import) -> anyhow::Result<Exit> {
+    if let Some(path) = args.output.as_deref().filter(|_| !args.force) {
+        written::require_absent(path)?;
+    }
     if args.apply {
         return apply(&args);
     }
@@ -46,7 +51,7 @@ pub fn run(args: Import) -> anyhow::Result<Exit> {
         anyhow::bail!("no redirect to take in {}", names.join(", "));
     };
     match &args.output {
-        Some(path) => _ = Written::new(path, &config)?,
+        Some(path) => _ = Written::new(path, &config, args.force)?,
         None if args.json => {}
         None => print(config)?,
     }
@@ -63,15 +68,19 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let config = import::text(&imported, &sources);
-    let resolved = resolve(&config)?;
     tell(args, &sources, &imported, Some(&config))?;
+    let resolved = resolve(&config).context(
+        "the rules do not fit this host as they are; import them to a file, without --apply, and mend that",
+    )?;
     for notice in &resolved.notices {
         eprintln!("note: {notice}");
     }
     let output = args.output.as_deref();
-    let written = output.map(|path| Written::new(path, &config)).transpose()?;
+    let written = output
+        .map(|path| Written::new(path, &config, args.force))
+        .transpose()?;
     if let Err(error) = take_over(args, &running, &imported, &resolved) {
-        written.iter().for_each(Written::remove);
+        written.iter().for_each(Written::undo);
         return Err(error.into());
     }
     if written.is_none() && !args.json {
@@ -93,9 +102,26 @@ fn take_over(
         name: &args.instance.name,
         config: &resolved.config,
         imported,
-        scripts: &running::scripts(running, imported),
+        scripts: &running::scripts(running, imported, are_live(&resolved.config)),
     };
     takeover.run(&mut |step| eprintln!("{step}"))
+}
+
+/// Whether something may go on with the applications that netfilter has redirected. Of UDP nobody knows, nor
+/// where the kernel does not tell.
+fn are_live(config: &Config) -> bool {
+    let targets = |protocol| {
+        let rules = config.rules.iter();
+        rules
+            .filter(move |rule| rule.protocol == protocol)
+            .map(|rule| rule.to.get())
+    };
+    let connections = kernel::connections::<()>(None).unwrap_or_default();
+    targets(Protocol::Udp).next().is_some()
+        || targets(Protocol::Tcp).any(|port| {
+            let mut ports = connections.iter().map(|socket| socket.key.local_port.get());
+            ports.any(|other| other == port)
+        })
 }
 
 /// What a boot would make of it.
@@ -175,47 +201,4 @@ fn tell(
         eprint!("{}", output::import::text(&document));
     }
     Ok(())
-}
-
-/// A configuration that was written, and the directory that was made for it.
-struct Written<'a> {
-    file: &'a Path,
-    directory: Option<&'a Path>,
-}
-
-impl<'a> Written<'a> {
-    /// Never over a file that is there.
-    fn new(file: &'a Path, config: &str) -> Result<Self, ImportError> {
-        let unwritable = |error: io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => ImportError::Exists(file.to_owned()),
-            _ => ImportError::Unwritable {
-                path: file.to_owned(),
-                error,
-            },
-        };
-        let directory = file
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty() && !parent.exists());
-        directory
-            .map_or(Ok(()), fs::create_dir)
-            .map_err(unwritable)?;
-        let written = File::create_new(file).map_err(unwritable)?;
-        let written = (&written).write_all(config.as_bytes());
-        let this = Self { file, directory };
-        match written {
-            Ok(()) => Ok(this),
-            Err(error) => {
-                this.remove();
-                Err(unwritable(error))
-            }
-        }
-    }
-
-    /// Whatever fails here, the error that led here is the one worth telling.
-    fn remove(&self) {
-        let _ = fs::remove_file(self.file);
-        if let Some(directory) = self.directory {
-            let _ = fs::remove_dir(directory);
-        }
-    }
 }

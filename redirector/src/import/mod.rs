@@ -8,6 +8,7 @@ mod addresses;
 mod entry;
 mod file;
 mod iptables;
+mod knock;
 mod lower;
 mod model;
 mod nft;
@@ -18,6 +19,7 @@ mod settings;
 mod shell;
 mod steal;
 pub mod takeover;
+mod tracking;
 mod walk;
 
 pub use self::{

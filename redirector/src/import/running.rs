@@ -6,7 +6,9 @@ use nix::unistd::geteuid;
 use super::{
     Format,
     lower::{Imported, Outcome, Source},
+    model::Line,
     save,
+    tracking::{self, Keeper},
 };
 use crate::netfilter::{BackEnd, LEGACY_NAMES, Trouble, has_legacy, program, run};
 
@@ -14,6 +16,8 @@ use crate::netfilter::{BackEnd, LEGACY_NAMES, Trouble, has_legacy, program, run}
 pub struct Running {
     pub source: Source,
     tool: Tool,
+    /// Family and name of tables of which another tool tells as well.
+    told: Vec<[String; 2]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Script {
     pub restore: String,
     /// Rules.
     pub count: usize,
+    /// The command that ends what is left for live connections, if something is.
+    pub left: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +65,7 @@ pub fn read() -> Result<Vec<Running>, Error> {
         .iter()
         .filter(|each| each.source.name.contains("-nft"))
         .flat_map(|each| &each.source.listing.chains)
-        .map(|chain| (chain.family.clone(), chain.table.clone()))
+        .map(|chain| [chain.family.clone(), chain.table.clone()])
         .collect();
     if let Some(text) = present(run("nft", &["-a", "list", "ruleset"]))? {
         let mut source = Source::in_format("nft", Format::Nft, &text);
@@ -67,10 +73,11 @@ pub fn read() -> Result<Vec<Running>, Error> {
         source
             .listing
             .chains
-            .retain(|chain| !managed.contains(&(chain.family.clone(), chain.table.clone())));
+            .retain(|chain| !managed.contains(&[chain.family.clone(), chain.table.clone()]));
         running.push(Running {
             source,
             tool: Tool::Nft,
+            told: managed,
         });
     }
     Ok(running)
@@ -90,6 +97,7 @@ fn iptables(tool: &str, back_end: BackEnd) -> Result<Option<Running>, Error> {
     Ok(Some(Running {
         source: Source::in_format(&format!("{tool}-{}", back_end.name()), format, &text),
         tool: Tool::Iptables(save.replace("-save", "-restore")),
+        told: Vec::new(),
     }))
 }
 
@@ -101,8 +109,28 @@ fn present<T>(outcome: Result<T, Trouble>) -> Result<Option<T>, Error> {
     }
 }
 
-/// For the lines that were taken; a tool without any has no script.
-pub fn scripts(running: &[Running], imported: &Imported) -> Vec<Script> {
+impl Running {
+    /// Without what another tool has told of already.
+    pub fn own_lines(&self) -> Vec<&Line> {
+        let mut is_own = true;
+        let lines = self.source.listing.lines.iter();
+        lines
+            .filter(|line| {
+                if let Some(table) = line.text.trim().strip_prefix("table ") {
+                    let mut words = table.split_whitespace();
+                    let name = [words.next(), words.next()].map(Option::unwrap_or_default);
+                    is_own = !self.told.iter().any(|told| *told == name);
+                }
+                is_own
+            })
+            .collect()
+    }
+}
+
+/// For the lines that were taken; a tool without any has no script. `are_live` tells of connections that
+/// netfilter should go on with.
+pub fn scripts(running: &[Running], imported: &Imported, are_live: bool) -> Vec<Script> {
+    let keeps = are_live && !tracking::is_kept_by_others(running, imported);
     let scripts = running.iter().enumerate().filter_map(|(index, running)| {
         let is_taken = |number: usize| {
             matches!(
@@ -110,13 +138,32 @@ pub fn scripts(running: &[Running], imported: &Imported) -> Vec<Script> {
                 Some(Outcome::Taken { .. })
             )
         };
-        let script = match &running.tool {
-            Tool::Iptables(restore) => iptables_script(restore, &running.source, is_taken),
-            Tool::Nft => nft_script(&running.source, is_taken),
+        let (script, keeper) = match &running.tool {
+            Tool::Iptables(restore) => (
+                iptables_script(restore, &running.source, is_taken),
+                tracking::iptables(restore),
+            ),
+            Tool::Nft => (nft_script(&running.source, is_taken), tracking::nft()),
+        };
+        let script = match keeps {
+            true => script.with(keeper),
+            false => script,
         };
         (script.count > 0).then_some(script)
     });
     scripts.collect()
+}
+
+impl Script {
+    /// The keeper comes before the rules go, and goes after they are back.
+    fn with(self, keeper: Keeper) -> Self {
+        Self {
+            remove: keeper.add + &self.remove,
+            restore: self.restore + &keeper.delete,
+            left: Some(keeper.command),
+            ..self
+        }
+    }
 }
 
 /// By the very words of iptables-save, and back to the same places with the same counters.
@@ -127,6 +174,7 @@ fn iptables_script(restore: &str, source: &Source, is_taken: impl Fn(usize) -> b
         remove: "*nat\n".to_owned(),
         restore: "*nat\n".to_owned(),
         count: 0,
+        left: None,
     };
     let mut in_nat = false;
     let mut positions = std::collections::HashMap::<&str, usize>::new();
@@ -164,6 +212,7 @@ fn nft_script(source: &Source, is_taken: impl Fn(usize) -> bool) -> Script {
         remove: String::new(),
         restore: String::new(),
         count: 0,
+        left: None,
     };
     for chain in &source.listing.chains {
         let place = format!("{} {} {}", chain.family, chain.table, chain.name);

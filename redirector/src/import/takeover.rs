@@ -4,14 +4,11 @@
 //! own connections; either way one of them redirects a connection, and it keeps what it began with. So they
 //! are loaded beside each other, then netfilter's are taken away.
 
-use std::{
-    collections::BTreeSet,
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{
     addresses::Addresses,
+    knock::knock,
     lower::{Imported, Rule as ImportedRule},
     running::Script,
 };
@@ -22,9 +19,6 @@ use crate::{
     netfilter::{Trouble, feed},
     stats::Snapshot,
 };
-
-/// For a connection on this host.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -65,7 +59,16 @@ impl Takeover<'_> {
             }
         }
         let mut removed = Vec::new();
-        self.steps(&mut removed, tell).map_err(|why| {
+        let shut = examined
+            .iter()
+            .flat_map(|host| &host.findings)
+            .find(|finding| finding.is_shut);
+        let outcome = match shut {
+            // Before the rewrite it may have been let in, by `ct status dnat` for one.
+            Some(finding) => Err(format!("nothing would arrive: {finding}")),
+            None => self.steps(&mut removed, tell),
+        };
+        outcome.map_err(|why| {
             let state = self.undo(&removed, is_new);
             Error::Failed { why, state }
         })
@@ -92,6 +95,12 @@ impl Takeover<'_> {
                 "removed {} rules by {}",
                 script.count, script.program
             ));
+            if let Some(command) = &script.left {
+                tell(format!(
+                    "note: a rule that lets everything pass keeps what netfilter had redirected alive; \
+                     when those connections have ended: {command}"
+                ));
+            }
         }
         let probed = self.connect_sources(&instance)?;
         if !probed.is_empty() {
@@ -153,7 +162,7 @@ impl Takeover<'_> {
             }
         }
         for target in &targets {
-            connect(*target)?;
+            knock(*target)?;
         }
         Ok(targets)
     }
@@ -169,7 +178,7 @@ impl Takeover<'_> {
             for to in Addresses::loopback(rule, imported.families) {
                 let to = SocketAddr::new(to, rule.from.get());
                 let before = connections(instance, rule)?;
-                connect(to)?;
+                knock(to)?;
                 if connections(instance, rule)? == before {
                     return Err(format!("a connection to {to} was not redirected by {rule}"));
                 }
@@ -220,12 +229,6 @@ fn interfaces<'a>(config: &'a Config, rule: &'a Rule) -> impl Iterator<Item = &'
         [] => config.interfaces.iter(),
         own => own.iter(),
     }
-}
-
-fn connect(to: SocketAddr) -> Result<(), String> {
-    TcpStream::connect_timeout(&to, PATIENCE)
-        .map(drop)
-        .map_err(|error| format!("nobody answers a connection to {to}: {error}"))
 }
 
 fn connections(instance: &Instance, rule: &Rule) -> Result<u64, String> {

@@ -141,6 +141,19 @@ fn a_file_is_written_once() {
     let again = import();
     assert_eq!(again.code, Some(2), "{again:?}");
     assert!(again.stderr.contains("exists"), "{again:?}");
+    assert_eq!(again.stderr.lines().count(), 1, "{again:?}");
+    fs::write(&config, "of the package").expect("a file");
+    let mut command = lan.server.command(&program);
+    let force = run(command
+        .args(["import", "--force"])
+        .arg(&guide)
+        .arg("-o")
+        .arg(&config));
+    assert_eq!(force.success("import --force"), "");
+    let replaced = fs::read_to_string(&config).expect("the configuration");
+    assert_eq!(replaced, written);
+    let left = fs::read_dir(directory.path()).expect("the directory");
+    assert_eq!(left.count(), 2);
 }
 
 #[test]

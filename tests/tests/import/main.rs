@@ -22,10 +22,8 @@ impl Tool {
     /// The rules of the deployment guide on this host, between others.
     #[track_caller]
     pub fn follow_guide(self, host: &Namespace) {
-        let iptables = match self {
-            Self::Nft => return nft(host, NFT),
-            Self::IptablesNft => "iptables-nft",
-            Self::IptablesLegacy => "iptables-legacy",
+        let Some(iptables) = self.iptables() else {
+            return nft(host, NFT);
         };
         let others = [
             "-t nat -A PREROUTING -s 192.0.2.0/24 -p tcp --dport 2222 -j REDIRECT --to-ports 22",
@@ -38,6 +36,26 @@ impl Tool {
         }
         for rule in &others[..] {
             host.run(&format!("{iptables} {rule}"));
+        }
+    }
+
+    /// The guide's rules alone: nothing else has connections tracked.
+    #[track_caller]
+    pub fn follow_guide_only(self, host: &Namespace) {
+        let Some(iptables) = self.iptables() else {
+            let lines = NFT.lines().filter(|line| !line.contains("saddr"));
+            return nft(host, &lines.collect::<Vec<_>>().join("\n"));
+        };
+        for line in GUIDE.lines() {
+            host.run(&line.replacen("iptables", iptables, 1));
+        }
+    }
+
+    const fn iptables(self) -> Option<&'static str> {
+        match self {
+            Self::Nft => None,
+            Self::IptablesNft => Some("iptables-nft"),
+            Self::IptablesLegacy => Some("iptables-legacy"),
         }
     }
 

@@ -90,6 +90,59 @@ fn the_file_goes_with_the_rest() {
     let output = instance.run("import", &format!("--apply -o {}", file.display()));
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(!file.exists());
+    fs::write(&file, "of the package").expect("a file");
+    let output = instance.run("import", &format!("--apply --force -o {}", file.display()));
+    assert_eq!(output.code, Some(1), "{output:?}");
+    let text = fs::read_to_string(&file).expect("the file");
+    assert_eq!(text, "of the package");
+}
+
+/// It lets in what netfilter has redirected, and nothing else.
+#[test]
+fn a_firewall_that_would_stop_everything() {
+    for tool in Tool::ALL {
+        let lan = Lan::new();
+        tool.follow_guide(&lan.server);
+        integration::datapath::nft(
+            &lan.server,
+            "table inet strict {
+                 chain input {
+                     type filter hook input priority filter; policy drop;
+                     iifname lo accept
+                     ct state established,related accept
+                     ct status dnat accept
+                 }
+             }",
+        );
+        let before = tool.listing(&lan.server);
+        let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+        let instance = Instance::unloaded(&lan.server);
+        fails(&instance, &["nothing would arrive", "8000/tcp is stopped"]);
+        assert_eq!(tool.listing(&lan.server), before);
+        let answer = curl(&lan.client, SocketAddr::new(SERVER.v4, 80)).expect("an answer");
+        assert_eq!(answer.server_port, 8000);
+    }
+}
+
+/// The handshake passes, and nothing after it.
+#[test]
+fn a_firewall_that_stops_the_rest() {
+    let lan = Lan::new();
+    Tool::Nft.follow_guide(&lan.server);
+    integration::datapath::nft(
+        &lan.server,
+        "table inet strict {
+             chain input {
+                 type filter hook input priority filter;
+                 iifname lo tcp sport { 80, 443 } tcp flags & (syn | rst) == 0 drop
+             }
+         }",
+    );
+    let before = Tool::Nft.listing(&lan.server);
+    let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+    let instance = Instance::unloaded(&lan.server);
+    fails(&instance, &["what is sent is lost", "nothing is loaded"]);
+    assert_eq!(Tool::Nft.listing(&lan.server), before);
 }
 
 /// Rules of two tools, of which the second refuses.

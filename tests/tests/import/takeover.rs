@@ -154,6 +154,52 @@ fn live_connections_go_on() {
     }
 }
 
+/// Also where no other rule has connections tracked. What is left for them lets everything pass, and goes by the
+/// command that is told.
+#[test]
+fn live_connections_go_on_where_nothing_else_is_tracked() {
+    for tool in Tool::ALL {
+        let lan = Lan::new();
+        tool.follow_guide_only(&lan.server);
+        let listeners = [8000, 4430].map(|port| Listener::bind(&lan.server, port));
+        let places = [(&lan.client, SERVER.v4), (&lan.server, LOOPBACK.v4)];
+        let open =
+            |(from, address)| Connection::open(from, SocketAddr::new(address, 80), &listeners[0]);
+        let mut live = places.map(open);
+        let instance = Instance::unloaded(&lan.server);
+        let output = instance.run("import", "--apply");
+        let told = output.stderr.clone();
+        output.success("import --apply");
+        for connection in &mut live {
+            connection.exchange("after");
+        }
+        drop(live);
+        while !listeners[0].is_idle() {}
+        let mut new = places.map(open);
+        let (_, command) = told.split_once("have ended: ").expect(&told);
+        lan.server.run(command.lines().next().expect("a command"));
+        for connection in &mut new {
+            connection.exchange("without it");
+        }
+        let listing = tool.listing(&lan.server).join("\n");
+        assert!(!listing.contains("redirector"), "{listing}");
+    }
+}
+
+/// Nobody is connected, so nothing is left for anybody.
+#[test]
+fn nothing_is_left_for_nobody() {
+    for tool in Tool::ALL {
+        let lan = Lan::new();
+        tool.follow_guide_only(&lan.server);
+        let _listeners = [8000, 4430].map(|port| Listener::bind(&lan.server, port));
+        let instance = Instance::unloaded(&lan.server);
+        instance.run("import", "--apply").success("import --apply");
+        let listing = tool.listing(&lan.server).join("\n");
+        assert!(!listing.contains("redirector"), "{listing}");
+    }
+}
+
 /// Again there is nothing to do.
 #[test]
 fn twice_is_once() {

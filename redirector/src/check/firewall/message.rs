@@ -105,7 +105,10 @@ pub fn finding(
             (level, message)
         }
     };
-    let finding = Finding::new(ID, level, subject(rule), message);
+    let finding = Finding {
+        is_shut: matches!(answer, Answer::Shut(_)),
+        ..Finding::new(ID, level, subject(rule), message)
+    };
     if level == Level::Ok {
         finding
     } else {
