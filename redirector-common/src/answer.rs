@@ -47,7 +47,8 @@ pub fn answer<S: State>(
         return None;
     }
     if !is_tcp {
-        track::refresh(state, key, &flow);
+        let now = state.now();
+        track::refresh(state, key, &flow, now);
     } else if flow.age(state.now()) > SOCKET_AFTER {
         let origin = SocketFlow {
             rule: state.unbounded(flow.rule.into()) as u32,

@@ -185,10 +185,10 @@ pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
     }
 }
 
-/// Notes that a UDP flow goes on: the application answers, or what this host began has another packet.
+/// Notes that a UDP flow goes on: the application answers, or what this host began has another packet. `now` in
+/// nanoseconds.
 #[inline(always)]
-pub fn refresh<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
-    let now = state.now();
+pub fn refresh<S: State>(state: &mut S, key: &FlowKey, flow: &Flow, now: u64) {
     if flow.idle(now) > UDP_REFRESH {
         let flow = Flow {
             opening: (now >> TICK) as u32,
@@ -232,15 +232,14 @@ pub fn end<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
 /// socket tells.
 #[inline(never)]
 pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
+    let now = state.now();
     let before = state.flow(Table::Answered, key);
     if let Some(flow) = before.filter(|flow| flow.from == NO_PORT) {
-        refresh(state, key, &flow);
+        refresh(state, key, &flow, now);
         return;
     }
-    let now = (state.now() >> TICK) as u32;
     let flow = Flow {
-        opening: now,
-        created: now,
+        opening: (now >> TICK) as u32,
         ..Flow::default()
     };
     state.insert_flow(Table::Answered, key, &flow);
@@ -254,10 +253,12 @@ pub fn is_outgoing<S: State>(state: &mut S, key: &FlowKey) -> bool {
     let Some(flow) = flow.filter(|flow| flow.from == NO_PORT) else {
         return false;
     };
-    if flow.idle(state.now()) > UDP_IDLE {
+    let now = state.now();
+    // What is noted may be that much older than the last packet.
+    if flow.idle(now) > UDP_IDLE + UDP_REFRESH {
         return false;
     }
-    refresh(state, key, &flow);
+    refresh(state, key, &flow, now);
     true
 }
 

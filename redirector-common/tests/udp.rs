@@ -177,7 +177,7 @@ fn what_this_host_began_is_over_in_time() {
         }
         host.memory.now += 100 * SECOND;
         assert_eq!(host.receive(&talk.to(443, UDP)), Err(Skip::Outgoing));
-        host.memory.now += 125 * SECOND;
+        host.memory.now += 135 * SECOND;
         for _ in 0..2 {
             assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
             assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(443)));

@@ -35,9 +35,8 @@ pub struct Flow {
     /// With [`FLOW_SYN_ACK`] the acknowledgment number that proves that the client saw it, in host byte
     /// order.
     pub expected: u32,
-    /// The SYN's sequence number, in host byte order. For UDP
-    /// when the application last answered, or of what this host began either side last spoke, as `created`
-    /// and not more than [`UDP_REFRESH`] late.
+    /// The SYN's sequence number, in host byte order. For UDP when it was last noted to go on, as `created`:
+    /// the application answered, or either side of what this host began spoke. [`UDP_REFRESH`] behind at most.
     pub opening: u32,
     /// The rule's number.
     pub rule: u32,
@@ -62,10 +61,10 @@ pub const TICK: u32 = 24;
 /// About a second, in [`TICK`]s.
 pub const SECOND: u32 = 1_000_000_000 >> TICK;
 
-/// How long after that a UDP flow goes on, in [`TICK`]s: two minutes, as `nf_conntrack_udp_timeout_stream`.
+/// How long a UDP flow goes on when it was last noted to, in [`TICK`]s: two minutes, as `nf_conntrack_udp_timeout_stream`.
 pub const UDP_IDLE: u32 = 120 * SECOND;
 
-/// How seldom a UDP flow notes that it was answered, in [`TICK`]s.
+/// How seldom that is noted, in [`TICK`]s.
 pub const UDP_REFRESH: u32 = 10 * SECOND;
 
 /// The bits of a time in [`DELAY_UNIT`]s that a flow keeps.
@@ -136,7 +135,7 @@ impl Flow {
         delay.min(u64::from(u32::MAX)) as u32
     }
 
-    /// How long ago UDP's last answer was, likewise.
+    /// How long ago UDP was last noted to go on, likewise.
     #[inline(always)]
     pub fn idle(&self, now: u64) -> u32 {
         since(self.opening, now)
