@@ -2,14 +2,17 @@
 //! time, and few large ones are on their way at once.
 
 use std::{
+    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
+    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::stream;
 use hyper::body::Bytes;
 use serde::Serialize;
 use tokio::{
@@ -28,8 +31,10 @@ pub const JSON: &str = "application/json";
 const SMALL: usize = 64 * 1024;
 
 /// Larger bodies of one document at a time; a table full of flows makes one of 60 MB. Any number of clients
-/// share one, and have it for [`super::connections`]' limit at most if they take nothing.
+/// share one.
 const PLACES: usize = 3;
+/// How long a client may take for one. Who takes nothing is let go by [`super::connections`].
+const SLOWEST: Duration = Duration::from_secs(120);
 
 pub struct Document {
     kind: &'static str,
@@ -107,41 +112,43 @@ impl Document {
         // It may be what keeps the place that is waited for.
         *last = None;
         let Ok(place) = self.places.clone().acquire_owned().await else {
+            // Never closed, hence always some.
             return Reply::empty(StatusCode::SERVICE_UNAVAILABLE, self.kind);
         };
         let (kind, render) = (self.kind, self.render.clone());
-        let rendered = task::spawn_blocking(move || {
-            let reply = render().map_or_else(
-                |failure| Reply::failed(&failure),
-                |text| Reply {
+        let forget = forget(self.last.clone(), self.fresh);
+        // A task of its own: whoever asked may go meanwhile.
+        let rendered = tokio::spawn(async move {
+            let rendered = task::spawn_blocking(move || match render() {
+                Ok(text) => Reply {
                     status: StatusCode::OK,
                     kind,
                     body: body(text, place),
                 },
-            );
+                Err(failure) => Reply::failed(&failure),
+            });
+            let reply = rendered
+                .await
+                .unwrap_or_else(|_| Reply::empty(StatusCode::INTERNAL_SERVER_ERROR, kind));
             *last = Some((Instant::now(), reply.clone()));
+            tokio::spawn(forget);
             reply
         });
-        let Ok(reply) = rendered.await else {
-            return Reply::empty(StatusCode::INTERNAL_SERVER_ERROR, kind);
-        };
-        self.forget_in_time();
-        reply
+        rendered
+            .await
+            .unwrap_or_else(|_| Reply::empty(StatusCode::INTERNAL_SERVER_ERROR, kind))
     }
+}
 
-    /// So that nothing is kept that nobody will get.
-    fn forget_in_time(&self) {
-        let (last, fresh) = (self.last.clone(), self.fresh);
-        tokio::spawn(async move {
-            time::sleep(fresh).await;
-            let mut last = last.lock().await;
-            if last
-                .as_ref()
-                .is_some_and(|(when, _)| when.elapsed() >= fresh)
-            {
-                *last = None;
-            }
-        });
+/// In time, so that nothing is kept that nobody will get.
+async fn forget(last: Arc<Mutex<Option<(Instant, Reply)>>>, fresh: Duration) {
+    time::sleep(fresh).await;
+    let mut last = last.lock().await;
+    if last
+        .as_ref()
+        .is_some_and(|(when, _)| when.elapsed() >= fresh)
+    {
+        *last = None;
     }
 }
 
@@ -169,8 +176,27 @@ impl Reply {
 
     fn into_response(self) -> Response {
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(self.kind))];
-        (self.status, kind, self.body).into_response()
+        let body = match self.body.len() {
+            0..=SMALL => Body::from(self.body),
+            _ => Body::from_stream(parts(self.body)),
+        };
+        (self.status, kind, body).into_response()
     }
+}
+
+/// Ends early for a client that takes it slowly: others wait for its place.
+fn parts(body: Bytes) -> impl stream::Stream<Item = io::Result<Bytes>> {
+    let until = Instant::now() + SLOWEST;
+    stream::unfold(body, move |mut body| async move {
+        if body.is_empty() {
+            return None;
+        }
+        if Instant::now() > until {
+            return Some((Err(io::ErrorKind::TimedOut.into()), Bytes::new()));
+        }
+        let part = body.split_to(body.len().min(SMALL));
+        Some((Ok(part), body))
+    })
 }
 
 fn body(text: String, place: OwnedSemaphorePermit) -> Bytes {
@@ -181,4 +207,99 @@ fn body(text: String, place: OwnedSemaphorePermit) -> Bytes {
         text: text.into_boxed_str(),
         _place: place,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const LARGE: usize = 2 * SMALL;
+
+    fn document(length: usize, rendered: &Arc<AtomicUsize>) -> Arc<Document> {
+        let rendered = rendered.clone();
+        let render = move || {
+            rendered.fetch_add(1, Ordering::Relaxed);
+            Ok("x".repeat(length))
+        };
+        Arc::new(Document::new(JSON, Duration::from_millis(100), render))
+    }
+
+    fn free(document: &Document) -> usize {
+        document.places.available_permits()
+    }
+
+    async fn until_free(document: &Document) {
+        let start = Instant::now();
+        while free(document) < PLACES {
+            assert!(start.elapsed() < Duration::from_secs(20), "a place is kept");
+            time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_rendering_is_shared_and_holds_one_place() {
+        let rendered = Arc::default();
+        let document = document(LARGE, &rendered);
+        let replies = [document.reply().await, document.reply().await];
+        assert_eq!(rendered.load(Ordering::Relaxed), 1);
+        assert_eq!(free(&document), PLACES - 1);
+        drop(replies);
+        until_free(&document).await;
+    }
+
+    #[tokio::test]
+    async fn who_asks_when_no_place_is_left_waits() {
+        let document = document(LARGE, &Arc::default());
+        let mut held = Vec::new();
+        while held.len() < PLACES {
+            held.push(document.reply().await);
+            *document.last.lock().await = None;
+        }
+        assert_eq!(free(&document), 0);
+        let waits = time::timeout(Duration::from_millis(50), document.reply()).await;
+        assert!(waits.is_err());
+        held.pop();
+        document.reply().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_fresh_keeps_nobody_waiting_for_its_own_place() {
+        let document = document(LARGE, &Arc::default());
+        let mut held = Vec::new();
+        for _ in 1..PLACES {
+            held.push(document.reply().await);
+            *document.last.lock().await = None;
+        }
+        drop(document.reply().await);
+        if let Some((when, _)) = &mut *document.last.lock().await {
+            *when -= document.fresh;
+        }
+        document.reply().await;
+    }
+
+    #[tokio::test]
+    async fn small_ones_and_failures_hold_none() {
+        let small = document(SMALL, &Arc::default());
+        let _reply = small.reply().await;
+        assert_eq!(free(&small), PLACES);
+        let failing = Document::new(JSON, Duration::ZERO, || Err(std::fmt::Error.into()));
+        let reply = failing.reply().await;
+        assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(free(&failing), PLACES);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_for_who_has_gone() {
+        let document = document(LARGE, &Arc::default());
+        let asker = tokio::spawn({
+            let document = document.clone();
+            async move { document.reply().await }
+        });
+        task::yield_now().await;
+        asker.abort();
+        until_free(&document).await;
+        assert!(document.last.lock().await.is_none());
+    }
 }
