@@ -185,17 +185,30 @@ fn two_capabilities_are_enough() {
     // Whoever comes first mounts the bpffs, and that takes more.
     let _mounts = Instance::load(&Namespace::new("other"), "-i lo 80:8000");
 
-    let instance = Instance::unloaded(&lan.server);
-    let mut command = lan.server.command("setpriv");
-    command
-        .args([
-            format!("--bounding-set={ONLY}"),
-            format!("--inh-caps={ONLY}"),
-        ])
-        .arg(path());
-    run(with_load(&mut command, &instance)).success("load with two capabilities");
-    for (from, address) in lan.places() {
-        Connection::open(from, SocketAddr::new(address, 80), &listener).exchange("port 80");
+    let with_two = || {
+        let mut command = lan.server.command("setpriv");
+        command
+            .args([
+                format!("--bounding-set={ONLY}"),
+                format!("--inh-caps={ONLY}"),
+            ])
+            .arg(path());
+        command
+    };
+    // The programs of every kind of device.
+    let check = run(with_two().args(["check", "-i", "eth0", "80:8000"]));
+    check.success("check with two capabilities");
+    for hook in ["tc", "native", "generic"] {
+        let instance = Instance::unloaded(&lan.server);
+        let mut command = with_two();
+        with_load(&mut command, &instance);
+        if hook != "tc" {
+            command.args(["--hook", "xdp", "--xdp-mode", hook]);
+        }
+        run(&mut command).success(hook);
+        for (from, address) in lan.places() {
+            Connection::open(from, SocketAddr::new(address, 80), &listener).exchange(hook);
+        }
     }
 }
 

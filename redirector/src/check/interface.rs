@@ -2,10 +2,7 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use nix::{
-    ifaddrs::getifaddrs,
-    net::if_::{InterfaceFlags, if_indextoname},
-};
+use nix::{ifaddrs::getifaddrs, net::if_::InterfaceFlags};
 
 use super::{Error, Finding, Level};
 use crate::{config::Config, kernel};
@@ -40,9 +37,8 @@ pub fn read() -> Result<Links, Error> {
             address.is_some_and(|a| !a.is_unicast_link_local() && !IpAddr::V6(a).is_loopback());
     }
     for (port, bridge) in kernel::bridges() {
-        let name = |index| Some(if_indextoname(index).ok()?.to_str().ok()?.to_owned());
-        if let Some(link) = name(port).and_then(|port| links.get_mut(&port)) {
-            link.bridge = name(bridge);
+        if let Some(link) = links.get_mut(&port) {
+            link.bridge = Some(bridge);
         }
     }
     Ok(links)
@@ -78,8 +74,8 @@ fn finding(name: &str, link: Option<&Link>, is_chosen: impl Fn(&str) -> bool) ->
         }) if !is_chosen(bridge) => new(
             Level::Warning,
             &format!(
-                " is a port of bridge {bridge}: what is for the bridge's own address may pass, and what it \
-                 carries to others be redirected"
+                " is a port of bridge {bridge}: what is sent to the bridge's own MAC address may not be \
+                 redirected, and broadcasts that it carries to others are"
             ),
         )
         .help(format!("redirect on the bridge: -i {bridge}")),

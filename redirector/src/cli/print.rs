@@ -33,7 +33,9 @@ fn require_reader_of(output: BorrowedFd<'_>) -> Result<(), PrintError> {
     // An error of the look itself is no sign that the reader has gone.
     _ = poll(&mut output, PollTimeout::ZERO);
     match output[0].revents() {
-        Some(events) if events.contains(PollFlags::POLLERR) => Err(PrintError::Closed),
+        Some(events) if events.intersects(PollFlags::POLLERR | PollFlags::POLLHUP) => {
+            Err(PrintError::Closed)
+        }
         _ => Ok(()),
     }
 }
@@ -56,11 +58,20 @@ fn write(output: impl Write, text: impl Display) -> Result<(), PrintError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     #[test]
     fn a_closed_pipe_is_an_error_of_its_own() {
         let (reader, writer) = io::pipe().unwrap();
+        require_reader_of(writer.as_fd()).unwrap();
+        drop(reader);
+        assert!(matches!(
+            require_reader_of(writer.as_fd()),
+            Err(PrintError::Closed)
+        ));
+        let (reader, writer) = UnixStream::pair().unwrap();
         require_reader_of(writer.as_fd()).unwrap();
         drop(reader);
         assert!(matches!(

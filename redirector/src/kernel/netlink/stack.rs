@@ -1,6 +1,6 @@
 //! Which interface is above which: a bridge above its ports, a VLAN device above what carries it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::{
@@ -18,6 +18,7 @@ pub struct Stack(Vec<(u32, u32)>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
     pub index: u32,
+    pub name: String,
     pub mtu: Option<u32>,
     pub rx_queues: Option<u32>,
     /// Of a device that is made by command, e.g. `vlan`.
@@ -48,20 +49,23 @@ impl Netlink {
     }
 }
 
-/// The bridges of ports: pairs of indexes. None where the kernel does not tell.
-pub fn bridges() -> Vec<(u32, u32)> {
+/// The names of ports, and of the bridges that they belong to. None where the kernel does not tell.
+pub fn bridges() -> Vec<(String, String)> {
     let links = Netlink::open()
         .ok()
         .and_then(|netlink| netlink.links().ok());
     let links = links.unwrap_or_default();
-    let is_bridge = |index: u32| {
-        let kind = links.iter().find(|link| link.index == index);
-        kind.is_some_and(|link| link.kind.as_deref() == Some("bridge"))
-    };
+    let bridges: HashMap<_, _> = links
+        .iter()
+        .filter(|link| link.kind.as_deref() == Some("bridge"))
+        .map(|link| (link.index, &link.name))
+        .collect();
     links
         .iter()
-        .filter_map(|link| Some((link.index, link.controller?)))
-        .filter(|(_, above)| is_bridge(*above))
+        .filter_map(|link| {
+            let bridge = bridges.get(&link.controller?)?;
+            Some((link.name.clone(), (*bridge).clone()))
+        })
         .collect()
 }
 
@@ -104,6 +108,7 @@ fn link(message: &LinkMessage) -> Link {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::Mtu(mtu) => link.mtu = Some(*mtu),
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Controller(above) => link.controller = Some(*above),
             LinkAttribute::NumRxQueues(queues) => link.rx_queues = Some(*queues),
             LinkAttribute::LinkInfo(info) => {
