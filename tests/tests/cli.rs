@@ -4,6 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use integration::footprint::Footprint;
 use integration::netns::Namespace;
@@ -11,6 +13,7 @@ use integration::process::{Background, Output, run};
 use integration::redirector::{Instance, binary, json};
 use integration::server::{Connection, Listener};
 use integration::topology::{LOOPBACK, Lan, SERVER};
+use nix::sys::signal::Signal;
 
 /// Arguments, and words that the error must contain.
 const BAD_ARGUMENTS: &[(&str, &[&str])] = &[
@@ -210,6 +213,29 @@ fn two_capabilities_are_enough() {
             Connection::open(from, SocketAddr::new(address, 80), &listener).exchange(hook);
         }
     }
+}
+
+/// As by Ctrl-Z and fg: the kernel gives up what it verifies at any signal.
+#[test]
+fn a_load_that_is_stopped_goes_on() {
+    const TIMES: usize = 40;
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::unloaded(&lan.server);
+    let mut load = Background::start(
+        &mut instance.command("load", "-i eth0 -i lo 80:8000"),
+        Background::directory(),
+    );
+    for _ in 0..TIMES {
+        for signal in [Signal::SIGSTOP, Signal::SIGCONT] {
+            load.signal(signal);
+        }
+        // Less than one program takes, so that some meet it.
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(load.end(), Some(0), "{}", load.stderr());
+    let to = SocketAddr::new(SERVER.v4, 80);
+    Connection::open(&lan.client, to, &listener).exchange("port 80");
 }
 
 /// The most specific address wins.

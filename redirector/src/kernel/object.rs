@@ -87,7 +87,7 @@ pub fn load(
 }
 
 /// How often the kernel is asked again. A signal ends what it does, one of a process that has ended included.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: u32 = 100;
 
 fn verify(program: &mut Program) -> Result<(), ProgramError> {
     let mut load = || match &mut *program {
