@@ -18,7 +18,7 @@ pub fn deb(version: Option<&str>) -> Result<PathBuf> {
         None => "redirector.deb".to_owned(),
     });
     let mut deb = tools::CARGO_DEB.command()?;
-    deb.args(["--no-build", "--package", "redirector"])
+    deb.args(["--no-build", "--no-strip", "--package", "redirector"])
         .args(["--target", &binary::target()])
         .arg("--output")
         .arg(&package);
