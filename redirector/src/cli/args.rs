@@ -7,7 +7,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::{
@@ -134,7 +134,7 @@ pub struct Source {
     #[arg(value_name = "RULE")]
     pub rules: Vec<RuleSpec>,
     /// Attach to this interface, or to those of a shell pattern (may be repeated) [default: eth0 and lo]
-    #[arg(short = 'i', long = "interface", value_name = "NAME")]
+    #[arg(short = 'i', long = "interface", value_name = "NAME", value_hint = ValueHint::Other)]
     pub interfaces: Vec<String>,
     #[arg(short, long, value_name = "FILE", help = CONFIG_HELP)]
     pub config: Option<PathBuf>,
@@ -152,7 +152,7 @@ const CONFIG_HELP: &str =
 #[derive(Debug, Args)]
 pub struct Instance {
     /// Which instance
-    #[arg(long, default_value_t)]
+    #[arg(long, default_value_t, value_hint = ValueHint::Other)]
     pub name: Name,
 }
 

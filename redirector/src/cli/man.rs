@@ -4,7 +4,10 @@ use std::fs;
 
 use anyhow::Context as _;
 use clap::CommandFactory as _;
-use clap_mangen::Man;
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
 
 use super::args::{self, Cli};
 use crate::exit::Exit;
@@ -23,12 +26,98 @@ pub fn run(args: args::Man) -> anyhow::Result<Exit> {
     while let Some((name, command)) = pages.pop() {
         let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
         pages.extend(verbs.map(|verb| (format!("{name}-{}", verb.get_name()), verb.clone())));
-        let mut page = Vec::new();
-        Man::new(command.display_name(name.clone()))
-            .section(SECTION)
-            .render(&mut page)?;
+        let is_main = name == program.get_name();
+        let man = Man::new(command.display_name(name.clone())).section(SECTION);
+        let page = render(&man, is_main)?;
         let path = directory.join(format!("{name}.{SECTION}"));
         fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(Exit::Done)
+}
+
+fn render(man: &Man, is_main: bool) -> std::io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    if is_main {
+        man.render_title(&mut page)?;
+        man.render_name_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_description_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+        man.render_subcommands_section(&mut page)?;
+        exit_status().to_writer(&mut page)?;
+        man.render_version_section(&mut page)?;
+    } else {
+        man.render(&mut page)?;
+    }
+    Ok(page)
+}
+
+fn exit_status() -> Roff {
+    let mut section = Roff::new();
+    section.control("SH", ["EXIT STATUS"]);
+    section.text([roman("The same for every subcommand:")]);
+    for exit in EXITS {
+        section.control("TP", []);
+        section.text([bold((exit as u8).to_string())]);
+        section.text([roman(meaning(exit))]);
+    }
+    section
+}
+
+const EXITS: [Exit; 6] = [
+    Exit::Done,
+    Exit::Failed,
+    Exit::Usage,
+    Exit::NotLoaded,
+    Exit::NotPermitted,
+    Exit::Degraded,
+];
+
+const fn meaning(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Done => "Done, or nothing to do.",
+        Exit::Failed => "Failed; also redirector check where something fails.",
+        Exit::Usage => "Usage, or bad configuration.",
+        Exit::NotLoaded => "Not loaded.",
+        Exit::NotPermitted => {
+            "Not permitted; also where a user may not see whether something is loaded."
+        }
+        Exit::Degraded => {
+            "Loaded but degraded: an interface is gone, detached or waited for, or something could not be tuned."
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_main_page_has_every_exit_code() {
+        let directory = tempfile::tempdir().unwrap();
+        let exit = run(args::Man {
+            directory: directory.path().to_owned(),
+        });
+        assert_eq!(exit.unwrap(), Exit::Done);
+        let page = fs::read_to_string(directory.path().join("redirector.8")).unwrap();
+        let (_, section) = page.split_once(".SH \"EXIT STATUS\"").unwrap();
+        for (code, exit) in EXITS.into_iter().enumerate() {
+            assert_eq!(exit as usize, code);
+            let entry = format!(".TP\n\\fB{code}\\fR\n{}\n", meaning(exit));
+            assert!(section.contains(&entry), "{code}: {page}");
+        }
+        for section in [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "SUBCOMMANDS",
+            "VERSION",
+        ] {
+            assert!(
+                page.contains(&format!(".SH {section}\n")),
+                "{section}: {page}"
+            );
+        }
+    }
 }

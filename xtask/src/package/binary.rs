@@ -1,4 +1,4 @@
-//! The binary, linked statically: it runs on every distribution of its architecture.
+//! The binary, linked statically and stripped: it runs on every distribution of its architecture.
 
 use std::{path::PathBuf, process::Command};
 
@@ -18,7 +18,9 @@ pub fn build() -> Result<PathBuf> {
     let mut cargo = workspace::cargo();
     cargo
         .args(["build", "--release", "--package", "redirector"])
-        .args(["--target", &target, "--config", &flags]);
+        .args(["--target", &target, "--config", &flags])
+        // Once for all packages; cargo-deb would strip a copy of its own, with binutils.
+        .args(["--config", "profile.release.strip=\"symbols\""]);
     sys::announce("cargo build", &mut cargo)?;
     let binary = workspace::release_binary()?;
     let directory = binary.ancestors().nth(2).context("a target directory")?;
@@ -26,11 +28,17 @@ pub fn build() -> Result<PathBuf> {
     let version = sys::ask(Command::new(&binary).arg("--version"));
     ensure!(version.is_some(), "{} does not run", binary.display());
     let mut file = Command::new("readelf");
-    file.args(["--program-headers", "--wide"]).arg(&binary);
+    file.args(["--program-headers", "--section-headers", "--wide"])
+        .arg(&binary);
     let headers = sys::ask(&mut file).context("readelf does not read the binary")?;
     ensure!(
         !headers.contains("INTERP"),
         "{} needs shared libraries",
+        binary.display()
+    );
+    ensure!(
+        !headers.contains(".symtab"),
+        "{} is not stripped",
         binary.display()
     );
     Ok(binary)

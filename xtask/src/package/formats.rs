@@ -18,7 +18,7 @@ pub fn deb(version: Option<&str>) -> Result<PathBuf> {
         None => "redirector.deb".to_owned(),
     });
     let mut deb = tools::CARGO_DEB.command()?;
-    deb.args(["--no-build", "--package", "redirector"])
+    deb.args(["--no-build", "--no-strip", "--package", "redirector"])
         .args(["--target", &binary::target()])
         .arg("--output")
         .arg(&package);
@@ -44,7 +44,7 @@ pub fn rpm() -> Result<PathBuf> {
     Ok(package)
 }
 
-/// As `/usr` would have it, with one directory around it.
+/// One directory, whose INSTALL tells where each file belongs.
 pub fn tarball(binary: &Path) -> Result<PathBuf> {
     let name = format!("redirector-{}-linux", std::env::consts::ARCH);
     let tree = directory().join(&name);
@@ -60,7 +60,7 @@ pub fn tarball(binary: &Path) -> Result<PathBuf> {
         (binary.to_owned(), "bin/redirector"),
         (sources.join("config.toml"), "config.toml"),
         (sources.join("redirector.toml.5"), "man/redirector.toml.5"),
-        (root.join("README.md"), "README.md"),
+        (sources.join("INSTALL"), "INSTALL"),
         (root.join("LICENSE-APACHE"), "LICENSE-APACHE"),
         (root.join("LICENSE-MIT"), "LICENSE-MIT"),
     ] {
@@ -93,4 +93,22 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(directory)?;
     fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tarball_tells_how_each_unit_is_removed() {
+        let sources = workspace::root().join("redirector/package");
+        let text = fs::read_to_string(sources.join("INSTALL")).expect("INSTALL");
+        let (_, removal) = text.split_once("\nRemove\n").expect("how to remove it");
+        let units = fs::read_dir(sources.join("systemd")).expect("units");
+        let names = units.map(|unit| unit.expect("a unit").file_name());
+        for name in names.chain(["redirector@.service".into()]) {
+            let path = format!(" /etc/systemd/system/{}", name.to_string_lossy());
+            assert!(removal.contains(&path), "{path}");
+        }
+    }
 }
