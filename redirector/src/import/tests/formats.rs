@@ -71,6 +71,17 @@ fn nft_lists() {
 }
 
 #[test]
+fn a_mark_of_the_byte_order_is_no_word() {
+    let nft = "table ip nat { chain p { type nat hook prerouting priority 0; tcp dport 80 redirect to :8000; } }";
+    let shell = "iptables -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8000";
+    let save = format!("*nat\n{WEB}\nCOMMIT\n");
+    for text in [nft, shell, &save] {
+        let marked = format!("\u{feff}{text}");
+        assert_eq!(taken(&marked, "dport").0, ["80:8000/tcp"], "{text}");
+    }
+}
+
+#[test]
 fn formats_are_told_apart() {
     for (name, text, expected) in [
         (
