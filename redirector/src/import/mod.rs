@@ -11,6 +11,7 @@ mod iptables;
 mod lower;
 mod model;
 mod nft;
+mod options;
 mod ports;
 pub mod running;
 mod save;

@@ -1,4 +1,5 @@
 mod formats;
+mod words;
 
 use super::*;
 
