@@ -46,6 +46,7 @@ fn nft_lists() {
         meta l4proto tcp redirect to :tcp dport map { 90 : 9000, 91 : 9001 } # handle 7
         meta l4proto { tcp, udp } th dport 54 redirect to 5454
         iifname != \"eth1\" tcp dport 83 redirect to :8300
+        tcp dport != { 84, 99 } redirect to :8400
         fib daddr type local udp dport 53 dnat to :5353
         tcp dport 85 dnat ip to 10.0.0.1:80
         tcp dport 86 xt target \"REDIRECT\"
@@ -59,7 +60,8 @@ fn nft_lists() {
         ["80:8000/tcp", "81:8000/tcp", "82:8000/tcp"]
     );
     left(text, "2222", "ip saddr 10.0.0.0/8");
-    left(text, "8300", "iifname !=");
+    left(text, "8300", "iifname != \"eth1\"");
+    left(text, "8400", "tcp dport != { 84, 99 }");
     left(text, "10.0.0.1", "no addresses");
     left(text, "xt target", "iptables-save");
     left(text, "@named", "@named");
