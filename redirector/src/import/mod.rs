@@ -5,6 +5,7 @@
 //! [`takeover`].
 
 mod addresses;
+mod change;
 mod entry;
 mod file;
 mod iptables;

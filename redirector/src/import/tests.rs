@@ -1,4 +1,5 @@
 mod formats;
+mod shell;
 mod words;
 
 use super::*;
