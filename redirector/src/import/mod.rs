@@ -14,6 +14,7 @@ mod model;
 mod nft;
 mod options;
 mod ports;
+mod prefix;
 pub mod running;
 mod save;
 mod settings;

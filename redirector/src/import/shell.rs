@@ -5,10 +5,13 @@ use super::{
     change::{Change, Verb},
     iptables,
     model::{Families, Kind, Line, Listing},
+    prefix::{self, When},
     save, settings,
 };
 
 const NO_RULE: &str = "it adds no rule";
+const IN_WORDS: &str =
+    "it has a redirect in words that are not understood; give it as an iptables command of its own";
 
 /// The text so far.
 #[derive(Default)]
@@ -89,6 +92,34 @@ fn commands<'a>(line: &str, words: &'a [String]) -> Vec<&'a [String]> {
     words.split_inclusive(is_end).collect()
 }
 
+/// For a line that is not followed: why, where it redirects all the same.
+fn in_words(line: &str, why: &str) -> Kind {
+    let words: Vec<_> = line
+        .split(|letter: char| letter.is_whitespace() || "'\";()".contains(letter))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let is_target = |word: &str| matches!(word, "REDIRECT" | "DNAT");
+    let is_pair = |pair: &[&str]| match pair {
+        ["-j" | "--jump", target] => is_target(target),
+        ["redirect", "to"] => words
+            .iter()
+            .any(|word| word.starts_with(':') || word.parse::<u16>().is_ok()),
+        _ => false,
+    };
+    let mut behind_tool = words.iter().skip_while(|word| tool(word).is_none());
+    let forwards = |word: &&str| {
+        word.starts_with("--add-forward-port")
+            || (*word == "forward-port" && line.contains("to-port"))
+    };
+    let redirects = words.windows(2).any(is_pair)
+        || behind_tool.any(|word| is_target(word))
+        || words.iter().any(forwards);
+    match redirects {
+        true => Kind::Left(why.to_owned()),
+        false => Kind::Other,
+    }
+}
+
 /// Of `if`, or behind a function.
 fn begins_branch(line: &str) -> bool {
     line.split([' ', ';'])
@@ -117,12 +148,22 @@ impl Script {
         if let Some(why) = settings::explain(line) {
             return Kind::Left(why);
         }
-        let line = line.strip_prefix("$ ").unwrap_or(line);
+        let line = prefix::without_prompt(line);
+        if line.starts_with('#') {
+            return in_words(line, "it is a comment; without the # it would be a command");
+        }
+        let line = match prefix::hooked(line) {
+            Some((When::Up, command)) => command,
+            Some((When::Down, command)) => {
+                return in_words(command, "it is for when an interface or a service stops");
+            }
+            None => line,
+        };
         // A word such as `don't` in prose leaves a quote open.
         let Some(words) = shlex::split(line) else {
             return match line.split_whitespace().any(|word| tool(word).is_some()) {
                 true => Kind::Left("a quote in it is not closed".into()),
-                false => Kind::Other,
+                false => in_words(line, IN_WORDS),
             };
         };
         let mut kinds = commands(line, &words)
@@ -161,12 +202,15 @@ impl Script {
                 ),
                 None => Kind::Other,
             },
-            None => Kind::Other,
+            None => in_words(&words.join(" "), IN_WORDS),
         }
     }
 
     fn follow(&mut self, number: usize, families: Families, words: &[String]) -> Kind {
-        if let Some(word) = words.iter().find(|word| word.contains(['$', '`'])) {
+        if let Some(word) = words
+            .iter()
+            .find(|word| word.contains(['$', '`']) || word.contains("%i"))
+        {
             return Kind::Left(format!(
                 "{word:?} is for the shell to fill in; import what iptables-save prints instead"
             ));

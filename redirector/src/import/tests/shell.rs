@@ -44,3 +44,55 @@ fn what_another_branch_deletes_stays() {
         taken(&text, "-A");
     }
 }
+
+#[test]
+fn a_command_stands_behind_a_prompt_or_an_option() {
+    for before in [
+        "$ ",
+        "root@host:~# ",
+        "[root@host ~]# ",
+        "[me@host ~]$ sudo ",
+        "post-up ",
+        "up ",
+        "pre-up ",
+        "PostUp = ",
+        "ExecStart=/sbin/",
+        "ExecStartPost=-/usr/sbin/",
+    ] {
+        let line = format!("{before}{ADD}");
+        assert_eq!(taken(&line, "-A").0, ["80:8000/tcp"], "{line}");
+    }
+    left(&format!("post-down {}", delete()), "-D", "stops");
+    left(
+        &format!("PostUp = {}", ADD.replace("eth0", "%i")),
+        "-A",
+        "to fill in",
+    );
+}
+
+#[test]
+fn a_redirect_that_is_not_understood_is_told() {
+    for line in [
+        format!("for p in 1; do {ADD} ; done"),
+        format!("su -c '{ADD}'"),
+        format!("start) {ADD} ;;"),
+        format!("host# {ADD}"),
+        ADD.replace("iptables", "$IPTABLES"),
+        "firewall-cmd --add-forward-port=port=80:proto=tcp:toport=8000".into(),
+        "nft add rule ip nat prerouting tcp dport 80 redirect to :8000".into(),
+        "nft 'add rule ip nat prerouting tcp dport 80 redirect to 8000'".into(),
+        "With iptables the target REDIRECT does that".into(),
+    ] {
+        left(&line, "", "give it as an iptables command of its own");
+    }
+    left(&format!("# {ADD}"), "", "comment");
+    for line in [
+        "# Redirect the web",
+        "We redirect to the application",
+        "firewall-cmd --reload",
+        "up to you",
+        "su -c 'iptables -A INPUT -j ACCEPT'",
+    ] {
+        assert_eq!(outcome(line, ""), Outcome::Other, "{line}");
+    }
+}
