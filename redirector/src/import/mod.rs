@@ -8,6 +8,7 @@ mod addresses;
 mod change;
 mod entry;
 mod file;
+mod group;
 mod iptables;
 mod lower;
 mod model;
