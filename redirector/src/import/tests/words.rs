@@ -51,3 +51,25 @@ fn a_range_of_one_port_is_that_port() {
         assert_eq!(taken(&web(target), "-A ").0, ["80:8000/tcp"], "{target}");
     }
 }
+
+#[test]
+fn a_line_that_sends_to_the_same_port_is_not_said_to_send_elsewhere() {
+    let chain = |family: &str, rules: &str| {
+        format!(
+            "table {family} nat {{\n chain p {{ type nat hook prerouting priority 0;\n{rules}\n }}\n}}\n"
+        )
+    };
+    let rule = |to: u16| format!("tcp dport 80 redirect to :{to}");
+    for (to, why) in [
+        (8000, "more than line 4 of test sends there"),
+        (9000, "what line 4 of test sends elsewhere"),
+    ] {
+        let v4 = chain("ip", &format!("tcp dport 80 accept\n{}", rule(to)));
+        let text = v4 + &chain("ip6", &rule(8000));
+        let (imported, _) = import(&text);
+        match &imported.outcomes[&(0, 9)] {
+            Outcome::Left(words) => assert!(words.contains(why), "{words}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
