@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     model::{Action, Conditions, Destination, Families, Rule},
-    ports,
+    options, ports,
 };
 use crate::config::Protocol;
 
@@ -16,6 +16,8 @@ struct Reading {
     target: Option<String>,
     to_ports: Option<String>,
     to_destination: Option<String>,
+    /// `--to` is short for either of them, by the target.
+    to: Option<String>,
 }
 
 /// Never fails: what is not understood is a condition in its own words.
@@ -26,6 +28,7 @@ pub fn rules(line: usize, words: &[String], families: Families) -> Vec<Rule> {
         target: None,
         to_ports: None,
         to_destination: None,
+        to: None,
     };
     let mut rest = words;
     while let Some((option, after)) = take(rest) {
@@ -81,17 +84,21 @@ fn take(words: &[String]) -> Option<(Switch<'_>, &[String])> {
 impl Reading {
     fn option(&mut self, option: &Switch<'_>) {
         let argument = option.arguments.first().copied().unwrap_or_default();
-        let understood = match option.name {
+        let understood = match options::whole(option.name) {
             "-j" | "--jump" | "-g" | "--goto" => {
                 self.target = Some(argument.to_owned());
                 true
             }
-            name if abbreviates(name, "--to-ports", 6) => {
+            "--to-ports" => {
                 self.to_ports = Some(argument.to_owned());
                 true
             }
-            name if abbreviates(name, "--to-destination", 6) => {
+            "--to-destination" => {
                 self.to_destination = Some(argument.to_owned());
+                true
+            }
+            "--to" | "--to-" => {
+                self.to = Some(argument.to_owned());
                 true
             }
             // It has no choice where there is one port.
@@ -100,7 +107,7 @@ impl Reading {
             | "--numeric" | "-v" | "--verbose" | "-4" | "--ipv4" | "-6" | "--ipv6" => true,
             _ if option.negated => false,
             "-m" | "--match" => is_known_match(argument),
-            "-p" | "--protocol" | "--proto" => self.protocol(argument),
+            "-p" | "--protocol" => self.protocol(argument),
             "--dport" | "--destination-port" | "--dports" | "--destination-ports" => {
                 self.ports(argument)
             }
@@ -185,18 +192,16 @@ impl Reading {
             return Action::Nothing;
         };
         match target {
-            "REDIRECT" => match &self.to_ports {
-                Some(to) => ports::single(to).map_or_else(
-                    || {
-                        Action::Elsewhere(format!(
-                            "it spreads over the ports {to}; a rule has one target"
-                        ))
-                    },
-                    Action::Redirect,
-                ),
+            "REDIRECT" => match self.to_ports.as_ref().or(self.to.as_ref()) {
+                Some(to) => ports::redirected(to),
                 None => Action::Elsewhere("it keeps the port, so there is none to change".into()),
             },
-            "DNAT" => ports::translated(self.to_destination.as_deref().unwrap_or_default()),
+            "DNAT" => ports::translated(
+                self.to_destination
+                    .as_ref()
+                    .or(self.to.as_ref())
+                    .map_or("", String::as_str),
+            ),
             "ACCEPT" | "RETURN" | "DROP" | "MASQUERADE" | "SNAT" | "NETMAP" | "BALANCE" => {
                 Action::Pass
             }
@@ -216,11 +221,6 @@ impl Switch<'_> {
         words.extend(&self.arguments);
         words.join(" ")
     }
-}
-
-/// As getopt_long(3) takes it; a shorter one would be ambiguous.
-fn abbreviates(word: &str, option: &str, least: usize) -> bool {
-    word.len() >= least && option.starts_with(word)
 }
 
 /// Modules that only add options, which speak for themselves.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     Format,
     entry::{EVERY_INTERFACE, Entry, LOOPBACK},
+    group::{Group, add, is_own_loopback, joins},
     model::{Families, Kind, Listing, interfaces_meet},
     steal,
     walk::{Fate, fates},
@@ -67,11 +68,6 @@ pub struct Rule {
     /// Whose traffic was redirected before.
     pub families: Families,
     pub lines: Vec<Place>,
-}
-
-struct Group {
-    entry: Entry,
-    lines: Vec<Place>,
 }
 
 pub fn lower(sources: &[Source]) -> Imported {
@@ -149,37 +145,6 @@ fn join(
     groups
 }
 
-/// The guide's rules for the host itself.
-fn is_own_loopback(entry: &Entry) -> bool {
-    entry.own && entry.address.is_some_and(|address| address.is_loopback())
-}
-
-/// Joins what differs in its interfaces only, and 127.0.0.1 with every address.
-fn add(groups: &mut Vec<Group>, entry: &Entry, place: Place) {
-    match groups.iter_mut().find(|group| joins(&group.entry, entry)) {
-        Some(group) => {
-            for name in &entry.interfaces {
-                if !group.entry.interfaces.contains(name) {
-                    group.entry.interfaces.push(name.clone());
-                }
-            }
-            group.entry.families = group.entry.families.or(entry.families);
-            if !group.lines.contains(&place) {
-                group.lines.push(place);
-            }
-        }
-        None => groups.push(Group {
-            entry: entry.clone(),
-            lines: vec![place],
-        }),
-    }
-}
-
-fn joins(group: &Entry, entry: &Entry) -> bool {
-    (group.protocol, group.from, group.to) == (entry.protocol, entry.from, entry.to)
-        && (group.address == entry.address || (group.address.is_none() && is_own_loopback(entry)))
-}
-
 /// What a line of another chain or tool says of the same packets.
 fn contradicted(entries: &[Entry], groups: &[Group], sources: &[Source]) -> Option<String> {
     let against = |entry: &Entry| {
@@ -224,10 +189,11 @@ fn explain(entries: &[Entry], groups: &[Group]) -> Outcome {
             let other = if families.ipv4 { "IPv6" } else { "IPv4" };
             say(format!("{other} as well"));
         }
-        let alone = !group.entry.interfaces.iter().any(|name| name == LOOPBACK);
+        let alone = !group.names(entry.families).any(|name| name == LOOPBACK);
         if entry.interfaces == [EVERY_INTERFACE] && alone {
             say("this host's own connections to itself as well".to_owned());
         }
+        group.elsewhere(entry).for_each(&mut say);
     }
     rules.dedup();
     Outcome::Taken { rules, widened }

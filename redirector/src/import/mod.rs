@@ -5,14 +5,18 @@
 //! [`takeover`].
 
 mod addresses;
+mod change;
 mod entry;
 mod file;
+mod group;
 mod iptables;
 mod knock;
 mod lower;
 mod model;
 mod nft;
+mod options;
 mod ports;
+mod prefix;
 pub mod running;
 mod save;
 mod settings;
@@ -40,6 +44,7 @@ pub enum Format {
 
 /// By what the text says, and by the file's name where it does not.
 pub fn format(name: &str, text: &str) -> Format {
+    let text = without_mark(text);
     let lines = || text.lines().map(str::trim);
     let is_table = |line: &str| line.starts_with("table ") && line.contains('{');
     let is_save = |line: &str| {
@@ -63,7 +68,13 @@ pub fn format(name: &str, text: &str) -> Format {
     }
 }
 
+/// Editors of Windows begin a file with a mark of its byte order, which is no part of its first word.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 pub fn parse(format: Format, text: &str) -> Listing {
+    let text = without_mark(text);
     match format {
         Format::IptablesSave => save::parse(text, Families::IPV4),
         Format::Ip6tablesSave => save::parse(text, Families::IPV6),

@@ -29,16 +29,31 @@ pub fn single(text: &str) -> Option<u16> {
     })
 }
 
+/// Of a redirect to `PORT` or `PORT-PORT`.
+pub fn redirected(to: &str) -> Action {
+    match range(to, '-') {
+        Some(ports) if ports.start() == ports.end() => Action::Redirect(*ports.start()),
+        Some(_) => Action::Elsewhere(format!(
+            "it spreads over the ports {to}; a rule has one target"
+        )),
+        None if to.is_empty() => Action::Elsewhere("the port that it sends to is missing".into()),
+        None => Action::Elsewhere(format!("it sends to {to:?}, which is no port")),
+    }
+}
+
 /// Of a DNAT to `[ADDRESS][:PORT]`.
 pub fn translated(to: &str) -> Action {
-    match to.strip_prefix(':').map(single) {
-        Some(Some(port)) => Action::Redirect(port),
-        _ if to.starts_with("127.") => Action::Elsewhere(format!(
+    if let Some(ports) = to.strip_prefix(':') {
+        return redirected(ports);
+    }
+    Action::Elsewhere(if to.is_empty() {
+        "the address or port that it sends to is missing".into()
+    } else if to.starts_with("127.") {
+        format!(
             "it sends to {to}, and the redirector changes no addresses; where the application \
              listens on every address, write this rule yourself"
-        )),
-        _ => Action::Elsewhere(format!(
-            "it sends to {to}, and the redirector changes no addresses"
-        )),
-    }
+        )
+    } else {
+        format!("it sends to {to}, and the redirector changes no addresses")
+    })
 }

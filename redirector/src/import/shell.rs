@@ -2,23 +2,47 @@
 //! followed; nothing is executed or expanded.
 
 use super::{
+    change::{Change, Verb},
     iptables,
-    model::{Families, Kind, Line, Listing, Rule},
+    model::{Families, Kind, Line, Listing},
+    prefix::{self, When},
     save, settings,
 };
 
+const NO_RULE: &str = "it adds no rule";
+const IN_WORDS: &str =
+    "it has a redirect in words that are not understood; give it as an iptables command of its own";
+
+/// The text so far.
+#[derive(Default)]
+struct Script {
+    listing: Listing,
+    added: Vec<Added>,
+    /// Grows where another branch may begin, of which the earlier ones do not run.
+    branch: usize,
+}
+
+struct Added {
+    number: usize,
+    change: Change,
+    branch: usize,
+}
+
 /// Does what it is told, and not what the text would do: prose between commands says nothing.
 pub fn parse(text: &str) -> Listing {
-    let mut listing = Listing::default();
+    let mut script = Script::default();
     for (number, line) in logical_lines(text) {
-        let kind = line_kind(&mut listing, number, &line);
-        listing.lines.push(Line {
+        script.branch += usize::from(begins_branch(&line));
+        let kind = script.line(number, &line);
+        // Of `case`.
+        script.branch += usize::from(line.ends_with(";;"));
+        script.listing.lines.push(Line {
             number,
             text: line,
             kind,
         });
     }
-    listing
+    script.listing
 }
 
 /// Whether a word is one of the tools, by any path.
@@ -58,30 +82,6 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-fn line_kind(listing: &mut Listing, number: usize, line: &str) -> Kind {
-    if let Some(why) = settings::explain(line) {
-        return Kind::Left(why);
-    }
-    let line = line.strip_prefix("$ ").unwrap_or(line);
-    // A word such as `don't` in prose leaves a quote open.
-    let Some(words) = shlex::split(line) else {
-        return match line.split_whitespace().any(|word| tool(word).is_some()) {
-            true => Kind::Left("a quote in it is not closed".into()),
-            false => Kind::Other,
-        };
-    };
-    let mut kinds = commands(line, &words)
-        .into_iter()
-        .map(|command| command_kind(listing, number, command))
-        .collect::<Vec<_>>();
-    let worth = |kind: &Kind| *kind != Kind::Other;
-    let first = kinds.iter().position(worth).unwrap_or_default();
-    if kinds.is_empty() {
-        return Kind::Other;
-    }
-    kinds.swap_remove(first)
-}
-
 /// Several on a line, apart by `;`, `&&` and the like. Quotes are gone already, so where there are any only
 /// a word of its own counts.
 fn commands<'a>(line: &str, words: &'a [String]) -> Vec<&'a [String]> {
@@ -92,26 +92,38 @@ fn commands<'a>(line: &str, words: &'a [String]) -> Vec<&'a [String]> {
     words.split_inclusive(is_end).collect()
 }
 
-fn command_kind(listing: &mut Listing, number: usize, command: &[String]) -> Kind {
-    let command: Vec<String> = command
-        .iter()
-        .map(|word| word.trim_end_matches(';').to_owned())
-        .filter(|word| !matches!(word.as_str(), "" | "&&" | "||" | "|" | "&"))
+/// For a line that is not followed: why, where it redirects all the same.
+fn in_words(line: &str, why: &str) -> Kind {
+    let words: Vec<_> = line
+        .split(|letter: char| letter.is_whitespace() || "'\";()".contains(letter))
+        .filter(|word| !word.is_empty())
         .collect();
-    let words = without_prefix(&command);
-    let Some((first, rest)) = words.split_first() else {
-        return Kind::Other;
+    let is_target = |word: &str| matches!(word, "REDIRECT" | "DNAT");
+    let is_pair = |pair: &[&str]| match pair {
+        ["-j" | "--jump", target] => is_target(target),
+        ["redirect", "to"] => words
+            .iter()
+            .any(|word| word.starts_with(':') || word.parse::<u16>().is_ok()),
+        _ => false,
     };
-    match tool(first) {
-        Some(families) => follow(listing, number, families, rest),
-        None if first == "sysctl" => match rest.iter().find(|word| word.contains('=')) {
-            Some(setting) => Kind::Left(
-                settings::explain(setting).unwrap_or_else(|| settings::SETTING.to_owned()),
-            ),
-            None => Kind::Other,
-        },
-        None => Kind::Other,
+    let mut behind_tool = words.iter().skip_while(|word| tool(word).is_none());
+    let forwards = |word: &&str| {
+        word.starts_with("--add-forward-port")
+            || (*word == "forward-port" && line.contains("to-port"))
+    };
+    let redirects = words.windows(2).any(is_pair)
+        || behind_tool.any(|word| is_target(word))
+        || words.iter().any(forwards);
+    match redirects {
+        true => Kind::Left(why.to_owned()),
+        false => Kind::Other,
     }
+}
+
+/// Of `if`, or behind a function.
+fn begins_branch(line: &str) -> bool {
+    line.split([' ', ';'])
+        .any(|word| matches!(word, "else" | "elif" | "}"))
 }
 
 /// `sudo -n`, `env`, and variables before the command.
@@ -131,76 +143,120 @@ fn without_prefix(words: &[String]) -> &[String] {
     &words[skipped..]
 }
 
-fn follow(listing: &mut Listing, number: usize, families: Families, words: &[String]) -> Kind {
-    if let Some(word) = words.iter().find(|word| word.contains(['$', '`'])) {
-        return Kind::Left(format!(
-            "{word:?} is for the shell to fill in; import what iptables-save prints instead"
-        ));
-    }
-    let Some(change) = Change::read(words) else {
-        return Kind::Left("it adds no rule".into());
-    };
-    if change.table != "nat" {
-        return Kind::Other;
-    }
-    let rules = iptables::rules(number, &change.rule, families);
-    let kind = save::kind(&rules.iter().map(|rule| &rule.action).collect::<Vec<_>>());
-    let chain = save::chain(listing, &change.chain, families);
-    place(&mut chain.rules, rules, change.before);
-    kind
-}
-
-/// A rule of several parts counts once for the number of an insertion.
-fn place(chain: &mut Vec<Rule>, rules: Vec<Rule>, before: Option<usize>) {
-    let Some(before) = before else {
-        return chain.extend(rules);
-    };
-    let mut starts: Vec<_> = (0..chain.len())
-        .filter(|&at| at == 0 || chain[at].line != chain[at - 1].line)
-        .collect();
-    starts.push(chain.len());
-    let at = starts[before.saturating_sub(1).min(starts.len() - 1)];
-    chain.splice(at..at, rules);
-}
-
-/// `-A CHAIN ...` or `-I CHAIN [NUMBER] ...`, with `-t TABLE` anywhere.
-struct Change {
-    table: String,
-    chain: String,
-    /// The number of the rule to stand before, from 1.
-    before: Option<usize>,
-    rule: Vec<String>,
-}
-
-impl Change {
-    fn read(words: &[String]) -> Option<Self> {
-        let mut change = Self {
-            table: "filter".to_owned(),
-            chain: String::new(),
-            before: None,
-            rule: Vec::new(),
-        };
-        let mut words = words.iter().peekable();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "-t" | "--table" => change.table.clone_from(words.next()?),
-                "-A" | "--append" => change.chain.clone_from(words.next()?),
-                "-I" | "--insert" => {
-                    change.chain.clone_from(words.next()?);
-                    let number = words.peek().and_then(|word| word.parse().ok());
-                    if number.is_some() {
-                        words.next();
-                    }
-                    change.before = Some(number.unwrap_or(1));
-                }
-                // Where its output goes.
-                ">" | ">>" | "2>" | "<" => _ = words.next(),
-                _ => match word.strip_prefix("--table=") {
-                    Some(table) => table.clone_into(&mut change.table),
-                    None => change.rule.push(word.clone()),
-                },
-            }
+impl Script {
+    fn line(&mut self, number: usize, line: &str) -> Kind {
+        if let Some(why) = settings::explain(line) {
+            return Kind::Left(why);
         }
-        (!change.chain.is_empty()).then_some(change)
+        let line = prefix::without_prompt(line);
+        if line.starts_with('#') {
+            return in_words(line, "it is a comment; without the # it would be a command");
+        }
+        let line = match prefix::hooked(line) {
+            Some((When::Up, command)) => command,
+            Some((When::Down, command)) => {
+                return in_words(command, "it is for when an interface or a service stops");
+            }
+            None => line,
+        };
+        // A word such as `don't` in prose leaves a quote open.
+        let Some(words) = shlex::split(line) else {
+            return match line.split_whitespace().any(|word| tool(word).is_some()) {
+                true => Kind::Left("a quote in it is not closed".into()),
+                false => in_words(line, IN_WORDS),
+            };
+        };
+        let mut kinds = commands(line, &words)
+            .into_iter()
+            .map(|command| self.command(number, command))
+            .collect::<Vec<_>>();
+        if kinds.is_empty() {
+            return Kind::Other;
+        }
+        // Where a rule remains, it speaks for the line whatever is said here.
+        let first = [
+            |kind: &Kind| matches!(kind, Kind::Left(_)),
+            |kind: &Kind| *kind == Kind::Rule,
+        ]
+        .into_iter()
+        .find_map(|is_it| kinds.iter().position(is_it))
+        .unwrap_or_default();
+        kinds.swap_remove(first)
+    }
+
+    fn command(&mut self, number: usize, command: &[String]) -> Kind {
+        let command: Vec<String> = command
+            .iter()
+            .map(|word| word.trim_end_matches(';').to_owned())
+            .filter(|word| !matches!(word.as_str(), "" | "&&" | "||" | "|" | "&"))
+            .collect();
+        let words = without_prefix(&command);
+        let Some((first, rest)) = words.split_first() else {
+            return Kind::Other;
+        };
+        match tool(first) {
+            Some(families) => self.follow(number, families, rest),
+            None if first == "sysctl" => match rest.iter().find(|word| word.contains('=')) {
+                Some(setting) => Kind::Left(
+                    settings::explain(setting).unwrap_or_else(|| settings::SETTING.to_owned()),
+                ),
+                None => Kind::Other,
+            },
+            None => in_words(&words.join(" "), IN_WORDS),
+        }
+    }
+
+    fn follow(&mut self, number: usize, families: Families, words: &[String]) -> Kind {
+        if let Some(word) = words
+            .iter()
+            .find(|word| word.contains(['$', '`']) || word.contains("%i"))
+        {
+            return Kind::Left(format!(
+                "{word:?} is for the shell to fill in; import what iptables-save prints instead"
+            ));
+        }
+        match Change::read(families, words) {
+            Some(change) if change.verb == Verb::Delete => self.delete(number, &change),
+            Some(change) if change.table == "nat" => self.add(number, change),
+            Some(_) => Kind::Other,
+            None => Kind::Left(NO_RULE.into()),
+        }
+    }
+
+    fn add(&mut self, number: usize, change: Change) -> Kind {
+        let rules = iptables::rules(number, &change.rule, change.families);
+        let kind = save::kind(&rules.iter().map(|rule| &rule.action).collect::<Vec<_>>());
+        let chain = save::chain(&mut self.listing, &change.chain, change.families);
+        change.place(&mut chain.rules, rules);
+        self.added.push(Added {
+            number,
+            change,
+            branch: self.branch,
+        });
+        kind
+    }
+
+    fn delete(&mut self, number: usize, change: &Change) -> Kind {
+        let is_it = |added: &Added| added.branch == self.branch && added.change.is_of(change);
+        let Some(index) = self.added.iter().position(is_it) else {
+            return Kind::Left(NO_RULE.into());
+        };
+        let added = self.added.remove(index).number;
+        let gone = iptables::rules(added, &change.rule, change.families);
+        let chain = save::chain(&mut self.listing, &change.chain, change.families);
+        chain.rules.retain(|rule| !gone.contains(rule));
+        if let Some(line) = self
+            .listing
+            .lines
+            .iter_mut()
+            .find(|line| line.number == added)
+            && line.kind == Kind::Rule
+        {
+            line.kind = Kind::Left(format!("line {number} deletes it again"));
+        }
+        Kind::Left(match added == number {
+            true => "it deletes what it adds".into(),
+            false => format!("it deletes what line {added} adds"),
+        })
     }
 }

@@ -19,7 +19,7 @@ pub fn from(
     let incoming: Vec<_> = entries
         .iter()
         .filter(|entry| !entry.own)
-        .map(conditions)
+        .map(|entry| (entry, conditions(entry)))
         .collect();
     for (index, source) in sources.iter().enumerate() {
         for chain in &source.listing.chains {
@@ -27,17 +27,24 @@ pub fn from(
             if is_own || matches!(chain.hook, Some(Hook::Output | Hook::Other)) {
                 continue;
             }
-            let robbed = chain.rules.iter().find(|rule| {
+            let robbed = chain.rules.iter().find_map(|rule| {
                 let is_left = matches!(outcomes.get(&(index, rule.line)), Some(Outcome::Left(_)));
                 let redirects = matches!(rule.action, Action::Redirect(_) | Action::Elsewhere(_));
-                let meets = |ours: &Conditions| ours.may_meet(&rule.conditions);
-                is_left && redirects && incoming.iter().any(meets)
+                let mut ours = incoming.iter();
+                let met = ours.find(|(_, ours)| ours.may_meet(&rule.conditions));
+                met.filter(|_| is_left && redirects)
+                    .map(|(entry, _)| (rule, entry))
             });
-            if let Some(rule) = robbed {
-                return Some(format!(
-                    "a rule would also take what line {} of {} sends elsewhere",
-                    rule.line, source.name
-                ));
+            if let Some((rule, entry)) = robbed {
+                let line = format!("line {} of {}", rule.line, source.name);
+                return Some(match rule.action {
+                    Action::Redirect(to) if to == entry.to.get() => {
+                        format!(
+                            "a rule would also take more than {line} sends there, which is left"
+                        )
+                    }
+                    _ => format!("a rule would also take what {line} sends elsewhere"),
+                });
             }
         }
     }

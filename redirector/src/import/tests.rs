@@ -1,4 +1,6 @@
 mod formats;
+mod shell;
+mod words;
 
 use super::*;
 
@@ -98,6 +100,35 @@ fn both_families_are_not_widened() {
             assert_eq!(widened, Vec::<String>::new());
         }
     }
+}
+
+/// A rule has the interfaces of both families.
+#[test]
+fn interfaces_of_the_other_family_are_told() {
+    let widened = |v4: &str, v6: &str| {
+        let rule = |interface: &str| nat(&WEB.replace("-i eth0 ", interface));
+        let v6 = rule(v6).replace("iptables", "ip6tables");
+        let outcomes = lower(&[Source::new("v4", &rule(v4)), Source::new("v6", &v6)]).outcomes;
+        let widened = outcomes.into_values().filter_map(|outcome| match outcome {
+            Outcome::Taken { widened, .. } => Some(widened.join("; ")),
+            _ => None,
+        });
+        widened.collect::<Vec<_>>()
+    };
+    let own = "this host's own connections to itself as well";
+    assert_eq!(
+        widened("-i eth0 ", ""),
+        ["IPv4 on every interface as well", own]
+    );
+    assert_eq!(
+        widened("-i eth0 ", "-i eth1 "),
+        ["IPv4 on eth1 as well", "IPv6 on eth0 as well"]
+    );
+    assert_eq!(
+        widened("-i eth0 ", "-i eth+ "),
+        ["IPv4 on eth* as well", ""]
+    );
+    assert_eq!(widened("-i eth0 ", "-i eth0 "), ["", ""]);
 }
 
 /// Ours would take IPv6 as well.

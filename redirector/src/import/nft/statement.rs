@@ -130,9 +130,8 @@ impl<'a> Reading<'a> {
 
     /// Skips `key` words and takes the value behind them.
     fn value(&mut self, key: usize) -> Value {
-        let names: Vec<_> = self.rest.iter().take(key).map(text).collect();
+        let names = &self.rest[..key.min(self.rest.len())];
         self.skip(key);
-        let opaque = |words: &str| Value::Opaque(format!("{} {words}", names.join(" ")));
         match self.rest.first() {
             Some(Token::Open) => {
                 let end = self.rest.iter().position(|token| *token == Token::Close);
@@ -153,18 +152,19 @@ impl<'a> Reading<'a> {
                     "!=" | "&" | "|" | "<" | ">" | "<=" | ">=" | "and" | "."
                 ) || word.starts_with('@')
                 {
-                    let words = opaque(word);
+                    let before = self.rest;
                     // Its argument, which may be a set.
                     self.skip(1);
                     if !word.starts_with('@') {
                         self.value(0);
                     }
-                    return words;
+                    let taken = &before[..before.len() - self.rest.len()];
+                    return opaque(names, taken);
                 }
                 self.skip(1);
                 Value::Words(vec![word.to_owned()])
             }
-            None => opaque(""),
+            None => opaque(names, &[]),
         }
     }
 
@@ -278,6 +278,11 @@ impl<'a> Reading<'a> {
         }
         rules
     }
+}
+
+fn opaque(names: &[Token], value: &[Token]) -> Value {
+    let words: Vec<_> = names.iter().chain(value).map(text).collect();
+    Value::Opaque(words.join(" ").replace(" ,", ",").trim_end().to_owned())
 }
 
 fn text(token: &Token) -> String {

@@ -19,12 +19,9 @@ pub fn redirect(rest: &[Token]) -> Target<'_> {
         _ => return elsewhere("it keeps the port, so there is none to change"),
     };
     let map = words.iter().position(|word| *word == "map");
-    match (ports::single(to), map) {
-        (Some(port), _) => Target::Is(Action::Redirect(port)),
-        (None, Some(map)) => mapped(rest, to, &words[..map]),
-        (None, None) => elsewhere(format!(
-            "it spreads over the ports {to}; a rule has one target"
-        )),
+    match map {
+        Some(map) if ports::single(to).is_none() => mapped(rest, to, &words[..map]),
+        _ => Target::Is(ports::redirected(to)),
     }
 }
 

@@ -46,6 +46,7 @@ fn nft_lists() {
         meta l4proto tcp redirect to :tcp dport map { 90 : 9000, 91 : 9001 } # handle 7
         meta l4proto { tcp, udp } th dport 54 redirect to 5454
         iifname != \"eth1\" tcp dport 83 redirect to :8300
+        tcp dport != { 84, 99 } redirect to :8400
         fib daddr type local udp dport 53 dnat to :5353
         tcp dport 85 dnat ip to 10.0.0.1:80
         tcp dport 86 xt target \"REDIRECT\"
@@ -59,7 +60,8 @@ fn nft_lists() {
         ["80:8000/tcp", "81:8000/tcp", "82:8000/tcp"]
     );
     left(text, "2222", "ip saddr 10.0.0.0/8");
-    left(text, "8300", "iifname !=");
+    left(text, "8300", "iifname != \"eth1\"");
+    left(text, "8400", "tcp dport != { 84, 99 }");
     left(text, "10.0.0.1", "no addresses");
     left(text, "xt target", "iptables-save");
     left(text, "@named", "@named");
@@ -68,6 +70,17 @@ fn nft_lists() {
     assert_eq!(taken(text, "90 :").0, ["90:9000/tcp", "91:9001/tcp"]);
     assert_eq!(taken(text, "chain out").0, ["80:8000/tcp"]);
     assert_eq!(outcome(text, "priority 0"), Outcome::Other);
+}
+
+#[test]
+fn a_mark_of_the_byte_order_is_no_word() {
+    let nft = "table ip nat { chain p { type nat hook prerouting priority 0; tcp dport 80 redirect to :8000; } }";
+    let shell = "iptables -t nat -A PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8000";
+    let save = format!("*nat\n{WEB}\nCOMMIT\n");
+    for text in [nft, shell, &save] {
+        let marked = format!("\u{feff}{text}");
+        assert_eq!(taken(&marked, "dport").0, ["80:8000/tcp"], "{text}");
+    }
 }
 
 #[test]
