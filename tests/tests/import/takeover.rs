@@ -100,8 +100,9 @@ fn no_request_fails() {
             output.success("import --apply");
             let before = connections(&instance);
             more(20);
-            // All are ours now.
-            assert!(connections(&instance) >= before + 4 * 20, "{told}");
+            // All are ours now. Of each, one may have been under way and counted before.
+            let after = connections(&instance);
+            assert!(after >= before + 4 * 19, "{before}, then {after}: {told}");
             over.store(true, Ordering::Relaxed);
             for thread in threads {
                 thread
