@@ -40,35 +40,37 @@ pub struct Takeover<'a> {
 impl Takeover<'_> {
     /// Tells each step that is done. An error has undone them all, or says which it could not undo.
     pub fn run(&self, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
-        let (loaded, examined) = check::examine_beside(self.config, |netfilter| {
-            let options = kernel::LoadOptions {
-                log_level: log::LevelFilter::Warn,
-                pins: PinMode::default(),
-            };
-            kernel::load(self.name, self.config, options, netfilter)
-        });
-        let is_new = !matches!(loaded.map_err(Error::Load)?, Outcome::Unchanged);
-        tell(match is_new {
-            true => format!("loaded instance \"{}\"", self.name),
-            false => format!("instance \"{}\" is loaded already", self.name),
-        });
-        for finding in examined.iter().flat_map(|host| &host.findings) {
+        let unchanged = |why| Error::Failed {
+            why,
+            state: "nothing was changed".to_owned(),
+        };
+        // Whatever takes long comes first: while both are there, connections by netfilter look direct to us.
+        let addresses = Addresses::read().map_err(|error| unchanged(error.to_string()))?;
+        let answered = self.connect_targets(&addresses).map_err(unchanged)?;
+        tell(format!("the application answers on {}", join(&answered)));
+        let examined = check::examine(self.config).map_err(|error| unchanged(error.to_string()))?;
+        for finding in &examined.findings {
+            // Before the rewrite it may have been let in, by `ct status dnat` for one.
+            if finding.is_shut {
+                return Err(unchanged(format!("nothing would arrive: {finding}")));
+            }
             // That netfilter redirects too is why we are here.
             if finding.level > Level::Ok && finding.id != "existing-redirect" {
                 tell(format!("warning: {finding}"));
             }
         }
-        let mut removed = Vec::new();
-        let shut = examined
-            .iter()
-            .flat_map(|host| &host.findings)
-            .find(|finding| finding.is_shut);
-        let outcome = match shut {
-            // Before the rewrite it may have been let in, by `ct status dnat` for one.
-            Some(finding) => Err(format!("nothing would arrive: {finding}")),
-            None => self.steps(&mut removed, tell),
+        let options = kernel::LoadOptions {
+            log_level: log::LevelFilter::Warn,
+            pins: PinMode::default(),
         };
-        outcome.map_err(|why| {
+        let loaded = kernel::load(self.name, self.config, options, &|| examined.netfilter);
+        let is_new = !matches!(loaded.map_err(Error::Load)?, Outcome::Unchanged);
+        tell(match is_new {
+            true => format!("loaded instance \"{}\"", self.name),
+            false => format!("instance \"{}\" is loaded already", self.name),
+        });
+        let mut removed = Vec::new();
+        self.steps(&addresses, &mut removed, tell).map_err(|why| {
             let state = self.undo(&removed, is_new);
             Error::Failed { why, state }
         })
@@ -76,17 +78,15 @@ impl Takeover<'_> {
 
     fn steps<'a>(
         &'a self,
+        addresses: &Addresses,
         removed: &mut Vec<&'a Script>,
         tell: &mut dyn FnMut(String),
     ) -> Result<(), String> {
-        let addresses = Addresses::read().map_err(|error| error.to_string())?;
         let instance = Instance::open(self.name).map_err(|error| error.to_string())?;
-        let asked = self.ask(&instance, &addresses)?;
+        let asked = self.ask(&instance, addresses)?;
         tell(format!(
             "{asked} packets to the rules' ports would reach their targets"
         ));
-        let answered = self.connect_targets(&addresses)?;
-        tell(format!("the application answers on {}", join(&answered)));
         for script in self.scripts {
             feed(&script.program, &script.arguments, &script.remove)
                 .map_err(|error: Trouble| format!("cannot remove the old rules: {error}"))?;
