@@ -217,9 +217,17 @@ fn open_moved<S: State>(
     rule: u32,
     sequence: u32,
 ) -> Decision {
-    let client = key.remote_port;
+    let (from, client) = (key.local_port, key.remote_port);
     let before = moved::marker(state, key).port();
     let decision = moved::open(state, key, target, rule, sequence);
+    if decision.is(Skip::Collision) && from != target {
+        key.remote_port = client.unbounded(state);
+        key.local_port = target;
+        let decision = open_over(state, key, from, rule, sequence);
+        if decision != Decision::PASS {
+            return decision;
+        }
+    }
     let moved_to = match decision.into_result() {
         Ok(Some(to)) => to.remote,
         _ => NO_PORT,
@@ -230,6 +238,24 @@ fn open_moved<S: State>(
         state.note_moved(key, moved_to);
     }
     decision
+}
+
+/// A SYN for which no port is free, where the other connection is over: it may take that one's place, as on any
+/// port (RFC 6191). [`Decision::PASS`] where it lives.
+#[inline(never)]
+fn open_over<S: State>(
+    state: &mut S,
+    key: &mut FlowKey,
+    from: Port,
+    rule: u32,
+    sequence: u32,
+) -> Decision {
+    if state.peer(key) != Peer::TimeWait {
+        return Decision::PASS;
+    }
+    let flow = Flow::opened_by_syn(from, rule, sequence).unbounded(state);
+    track::claim(state, key, &flow);
+    Decision::redirect(Translation::to(key.local_port, rule))
 }
 
 /// A SYN to a port whose rules were changed: a repetition within a connection to an earlier target

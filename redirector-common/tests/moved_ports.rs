@@ -116,6 +116,25 @@ fn without_a_free_port_the_first_is_unharmed() {
     });
 }
 
+/// Every candidate is over, and so is what has the tuple: this one takes its place.
+#[test]
+fn without_a_free_port_what_is_over_makes_room() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        for port in 1..=u16::MAX {
+            let other = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            host.has_socket(&other, 8000, Peer::TimeWait);
+        }
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.client_port, CLIENT);
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+    });
+}
+
 /// Ports below 1024 say that the client's program is privileged.
 #[test]
 fn a_privileged_port_stays_privileged() {
