@@ -116,11 +116,6 @@ impl Takeover<'_> {
     fn ask(&self, instance: &Instance, addresses: &Addresses) -> Result<usize, String> {
         let mut asked = 0;
         for (rule, imported) in self.rules() {
-            if let Some(address) = rule.address
-                && !addresses.are_of_this_host(address)
-            {
-                return Err(format!("{address} is no address of this host, in {rule}"));
-            }
             for interface in interfaces(self.config, rule) {
                 let Some(ethernet) = addresses.ethernet(&interface.name) else {
                     continue;
@@ -153,6 +148,11 @@ impl Takeover<'_> {
     fn connect_targets(&self, addresses: &Addresses) -> Result<BTreeSet<SocketAddr>, String> {
         let mut targets = BTreeSet::new();
         for (rule, imported) in self.rules() {
+            if let Some(address) = rule.address
+                && !addresses.are_of_this_host(address)
+            {
+                return Err(format!("{address} is no address of this host, in {rule}"));
+            }
             if rule.protocol == Protocol::Udp {
                 continue;
             }
