@@ -1,6 +1,7 @@
 //! Connections that only try whether they would work.
 
 use std::{
+    io::{self, Read},
     net::{Shutdown, SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use procfs::net::{TcpNetEntry, TcpState};
 
 /// For an answer on this host.
 const PATIENCE: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Connects, and ends that at once. The end must be acknowledged as well: a firewall may let the handshake
@@ -20,6 +22,14 @@ pub fn knock(to: SocketAddr) -> Result<(), String> {
     let own = stream.local_addr().map_err(|error| error.to_string())?;
     if stream.shutdown(Shutdown::Write).is_err() {
         // The application has reset it, hence heard of it.
+        return Ok(());
+    }
+    // Most applications answer it by their own end, and a list of all sockets can be long.
+    let answer = stream
+        .set_read_timeout(Some(SOON))
+        .and_then(|()| (&stream).read(&mut [0]));
+    let waits = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+    if !answer.is_err_and(|error| waits.contains(&error.kind())) {
         return Ok(());
     }
     let start = Instant::now();
