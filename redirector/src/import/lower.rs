@@ -59,6 +59,12 @@ pub struct Imported {
     pub rules: Vec<Rule>,
 }
 
+impl Imported {
+    pub fn takes(&self, line: Place) -> bool {
+        matches!(self.outcomes.get(&line), Some(Outcome::Taken { .. }))
+    }
+}
+
 /// A rule of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {

@@ -132,12 +132,7 @@ impl Running {
 pub fn scripts(running: &[Running], imported: &Imported, are_live: bool) -> Vec<Script> {
     let keeps = are_live && !tracking::is_kept_by_others(running, imported);
     let scripts = running.iter().enumerate().filter_map(|(index, running)| {
-        let is_taken = |number: usize| {
-            matches!(
-                imported.outcomes.get(&(index, number)),
-                Some(Outcome::Taken { .. })
-            )
-        };
+        let is_taken = |number: usize| imported.takes((index, number));
         let (script, keeper) = match &running.tool {
             Tool::Iptables(restore) => (
                 iptables_script(restore, &running.source, is_taken),

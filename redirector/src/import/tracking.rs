@@ -1,10 +1,7 @@
 //! Netfilter goes on with what it has redirected for as long as it tracks connections. It stops, and forgets them
 //! all, with the last rule that asks for it (`nf_ct_netns_put()` in `net/netfilter/nf_conntrack_proto.c`).
 
-use super::{
-    lower::{Imported, Outcome},
-    running::Running,
-};
+use super::{lower::Imported, running::Running};
 
 /// Said in the rules themselves, for whoever finds them.
 const COMMENT: &str = "redirector-import";
@@ -63,10 +60,9 @@ const ASKING: [&str; 14] = [
 pub fn is_kept_by_others(running: &[Running], imported: &Imported) -> bool {
     running.iter().enumerate().any(|(index, running)| {
         let lines = running.own_lines();
-        lines.into_iter().any(|line| {
-            let taken = imported.outcomes.get(&(index, line.number));
-            !matches!(taken, Some(Outcome::Taken { .. })) && asks(&line.text)
-        })
+        lines
+            .into_iter()
+            .any(|line| !imported.takes((index, line.number)) && asks(&line.text))
     })
 }
 
