@@ -152,8 +152,26 @@ impl Keeper {
             self.name, resolved.origin
         );
         say(taken.trim_end());
-        let reconciled = self.reconcile(&network)?;
+        let (reconciled, network) = self.reconcile_as_it_is(network)?;
         self.settle(reconciled, network)
+    }
+
+    /// The interfaces may be others before it is done: then those are what counts.
+    fn reconcile_as_it_is(
+        &mut self,
+        mut network: Network,
+    ) -> anyhow::Result<(Reconciled, Network)> {
+        loop {
+            let error = match self.reconcile(&network) {
+                Ok(reconciled) => return Ok((reconciled, network)),
+                Err(error) => error,
+            };
+            let now = Network::read()?;
+            if now.interfaces == network.interfaces {
+                return Err(error);
+            }
+            network = now;
+        }
     }
 
     /// What could not be attached before does not keep the rest from being changed.
