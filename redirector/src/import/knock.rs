@@ -1,17 +1,16 @@
 //! Connections that only try whether they would work.
 
 use std::{
-    io::{self, Read},
+    io,
     net::{Shutdown, SocketAddr, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
-use procfs::net::{TcpNetEntry, TcpState};
+use crate::kernel;
 
 /// For an answer on this host.
 const PATIENCE: Duration = Duration::from_secs(3);
-const SOON: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Connects, and ends that at once. The end must be acknowledged as well: a firewall may let the handshake
@@ -19,21 +18,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub fn knock(to: SocketAddr) -> Result<(), String> {
     let stream = TcpStream::connect_timeout(&to, PATIENCE)
         .map_err(|error| format!("nobody answers a connection to {to}: {error}"))?;
-    let own = stream.local_addr().map_err(|error| error.to_string())?;
     if stream.shutdown(Shutdown::Write).is_err() {
         // The application has reset it, hence heard of it.
         return Ok(());
     }
-    // Most applications answer it by their own end, and a list of all sockets can be long.
-    let answer = stream
-        .set_read_timeout(Some(SOON))
-        .and_then(|()| (&stream).read(&mut [0]));
-    let waits = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
-    if !answer.is_err_and(|error| waits.contains(&error.kind())) {
-        return Ok(());
-    }
     let start = Instant::now();
-    while is_unheard(own, to).map_err(|error| error.to_string())? {
+    while is_unheard(&stream).map_err(|error| error.to_string())? {
         if start.elapsed() > PATIENCE {
             return Err(format!(
                 "a connection to {to} begins, and then what is sent is lost"
@@ -44,25 +34,9 @@ pub fn knock(to: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the other end has not acknowledged the end of ours.
-fn is_unheard(own: SocketAddr, to: SocketAddr) -> procfs::ProcResult<bool> {
-    let sockets = match own {
-        SocketAddr::V4(_) => procfs::net::tcp(),
-        SocketAddr::V6(_) => procfs::net::tcp6(),
-    }?;
-    let is_it = |socket: &TcpNetEntry| {
-        let ends = [socket.local_address, socket.remote_address];
-        ends.map(plain) == [own, to].map(plain)
-    };
-    let unheard = [TcpState::Established, TcpState::FinWait1, TcpState::Closing];
-    Ok(sockets
-        .iter()
-        .any(|socket| is_it(socket) && unheard.contains(&socket.state)))
-}
-
-/// Without what only one of the two knows.
-fn plain(address: SocketAddr) -> (std::net::IpAddr, u16) {
-    (address.ip(), address.port())
+/// Whether the other end has not acknowledged the end of ours, nor reset it.
+fn is_unheard(stream: &TcpStream) -> io::Result<bool> {
+    Ok(stream.take_error()?.is_none() && kernel::unacknowledged(stream)? != 0)
 }
 
 #[cfg(test)]

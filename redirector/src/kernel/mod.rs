@@ -54,6 +54,7 @@ pub use self::{
     probe::{Probe, probe},
     reload::{rehearse_reload, reload},
     supervision::Claim,
+    sys::unacknowledged,
     table::Table,
     trace::{RENEW_EVERY, Tracing, monotonic},
     unload::{Reach, Unloaded, unload, unload_all},

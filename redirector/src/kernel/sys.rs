@@ -2,6 +2,8 @@
 #![expect(unsafe_code, reason = "raw system calls")]
 
 mod batch;
+mod device;
+mod socket;
 
 use std::{
     ffi::CString,
@@ -13,9 +15,11 @@ use std::{
     path::Path,
 };
 
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-
-pub use self::batch::entries;
+pub use self::{
+    batch::entries,
+    device::{driver, hardware_type, receive_offloads},
+    socket::{namespace_cookie, unacknowledged},
+};
 
 /// `bpf(2)` command and attribute of `include/uapi/linux/bpf.h`.
 const BPF_OBJ_PIN: libc::c_int = 6;
@@ -118,6 +122,13 @@ pub fn object_get(path: &Path, access: Access) -> io::Result<OwnedFd> {
     descriptor(bpf(BPF_OBJ_GET, &attribute)?)
 }
 
+/// Whether something other than capabilities keeps this process from bpf(2). With them the kernel itself says that
+/// there is no such file (`kernel/bpf/syscall.c`, `__sys_bpf()`).
+pub fn is_filtered() -> bool {
+    object_get(Path::new("/"), Access::Read)
+        .is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 pub fn object_pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let attribute = Object {
@@ -212,110 +223,6 @@ pub fn fdinfo(fd: &OwnedFd, key: &str) -> io::Result<Option<String>> {
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| *name == key)
         .map(|(_, value)| value.trim().to_owned()))
-}
-
-/// The hardware type of an interface of the calling thread's network namespace (`ARPHRD_*`).
-pub fn hardware_type(interface: &str) -> io::Result<u16> {
-    let request = ask_device(interface, libc::SIOCGIFHWADDR, std::ptr::null_mut())?;
-    // SAFETY: the kernel has written this field.
-    Ok(unsafe { request.ifr_ifru.ifru_hwaddr.sa_family })
-}
-
-/// Of the calling thread's network namespace: no other one has it until the next boot, unlike its inode.
-pub fn namespace_cookie() -> io::Result<u64> {
-    let socket = socket(
-        AddressFamily::Unix,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
-    let mut cookie: u64 = 0;
-    let mut length = size_of_val(&cookie) as libc::socklen_t;
-    // SAFETY: the pointers are to a number and to its size, and the kernel writes no more than that.
-    let failed = unsafe {
-        libc::getsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_NETNS_COOKIE,
-            (&raw mut cookie).cast(),
-            &raw mut length,
-        )
-    } != 0;
-    if failed {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(cookie)
-}
-
-/// Up to the driver's name; `include/uapi/linux/ethtool.h`.
-#[repr(C)]
-struct DriverInfo {
-    command: u32,
-    driver: [u8; 32],
-    rest: [u8; 160],
-}
-
-pub fn driver(interface: &str) -> io::Result<String> {
-    const ETHTOOL_GDRVINFO: u32 = 3;
-    let mut info = DriverInfo {
-        command: ETHTOOL_GDRVINFO,
-        driver: [0; 32],
-        rest: [0; 160],
-    };
-    ask_device(interface, libc::SIOCETHTOOL, (&raw mut info).cast())?;
-    let name = info.driver.split(|byte| *byte == 0).next();
-    Ok(String::from_utf8_lossy(name.unwrap_or_default()).into_owned())
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct ReceiveOffloads {
-    pub gro: bool,
-    pub lro: bool,
-}
-
-pub fn receive_offloads(interface: &str) -> io::Result<ReceiveOffloads> {
-    const ETHTOOL_GFLAGS: u32 = 0x25;
-    const ETHTOOL_GGRO: u32 = 0x2b;
-    const ETH_FLAG_LRO: u32 = 1 << 15;
-    let ask = |command: u32| {
-        // `struct ethtool_value`: the command, and what the kernel answers.
-        let mut value = [command, 0];
-        ask_device(interface, libc::SIOCETHTOOL, (&raw mut value).cast()).map(|_| value[1])
-    };
-    Ok(ReceiveOffloads {
-        gro: ask(ETHTOOL_GGRO)? != 0,
-        lro: ask(ETHTOOL_GFLAGS)? & ETH_FLAG_LRO != 0,
-    })
-}
-
-/// `data` is null, or to what the command reads and writes.
-fn ask_device(
-    interface: &str,
-    command: libc::Ioctl,
-    data: *mut libc::c_char,
-) -> io::Result<libc::ifreq> {
-    let socket = socket(
-        AddressFamily::Inet,
-        SockType::Datagram,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )?;
-    // SAFETY: all zeros is a valid request.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    if interface.len() >= request.ifr_name.len() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    for (to, from) in request.ifr_name.iter_mut().zip(interface.bytes()) {
-        *to = from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_data = data;
-    // SAFETY: the request and what it points to outlive the call, its name ends with a zero, and the
-    // callers hand over what the command writes.
-    let failed = unsafe { libc::ioctl(socket.as_raw_fd(), command, &raw mut request) } != 0;
-    if failed {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(request)
 }
 
 /// Waits until every packet that was in a program at the call has left it: an RCU grace period
