@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     host::Network,
     import::{
-        self, Imported, Source,
+        self, Imported, Outcome, Source,
         running::{self, Running},
         takeover::Takeover,
     },
@@ -65,6 +65,7 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
     if imported.rules.is_empty() {
         tell(args, &sources, &imported, None)?;
         eprintln!("note: nothing to move over");
+        tell_what_stays(&imported);
         return Ok(Exit::Done);
     }
     let config = import::text(&imported, &sources);
@@ -86,10 +87,21 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
     if written.is_none() && !args.json {
         print(config)?;
     }
+    tell_what_stays(&imported);
     for note in left(args) {
         eprintln!("note: {note}");
     }
     Ok(Exit::Done)
+}
+
+fn tell_what_stays(imported: &Imported) {
+    let outcomes = imported.outcomes.values();
+    let stay = outcomes.filter(|outcome| matches!(outcome, Outcome::Left(_)));
+    match stay.count() {
+        0 => {}
+        1 => eprintln!("note: one line stays with netfilter, for the reason above"),
+        count => eprintln!("note: {count} lines stay with netfilter, for the reasons above"),
+    }
 }
 
 fn take_over(
