@@ -1,5 +1,6 @@
 //! What the command line refuses, how it says so, and what it needs.
 
+use std::env::consts::ARCH;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -14,6 +15,7 @@ use integration::redirector::{Instance, binary, json};
 use integration::server::{Connection, Listener};
 use integration::topology::{LOOPBACK, Lan, SERVER};
 use nix::sys::signal::Signal;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 /// Arguments, and words that the error must contain.
 const BAD_ARGUMENTS: &[(&str, &[&str])] = &[
@@ -213,6 +215,39 @@ fn two_capabilities_are_enough() {
             Connection::open(from, SocketAddr::new(address, 80), &listener).exchange(hook);
         }
     }
+}
+
+/// As in a container whose profile does not know bpf(2).
+#[test]
+fn a_filter_of_system_calls_is_named() {
+    let lan = Lan::new();
+    let instance = Instance::unloaded(&lan.server);
+    let before = Footprint::of(&instance);
+    let refuse = SeccompAction::Errno(libc::EPERM as u32);
+    let filter: BpfProgram = SeccompFilter::new(
+        [(libc::SYS_bpf, Vec::new())].into(),
+        SeccompAction::Allow,
+        refuse,
+        ARCH.try_into().expect("an architecture that it knows"),
+    )
+    .and_then(TryInto::try_into)
+    .expect("a filter");
+    // It holds for this thread and what it starts.
+    let filtered = |command: &mut Command| {
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                seccompiler::apply_filter(&filter).expect("filtered");
+                run(command)
+            });
+            thread.join().expect("no panic")
+        })
+    };
+    let load = filtered(&mut instance.command("load", "-i eth0 -i lo 80:8000"));
+    assert_eq!(load.code, Some(4), "{load:#?}");
+    assert_words(&load, &["bpf(2)", "seccomp"]);
+    let check = filtered(&mut instance.command("check", "-i eth0 80:8000"));
+    assert!(check.stdout.contains("seccomp"), "{check:#?}");
+    assert_eq!(Footprint::of(&instance), before);
 }
 
 /// As by Ctrl-Z and fg: the kernel gives up what it verifies at any signal.

@@ -73,6 +73,11 @@ pub enum Error {
     #[error("this kernel has no BTF for BPF maps (CONFIG_DEBUG_INFO_BTF), which redirector needs")]
     NoBtf,
     #[error(
+        "bpf(2) is refused here although this process has the capabilities, as by a seccomp filter; \
+         a container needs a profile that allows it (--security-opt seccomp=unconfined), a unit SystemCallFilter=bpf"
+    )]
+    Filtered,
+    #[error(
         "bpffs is not mounted at {path}, and a mount made in this mount namespace would vanish with it; \
          mount it first (mount -t bpf bpf {path}), or enter the network namespace with nsenter --net instead of `ip netns exec`"
     )]
@@ -164,7 +169,10 @@ impl Error {
     /// Whether the kernel refused for want of rights.
     pub fn is_permission(&self) -> bool {
         let kind = match self {
-            Self::NotPermitted { .. } | Self::Closed { .. } | Self::TraceNotPermitted { .. } => {
+            Self::NotPermitted { .. }
+            | Self::Filtered
+            | Self::Closed { .. }
+            | Self::TraceNotPermitted { .. } => {
                 return true;
             }
             Self::Io { source, .. } | Self::Mount { source, .. } => source.kind(),

@@ -13,10 +13,10 @@ use redirector_common::abi::{ABI_VERSION, InterfaceRecord, RuleCounters, SLOT_OF
 use super::{
     Error, Maps, Table,
     attach::{self, Neighbourhood, Owners},
-    bpffs,
+    bpffs, capability,
     maps::{PerCpu, Plain},
     namespace::{self, Place, Way},
-    object, version, wanted,
+    object, sys, version, wanted,
 };
 use crate::{
     config::{Interface, Name},
@@ -201,7 +201,10 @@ impl Instance {
                 return Err(other_version(name, source.to_string()));
             }
             Err(Error::Map { source, .. }) if is_refused(&source) => {
-                return Err(Error::Closed { name: name.clone() });
+                return Err(match capability::require().is_ok() && sys::is_filtered() {
+                    true => Error::Filtered,
+                    false => Error::Closed { name: name.clone() },
+                });
             }
             settings => settings?,
         };

@@ -11,7 +11,7 @@ use aya::{
 use aya_log::Level;
 use redirector_common::abi::EARLIER_TARGETS;
 
-use super::Error;
+use super::{Error, sys};
 
 /// What redirector/build.rs built.
 pub static OBJECT: &[u8] =
@@ -145,7 +145,10 @@ pub fn pin_maps(object: &Ebpf, directory: &Path) -> Result<(), Error> {
 
 fn maps(settings: Settings, pinned: Option<&Path>) -> Result<Ebpf, Error> {
     if aya::features().btf().is_none() {
-        return Err(Error::NoBtf);
+        return Err(match sys::is_filtered() {
+            true => Error::Filtered,
+            false => Error::NoBtf,
+        });
     }
     let level = match settings.log_level {
         log::LevelFilter::Off => 0,
