@@ -145,7 +145,7 @@ pub fn open<S: State>(
     if port == NO_PORT {
         // What it was moved to before is another's by now, or not over.
         enter(state, key, target, client);
-        port = free_port(state, key, client);
+        port = free_port(state, key, from, client);
         if port == NO_PORT {
             return Decision::skip(Skip::Collision);
         }
@@ -280,16 +280,18 @@ pub fn mark<S: State>(state: &mut S, table: Table, key: &mut FlowKey, flow: &Flo
 }
 
 /// Another port for the client whose tuple at the key's target is free; a privileged one for a
-/// privileged one, as `nf_nat_l4proto_unique_tuple()` in `net/netfilter/nf_nat_core.c` has it.
+/// privileged one, as `nf_nat_l4proto_unique_tuple()` in `net/netfilter/nf_nat_core.c` has it. Each
+/// wire port tries ports of its own.
 #[inline(always)]
-fn free_port<S: State>(state: &S, key: &mut FlowKey, client: Port) -> Port {
+fn free_port<S: State>(state: &S, key: &mut FlowKey, from: Port, client: Port) -> Port {
     let (first, count) = if client.get() < 1024 {
         (600, 424)
     } else {
         (1024, 64_512)
     };
     let seconds = (state.now() >> 30) as u32;
-    let start = u32::from(client.get()) + seconds % 1024 * CANDIDATES * STEP;
+    let round = u32::from(from.get()) + seconds % 1024;
+    let start = u32::from(client.get()) + round * CANDIDATES * STEP;
     for candidate in 0..CANDIDATES {
         let port = first + (start + (candidate + 1) * STEP) % count;
         key.remote_port = Port::new(port as u16).unbounded(state);

@@ -9,6 +9,11 @@ use crate::pair::{Pair, all_go_on};
 
 pub const TWO_WIRE_PORTS: &[&str] = &["80:8000", "81:8000"];
 
+const NINE_WIRE_PORTS: &[&str] = &[
+    "80:8000", "81:8000", "82:8000", "83:8000", "84:8000", "85:8000", "86:8000", "87:8000",
+    "88:8000",
+];
+
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::new(
         "one_client_port_to_both_ports",
@@ -33,6 +38,9 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("three_ports", three_ports)
         .rules(TWO_WIRE_PORTS)
         .checks("one client port to two wire ports and their target: all three are served"),
+    Scenario::new("nine_ports", nine_ports)
+        .rules(NINE_WIRE_PORTS)
+        .checks("one client port to nine wire ports of one target: all are served"),
     Scenario::new("privileged_client_port", privileged_client_port)
         .checks("a client port below 1024 is moved to another below 1024"),
     Scenario::new("first_closes_and_returns", first_closes_and_returns)
@@ -110,6 +118,16 @@ fn three_ports(stage: &Stage) {
     }
     for pair in pairs {
         pair.exchange("and again");
+        pair.close();
+    }
+}
+
+fn nine_ports(stage: &Stage) {
+    let listener = stage.listen(8000);
+    let mut pairs = vec![Pair::first(stage, &listener, 80)];
+    pairs.extend((81..=88).map(|port| Pair::moved(stage, &listener, port)));
+    all_go_on(&pairs);
+    for pair in pairs {
         pair.close();
     }
 }
