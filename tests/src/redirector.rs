@@ -17,6 +17,10 @@ use crate::process::{Background, Output, run};
 /// The binary under test.
 ///
 /// # Panics
+/// Names the hook that instances are loaded at, unless a test asks for one.
+pub const HOOK: &str = "REDIRECTOR_HOOK";
+pub const NATIVE_XDP: &str = "xdp-native";
+
 /// When `REDIRECTOR_BIN` does not name a file.
 pub fn binary() -> PathBuf {
     let path = env::var_os("REDIRECTOR_BIN")
@@ -162,11 +166,11 @@ impl Drop for Instance {
 /// it is traffic control, which is also the default: for packets without an Ethernet header, on an
 /// interface and one above it, and beside another program.
 fn hook_under_test(host: &Namespace, arguments: &str) -> &'static str {
-    let hook = match env::var("REDIRECTOR_HOOK").as_deref() {
+    let hook = match env::var(HOOK).as_deref() {
         Err(_) => return "",
-        Ok("xdp-native") => "--hook xdp",
+        Ok(NATIVE_XDP) => "--hook xdp",
         Ok("xdp-generic") => "--hook xdp --xdp-mode generic",
-        Ok(other) => panic!("REDIRECTOR_HOOK={other}: `xdp-native` or `xdp-generic`"),
+        Ok(other) => panic!("{HOOK}={other}: `{NATIVE_XDP}` or `xdp-generic`"),
     };
     let words: Vec<_> = arguments.split_whitespace().collect();
     let is_refused = |name: &str| {

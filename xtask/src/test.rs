@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Also run what takes long (sets REDIRECTOR_LONG=1)
+    /// Also run what takes long (sets REDIRECTOR_LONG=1), and the scenarios with XDP
     #[arg(long)]
     long: bool,
 
@@ -40,7 +40,7 @@ pub fn verb(options: &Options) -> Result<()> {
             Ok(())
         };
     }
-    let outcomes = [
+    let mut outcomes = vec![
         sys::announce("the native tests", &mut native(options)),
         sys::announce(
             "the integration tests",
@@ -48,6 +48,12 @@ pub fn verb(options: &Options) -> Result<()> {
         ),
         vm::matrix(&options.filter, &redirector),
     ];
+    if options.long {
+        outcomes.extend(XDP.map(|hook| {
+            let what = format!("the scenarios at {hook}");
+            sys::announce(&what, &mut scenarios(options, &redirector, hook))
+        }));
+    }
     let failures: Vec<_> = outcomes
         .into_iter()
         .filter_map(|outcome| Some(outcome.err()?.to_string()))
@@ -79,6 +85,21 @@ fn integration(options: &Options, redirector: &Path) -> Command {
     let mut cargo = workspace::cargo();
     cargo.args(["test", "--no-fail-fast", "--package", "integration"]);
     as_root(&mut cargo, redirector, long);
+    cargo.arg("--").args(&options.filter);
+    cargo
+}
+
+/// Hooks that the scenarios are played at in the long run, beside traffic control.
+const XDP: [&str; 2] = ["xdp-native", "xdp-generic"];
+
+fn scenarios(options: &Options, redirector: &Path, hook: &str) -> Command {
+    let mut cargo = workspace::cargo();
+    cargo.args(["test", "--package", "integration", "--test", "scenarios"]);
+    as_root(
+        &mut cargo,
+        redirector,
+        &[&format!("REDIRECTOR_HOOK={hook}")],
+    );
     cargo.arg("--").args(&options.filter);
     cargo
 }

@@ -44,7 +44,10 @@ pub use tap::Tap;
 pub use tcp::{Dial, Server};
 pub use udp::UdpPeer;
 
+use std::env;
+
 use crate::netns::Offloads;
+use crate::redirector::{HOOK, NATIVE_XDP};
 
 /// One test. Made by [`Scenario::new`]; every other method returns the scenario with one thing changed.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +64,7 @@ pub struct Scenario {
     offloads: &'static [Offloads],
     bad_checksums: bool,
     difference: Option<Difference>,
+    not_with_native_xdp: Option<&'static str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +113,7 @@ impl Scenario {
             offloads: &[Offloads::Off],
             bad_checksums: false,
             difference: None,
+            not_with_native_xdp: None,
         }
     }
 
@@ -165,6 +170,20 @@ impl Scenario {
             difference: Some(difference),
             ..self
         }
+    }
+
+    /// What veth does differently with a native XDP program on it, whatever that program does.
+    pub const fn not_with_native_xdp(self, reason: &'static str) -> Self {
+        Self {
+            not_with_native_xdp: Some(reason),
+            ..self
+        }
+    }
+
+    /// Why it cannot be played with the hook that the tests are told to load at.
+    pub fn inapplicable(&self) -> Option<&'static str> {
+        self.not_with_native_xdp
+            .filter(|_| env::var_os(HOOK).is_some_and(|hook| hook == NATIVE_XDP))
     }
 
     pub const fn name(&self) -> &'static str {

@@ -23,7 +23,10 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::new("keep_alive_probes", keep_alive_probes)
         .checks("probes of both ends are answered, and the connection lives"),
     Scenario::new("zero_window", zero_window)
-        .checks("an application that does not read stops the client and lets it go on"),
+        .checks("an application that does not read stops the client and lets it go on")
+        .not_with_native_xdp(
+            "each packet takes a page then: the buffer runs over before the window closes",
+        ),
     Scenario::new("half_open", half_open)
         .checks("data for a connection that the server has lost is answered by an RST"),
 ];

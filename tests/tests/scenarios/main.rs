@@ -86,9 +86,13 @@ fn main() -> ExitCode {
 
 fn trials() -> Vec<Trial> {
     let trial = |topic, scenario: &'static Scenario| {
-        Trial::test(format!("{topic}::{}", scenario.name()), || {
-            scenario.run().map_err(Failed::from)
-        })
+        let name = format!("{topic}::{}", scenario.name());
+        let inapplicable = scenario.inapplicable();
+        let trial = Trial::test(name, || scenario.run().map_err(Failed::from));
+        match inapplicable {
+            Some(reason) => trial.with_kind(reason).with_ignored_flag(true),
+            None => trial,
+        }
     };
     TOPICS
         .iter()

@@ -58,8 +58,9 @@ fn direct_beside_redirected(stage: &Stage) {
 
 fn two_rules(stage: &Stage) {
     let listeners = [8000, 4430].map(|port| stage.listen(port));
-    for (port, listener) in [80, 443].into_iter().zip(&listeners) {
-        let (client, server) = (stage.connect(port), listener.accept());
+    for ((port, number), listener) in [80, 443].into_iter().zip(0..).zip(&listeners) {
+        let dial = stage.dial(port).from(stage.source_port(number));
+        let (client, server) = (dial.connect(), listener.accept());
         exchange(&client, &server, &format!("to {port}"));
     }
     for listener in &listeners {
