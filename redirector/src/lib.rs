@@ -3,6 +3,7 @@
 pub mod check;
 pub mod cli;
 pub mod config;
+mod durable;
 pub mod exit;
 pub mod holders;
 pub mod host;

@@ -7,8 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{durable, unit::Unit};
+use super::unit::Unit;
 use crate::config::{Key, with_slashes};
+use crate::durable;
 
 /// A line of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]

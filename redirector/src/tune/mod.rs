@@ -6,7 +6,6 @@
 mod applications;
 mod boot;
 mod changes;
-mod durable;
 mod error;
 mod facts;
 mod files;

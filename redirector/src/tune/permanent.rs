@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use super::{
     boot::{self, Boot, Kind, Line},
-    durable::{self, Staged},
     error::Error,
     journal::{Journal, Namespace},
     plan::{KeyRow, Step},
     unit::Unit,
 };
-use crate::config::Value;
+use crate::{
+    config::Value,
+    durable::{self, Staged},
+};
 
 pub const SYSCTL: &str = "/etc/sysctl.d/90-redirector.conf";
 pub const LIMITS: &str = "/etc/security/limits.d/90-redirector.conf";
@@ -121,7 +123,7 @@ fn is_our_text(text: &[u8]) -> bool {
 pub fn announce(files: Vec<Wanted>, journal: &mut Journal) -> Result<Vec<Wanted>, Error> {
     let mut missing = Vec::with_capacity(files.len());
     for Wanted { path, text } in files {
-        match durable::read(&path)? {
+        match durable::read(&path).map_err(Error::io("read", &path))? {
             Some(there) if !is_our_text(&there) => return Err(Error::Foreign { path }),
             Some(there)
                 if there == text.as_bytes()
@@ -162,7 +164,7 @@ impl Prepared {
     pub fn commit(mut self) -> Result<Vec<PathBuf>, Error> {
         let mut written = Vec::new();
         for (path, staged) in std::mem::take(&mut self.staged) {
-            staged.commit()?;
+            staged.commit().map_err(Error::io("write", &path))?;
             written.push(path);
         }
         Ok(written)
@@ -174,7 +176,8 @@ impl Prepared {
             durable::make_directory(&missing).map_err(Error::io("make", &missing))?;
             self.made.push(missing);
         }
-        let staged = Staged::new(&path, &text)?;
+        let staged =
+            Staged::new(&path, &text, durable::READABLE).map_err(Error::io("write", &path))?;
         self.staged.push((path, staged));
         Ok(())
     }

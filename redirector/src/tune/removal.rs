@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    durable,
     error::Error,
     journal::{FileEntry, Journal},
     permanent::{LIMITS, SYSCTL},
 };
+use crate::durable;
 
 /// What came of a file of the journal.
 #[derive(Debug)]
@@ -76,7 +76,10 @@ fn remove_one(entry: &FileEntry, dry_run: bool) -> Fate {
             Fate::Foreign
         }
         Ok(Some(_)) if dry_run => Fate::Removed,
-        Ok(Some(_)) => durable::remove(&entry.path).map_or_else(Fate::Failed, |()| Fate::Removed),
-        Err(error) => Fate::Failed(error),
+        Ok(Some(_)) => match durable::remove(&entry.path) {
+            Ok(()) => Fate::Removed,
+            Err(error) => Fate::Failed(Error::io("remove", &entry.path)(error)),
+        },
+        Err(error) => Fate::Failed(Error::io("read", &entry.path)(error)),
     }
 }

@@ -8,7 +8,8 @@ use std::{
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{Error, durable, journal::Journal};
+use super::{Error, journal::Journal};
+use crate::durable;
 
 /// Also the lock: nobody but root may open it, so nobody else can hold it.
 const DIRECTORY: &str = "/var/lib/redirector";
@@ -42,13 +43,13 @@ impl Store {
     pub fn save(&self, journal: &Journal) -> Result<(), Error> {
         let path = self.directory.join(FILE);
         if journal.is_empty() {
-            return durable::remove(&path);
+            return durable::remove(&path).map_err(Error::io("remove", path));
         }
         let text = serde_json::to_string_pretty(journal).map_err(|error| Error::Journal {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        durable::replace(&path, &(text + "\n"))
+        durable::replace(&path, &(text + "\n")).map_err(Error::io("write", path))
     }
 
     /// Nothing of us is left where the journal is empty.
@@ -102,7 +103,7 @@ pub fn boot() -> Result<String, Error> {
 
 fn read(directory: &Path) -> Result<Option<Journal>, Error> {
     let path = directory.join(FILE);
-    let Some(text) = durable::read(&path)? else {
+    let Some(text) = durable::read(&path).map_err(Error::io("read", &path))? else {
         return Ok(None);
     };
     match Journal::parse(&text) {

@@ -1,20 +1,25 @@
-//! The configuration that an import writes, and the way back.
+//! The configuration that an import writes.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write},
+    fs,
+    io::{self, ErrorKind},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
+
+use crate::durable::{self, Staged};
 
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     #[error("{} exists; --force replaces it, or name another file", .0.display())]
     Exists(PathBuf),
+    #[error("{} is not a file, and stays as it is; name another one", .0.display())]
+    NotFile(PathBuf),
     #[error("cannot write {}: {error}", path.display())]
     Unwritable { path: PathBuf, error: io::Error },
 }
 
-/// Before anything is explained or tried.
+/// Before anything is explained or tried. A name that leads nowhere is there as well.
 pub fn require_absent(file: &Path) -> Result<(), WriteError> {
     match fs::symlink_metadata(file) {
         Ok(_) => Err(WriteError::Exists(file.to_owned())),
@@ -22,29 +27,35 @@ pub fn require_absent(file: &Path) -> Result<(), WriteError> {
     }
 }
 
-/// A file that was written, what was in its place, and the directory that was made for it.
+/// A file that is written, but has not its name yet. Dropped, it has never been.
 pub struct Written<'a> {
     file: &'a Path,
-    before: Option<Vec<u8>>,
+    staged: Option<Staged>,
+    /// The directory that was made for it.
     directory: Option<&'a Path>,
 }
 
 impl<'a> Written<'a> {
-    /// Over a file that is there only if it may be replaced.
+    /// In the place of a file that is there only if it may be replaced, with its permissions. Through a
+    /// link it is the file behind it.
     pub fn new(file: &'a Path, config: &str, may_replace: bool) -> Result<Self, WriteError> {
-        let unwritable = |error: io::Error| match error.kind() {
-            io::ErrorKind::AlreadyExists => WriteError::Exists(file.to_owned()),
-            _ => WriteError::Unwritable {
-                path: file.to_owned(),
-                error,
-            },
+        if !may_replace {
+            require_absent(file)?;
+        }
+        let unwritable = |error: io::Error| WriteError::Unwritable {
+            path: file.to_owned(),
+            error,
         };
-        let before = match fs::read(file) {
-            Ok(before) if may_replace => Some(before),
-            Err(error) if may_replace && error.kind() != io::ErrorKind::NotFound => {
-                return Err(unwritable(error));
+        let (path, mode) = match fs::metadata(file) {
+            Ok(there) if !there.is_file() => return Err(WriteError::NotFile(file.to_owned())),
+            Ok(there) => (
+                fs::canonicalize(file).map_err(unwritable)?,
+                there.permissions().mode() & 0o7777,
+            ),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                (file.to_owned(), durable::READABLE)
             }
-            _ => None,
+            Err(error) => return Err(unwritable(error)),
         };
         let directory = file
             .parent()
@@ -52,48 +63,32 @@ impl<'a> Written<'a> {
         directory
             .map_or(Ok(()), fs::create_dir)
             .map_err(unwritable)?;
-        let this = Self {
+        let mut written = Self {
             file,
-            before,
+            staged: None,
             directory,
         };
-        if this.before.is_some() {
-            replace(file, config.as_bytes()).map_err(unwritable)?;
-            return Ok(this);
-        }
-        let mut created = File::create_new(file).map_err(unwritable)?;
-        match created.write_all(config.as_bytes()) {
-            Ok(()) => Ok(this),
-            Err(error) => {
-                this.undo();
-                Err(unwritable(error))
-            }
-        }
+        written.staged = Some(Staged::new(&path, config, mode).map_err(unwritable)?);
+        Ok(written)
     }
 
-    /// Whatever fails here, the error that led here is the one worth telling.
-    pub fn undo(&self) {
-        let _ = match &self.before {
-            Some(before) => replace(self.file, before),
-            None => fs::remove_file(self.file),
+    pub fn commit(mut self) -> Result<(), WriteError> {
+        let Some(staged) = self.staged.take() else {
+            return Ok(());
         };
-        if let Some(directory) = self.directory {
-            let _ = fs::remove_dir(directory);
-        }
+        staged.commit().map_err(|error| WriteError::Unwritable {
+            path: self.file.to_owned(),
+            error,
+        })
     }
 }
 
-/// There is the one or the other at any moment.
-fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = file.with_added_extension("new");
-    let written = File::create(&beside).and_then(|mut created| {
-        created.write_all(bytes)?;
-        created.sync_all()?;
-        fs::rename(&beside, file)
-    });
-    if written.is_err() {
-        // The error that led here is the one to tell.
-        let _ = fs::remove_file(&beside);
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        self.staged = None;
+        if let Some(directory) = self.directory {
+            // With the file in it, it stays.
+            let _ = fs::remove_dir(directory);
+        }
     }
-    written
 }

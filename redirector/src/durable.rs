@@ -7,8 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Error;
-
 /// Complete on the disk, under another name. Gone when dropped, unless committed.
 pub struct Staged {
     path: PathBuf,
@@ -16,21 +14,21 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Whoever writes has a lock, so that the other name is theirs.
-    pub fn new(path: &Path, text: &str) -> Result<Self, Error> {
+    /// With these permissions, whatever the umask says.
+    pub fn new(path: &Path, text: &str, mode: u32) -> io::Result<Self> {
         let temporary = unfinished(path);
         let staged = Self {
             path: path.to_owned(),
             temporary: Some(temporary.clone()),
         };
         remove_unfinished(path)?;
-        write(&temporary, text).map_err(Error::io("write", path))?;
+        write(&temporary, text, mode)?;
         Ok(staged)
     }
 
-    pub fn commit(mut self) -> Result<(), Error> {
+    pub fn commit(mut self) -> io::Result<()> {
         if let Some(temporary) = &self.temporary {
-            fs::rename(temporary, &self.path).map_err(Error::io("write", &self.path))?;
+            fs::rename(temporary, &self.path)?;
             self.temporary = None;
             sync_directory_of(&self.path)?;
         }
@@ -47,19 +45,22 @@ impl Drop for Staged {
     }
 }
 
-pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
-    Staged::new(path, text)?.commit()
+/// That others may read.
+pub const READABLE: u32 = 0o644;
+
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    Staged::new(path, text, READABLE)?.commit()
 }
 
 /// Nothing if there is none.
-pub fn remove(path: &Path) -> Result<(), Error> {
-    unlink(path).map_err(Error::io("remove", path))?;
+pub fn remove(path: &Path) -> io::Result<()> {
+    unlink(path)?;
     sync_directory_of(path)
 }
 
 /// What a death in the middle of writing the file has left.
-pub fn remove_unfinished(path: &Path) -> Result<(), Error> {
-    unlink(&unfinished(path)).map_err(Error::io("write", path))
+pub fn remove_unfinished(path: &Path) -> io::Result<()> {
+    unlink(&unfinished(path))
 }
 
 fn unlink(path: &Path) -> io::Result<()> {
@@ -74,16 +75,16 @@ fn unfinished(path: &Path) -> PathBuf {
 }
 
 /// `None` if there is none. What is no file, such as a link to /dev/null, holds nothing.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
-    match read_regular(path) {
+pub fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match read_at_once(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("read", path)(error)),
+        Err(error) => Err(error),
     }
 }
 
 /// Waits for nobody, as a pipe in the place of a file would have it.
-fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+fn read_at_once(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
@@ -117,23 +118,23 @@ pub fn missing_directories(directory: &Path) -> Vec<PathBuf> {
     missing
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o644)
+        .mode(mode)
         .open(path)?;
-    // Whatever the umask says: others are to read it.
-    file.set_permissions(Permissions::from_mode(0o644))?;
+    // Whatever the umask says.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(text.as_bytes())?;
     file.sync_all()
 }
 
-fn sync_directory_of(path: &Path) -> Result<(), Error> {
-    let directory = path.parent().unwrap_or(path);
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(Error::io("write", directory))
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 #[cfg(test)]
@@ -145,7 +146,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("90-redirector.conf");
         replace(&path, "one").unwrap();
-        drop(Staged::new(&path, "two").unwrap());
+        drop(Staged::new(&path, "two", READABLE).unwrap());
         assert_eq!(read(&path).unwrap().as_deref(), Some(&b"one"[..]));
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
         // As a death in between leaves it.
@@ -160,15 +161,6 @@ mod tests {
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert_eq!(read(&path).unwrap(), None);
-    }
-
-    #[test]
-    fn what_cannot_be_written_is_named_as_it_was_wanted() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("90-redirector.conf");
-        fs::create_dir(directory.path().join("90-redirector.conf.new")).unwrap();
-        let error = replace(&path, "one").unwrap_err().to_string();
-        assert_eq!(error, format!("cannot write {}", path.display()));
     }
 
     #[test]
