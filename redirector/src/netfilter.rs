@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
+    os::unix::process::CommandExt,
     process::{Command, Output, Stdio},
 };
 
@@ -77,6 +78,8 @@ pub fn feed(program: &str, arguments: &[&str], input: &str) -> Result<String, Tr
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Ctrl-C is for us, and ends no change halfway.
+            .process_group(0)
             .spawn()
         {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

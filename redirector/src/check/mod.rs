@@ -34,9 +34,9 @@ pub struct Finding {
     /// The way out, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Nothing at all gets to the application on some way.
+    /// Nothing gets to the application on some way, or what was kept from it before is so no longer.
     #[serde(skip)]
-    pub is_shut: bool,
+    pub forbids_import: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -166,7 +166,7 @@ impl Finding {
             subject: subject.into(),
             message: message.into(),
             help: None,
-            is_shut: false,
+            forbids_import: false,
         }
     }
 

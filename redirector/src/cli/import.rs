@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 pub use self::written::WriteError;
 use self::written::Written;
@@ -51,7 +52,7 @@ pub fn run(args: Import) -> anyhow::Result<Exit> {
         anyhow::bail!("no redirect to take in {}", names.join(", "));
     };
     match &args.output {
-        Some(path) => _ = Written::new(path, &config, args.force)?,
+        Some(path) => Written::new(path, &config, args.force)?.commit()?,
         None if args.json => {}
         None => print(config)?,
     }
@@ -64,7 +65,13 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
     let imported = import::lower(&sources);
     if imported.rules.is_empty() {
         tell(args, &sources, &imported, None)?;
-        eprintln!("note: nothing to move over");
+        eprintln!(
+            "note: nothing to move over{}",
+            match &args.output {
+                Some(path) => format!(", so {} is not written", path.display()),
+                None => String::new(),
+            }
+        );
         tell_what_stays(&imported);
         return Ok(Exit::Done);
     }
@@ -80,11 +87,9 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
     let written = output
         .map(|path| Written::new(path, &config, args.force))
         .transpose()?;
-    if let Err(error) = take_over(args, &running, &imported, &resolved) {
-        written.iter().for_each(Written::undo);
-        return Err(error.into());
-    }
-    if written.is_none() && !args.json {
+    let is_kept = written.is_some();
+    take_over(args, &running, &imported, &resolved, written)?;
+    if !is_kept && !args.json {
         print(config)?;
     }
     tell_what_stays(&imported);
@@ -109,14 +114,37 @@ fn take_over(
     running: &[Running],
     imported: &Imported,
     resolved: &Resolved,
-) -> Result<(), import::takeover::Error> {
+    written: Option<Written<'_>>,
+) -> anyhow::Result<()> {
     let takeover = Takeover {
         name: &args.instance.name,
         config: &resolved.config,
         imported,
         scripts: &running::scripts(running, imported, are_live(&resolved.config)),
     };
-    takeover.run(&mut |step| eprintln!("{step}"))
+    let tell = &mut |step| eprintln!("{step}");
+    let examined = takeover.examine(tell)?;
+    let _held = Held::signals()?;
+    takeover.run(&examined, tell)?;
+    Ok(written.map_or(Ok(()), Written::commit)?)
+}
+
+/// While it lives, what would end this process waits: all of it is done then, or undone.
+struct Held(SigSet);
+
+impl Held {
+    fn signals() -> nix::Result<Self> {
+        let ending = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+        let ending: SigSet = ending.into_iter().collect();
+        ending.thread_swap_mask(SigmaskHow::SIG_BLOCK).map(Self)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It cannot fail for a mask that was in force.
+        let _ = self.0.thread_set_mask();
+    }
 }
 
 /// Whether something may go on with the applications that netfilter has redirected. Of UDP nobody knows, nor
@@ -138,10 +166,16 @@ fn are_live(config: &Config) -> bool {
 
 /// What a boot would make of it.
 fn left(args: &Import) -> Vec<String> {
-    let mut notes = Vec::new();
-    if args.output.is_none() {
-        notes.push("after a boot it is not loaded: keep the configuration above".to_owned());
-    }
+    let mut notes = vec![match &args.output {
+        None => "after a boot, and on interfaces that come later, it is not loaded: keep the configuration above, \
+                 for `redirector run -c FILE` or the service"
+            .to_owned(),
+        Some(path) => format!(
+            "after a boot, and on interfaces that come later, it is not loaded, unless `redirector run -c {0}` or \
+             the service keeps it (systemctl enable --now redirector, for /etc/redirector/config.toml)",
+            path.display()
+        ),
+    }];
     for (path, lines) in running::persistent() {
         let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
         notes.push(format!(

@@ -4,7 +4,7 @@
 //! own connections; either way one of them redirects a connection, and it keeps what it began with. So they
 //! are loaded beside each other, then netfilter's are taken away.
 
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeSet, fs, net::SocketAddr};
 
 use super::{
     addresses::Addresses,
@@ -13,7 +13,7 @@ use super::{
     running::Script,
 };
 use crate::{
-    check::{self, Level},
+    check::{self, Level, Netfilter},
     config::{Config, Interface, Name, Protocol, Rule},
     kernel::{self, Instance, Outcome, PinMode, Probe, Reach},
     netfilter::{Trouble, feed},
@@ -28,6 +28,12 @@ pub enum Error {
     Load(#[source] kernel::Error),
 }
 
+/// What is known before anything is changed.
+pub struct Examined {
+    addresses: Addresses,
+    netfilter: Netfilter,
+}
+
 /// What there is to move.
 #[derive(Debug)]
 pub struct Takeover<'a> {
@@ -38,27 +44,38 @@ pub struct Takeover<'a> {
 }
 
 impl Takeover<'_> {
-    /// Tells each step that is done. An error has undone them all, or says which it could not undo.
-    pub fn run(&self, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
+    /// Whatever takes long comes first: while both are there, connections by netfilter look direct to us.
+    /// Changes nothing.
+    pub fn examine(&self, tell: &mut dyn FnMut(String)) -> Result<Examined, Error> {
         let unchanged = |why| Error::Failed {
             why,
             state: "nothing was changed".to_owned(),
         };
-        // Whatever takes long comes first: while both are there, connections by netfilter look direct to us.
         let addresses = Addresses::read().map_err(|error| unchanged(error.to_string()))?;
         let answered = self.connect_targets(&addresses).map_err(unchanged)?;
         tell(format!("the application answers on {}", join(&answered)));
         let examined = check::examine(self.config).map_err(|error| unchanged(error.to_string()))?;
         for finding in &examined.findings {
             // Before the rewrite it may have been let in, by `ct status dnat` for one.
-            if finding.is_shut {
-                return Err(unchanged(format!("nothing would arrive: {finding}")));
+            if finding.forbids_import {
+                return Err(unchanged(format!("it would not be as it is: {finding}")));
             }
             // That netfilter redirects too is why we are here.
             if finding.level > Level::Ok && finding.id != "existing-redirect" {
                 tell(format!("warning: {finding}"));
             }
         }
+        if let Some(warning) = self.forwarding() {
+            tell(warning);
+        }
+        Ok(Examined {
+            addresses,
+            netfilter: examined.netfilter,
+        })
+    }
+
+    /// Tells each step that is done. An error has undone them all, or says which it could not undo.
+    pub fn run(&self, examined: &Examined, tell: &mut dyn FnMut(String)) -> Result<(), Error> {
         let options = kernel::LoadOptions {
             log_level: log::LevelFilter::Warn,
             pins: PinMode::default(),
@@ -70,9 +87,38 @@ impl Takeover<'_> {
             false => format!("instance \"{}\" is loaded already", self.name),
         });
         let mut removed = Vec::new();
-        self.steps(&addresses, &mut removed, tell).map_err(|why| {
-            let state = self.undo(&removed, is_new);
-            Error::Failed { why, state }
+        self.steps(&examined.addresses, &mut removed, tell)
+            .map_err(|why| {
+                let state = self.undo(&removed, is_new);
+                Error::Failed { why, state }
+            })
+    }
+
+    /// Netfilter redirects what passes through as well; nobody can tell from here whether anything does.
+    fn forwarding(&self) -> Option<String> {
+        let is_forwarding = |interface: &&Interface| {
+            interface.name != "lo"
+                && ["ipv4", "ipv6"].iter().any(|family| {
+                    let file = format!("/proc/sys/net/{family}/conf/{}/forwarding", interface.name);
+                    fs::read_to_string(file).is_ok_and(|text| text.trim() == "1")
+                })
+        };
+        let names: Vec<_> = self
+            .config
+            .interfaces
+            .iter()
+            .filter(is_forwarding)
+            .map(|interface| interface.name.as_str())
+            .collect();
+        let is_for_all = |imported: &&ImportedRule| imported.spec.address.is_none();
+        let rule = self.imported.rules.iter().find(is_for_all)?;
+        (!names.is_empty()).then(|| {
+            format!(
+                "warning: {} forwards: what is on its way to port {} of other hosts was redirected by rules without \
+                 a local address, as for a transparent proxy, and is not from now on",
+                names.join(", "),
+                rule.spec.from
+            )
         })
     }
 

@@ -1,12 +1,17 @@
 //! Where a step of `import --apply` fails, the host is as it was.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::time::Duration;
 
+use integration::datapath::nft;
 use integration::http::{Nginx, curl};
+use integration::netns::Namespace;
+use integration::process::Background;
 use integration::redirector::Instance;
-use integration::topology::{LOOPBACK, Lan, SERVER};
+use integration::topology::{CLIENT, LOOPBACK, Lan, SERVER};
+use tempfile::TempDir;
 
 use super::Tool;
 
@@ -45,7 +50,7 @@ fn the_old_rules_come_back_in_their_places() {
     for tool in Tool::ALL {
         let lan = Lan::new();
         tool.follow_guide(&lan.server);
-        integration::datapath::nft(
+        nft(
             &lan.server,
             "table inet strict {
                  chain output {
@@ -87,7 +92,7 @@ fn another_hosts_address() {
 fn the_file_goes_with_the_rest() {
     let lan = Lan::new();
     Tool::Nft.follow_guide(&lan.server);
-    let directory = integration::process::Background::directory();
+    let directory = Background::directory();
     let file = directory.path().join("config.toml");
     let instance = Instance::unloaded(&lan.server);
     let output = instance.run("import", &format!("--apply -o {}", file.display()));
@@ -98,38 +103,131 @@ fn the_file_goes_with_the_rest() {
     assert_eq!(output.code, Some(1), "{output:?}");
     let text = fs::read_to_string(&file).expect("the file");
     assert_eq!(text, "of the package");
+    let output = instance.run("import", "--apply --force -o /dev/full");
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(
+        output.stderr.contains("/dev/full is not a file"),
+        "{output:?}"
+    );
 }
 
-/// It lets in what netfilter has redirected, and nothing else.
+/// A ruleset of nft or commands of iptables, and what is said of it.
+const FIREWALLS: &[(&str, &[&str])] = &[
+    (
+        "table inet strict {
+             chain input {
+                 type filter hook input priority filter; policy drop;
+                 iifname lo accept
+                 ct state established,related accept
+                 ct status dnat accept
+             }
+         }",
+        &["8000/tcp is stopped"],
+    ),
+    (
+        "table inet strict {
+             chain input {
+                 type filter hook input priority filter; policy drop;
+                 iifname lo accept
+                 ct state established,related accept
+                 meta l4proto tcp ct original proto-dst { 80, 443 } accept
+             }
+         }",
+        &["8000/tcp is stopped"],
+    ),
+    (
+        "iptables -A INPUT -i lo -j ACCEPT
+         iptables -A INPUT -m conntrack --ctstate ESTABLISHED -j ACCEPT
+         iptables -A INPUT -p tcp -m conntrack --ctorigdstport 80 -j ACCEPT
+         iptables -P INPUT DROP",
+        &["8000/tcp is stopped"],
+    ),
+    (
+        "iptables -t mangle -A PREROUTING -p tcp --dport 80 -j MARK --set-mark 0x50
+         iptables -A INPUT -i lo -j ACCEPT
+         iptables -A INPUT -m mark --mark 0x50 -j ACCEPT
+         iptables -P INPUT DROP",
+        &["--set-xmark", "is about 80/tcp", "sees 8000/tcp"],
+    ),
+    (
+        "iptables -t raw -A PREROUTING -s 192.0.2.66 -p tcp --dport 80 -j DROP",
+        &["192.0.2.66", "is about 80/tcp", "for 8000/tcp"],
+    ),
+    (
+        "table inet blocks {
+             set bad { type ipv4_addr; elements = { 192.0.2.66 }; }
+             chain early {
+                 type filter hook prerouting priority -300;
+                 jump web
+             }
+             chain web { ip saddr @bad tcp dport { 80, 443 } drop; }
+         }",
+        &["inet blocks web", "is about 80/tcp"],
+    ),
+    (
+        "table netdev blocks {
+             chain early {
+                 type filter hook ingress device eth0 priority 0;
+                 ip saddr 192.0.2.66 tcp dport 443 drop
+             }
+         }",
+        &["netdev blocks early", "is about 443/tcp"],
+    ),
+];
+
+fn set_up(host: &Namespace, firewall: &str) {
+    if firewall.starts_with("table") {
+        return nft(host, firewall);
+    }
+    for command in firewall.lines() {
+        host.run(command.trim());
+    }
+}
+
+/// By what it knows of a connection before netfilter's redirect, it lets in or keeps out somebody.
 #[test]
-fn a_firewall_that_would_stop_everything() {
-    for tool in Tool::ALL {
+fn a_firewall_that_would_no_longer_do_what_it_does() {
+    let all = Tool::ALL.into_iter().cycle();
+    for (&(firewall, words), tool) in FIREWALLS.iter().zip(all) {
         let lan = Lan::new();
         tool.follow_guide(&lan.server);
-        integration::datapath::nft(
-            &lan.server,
-            "table inet strict {
-                 chain input {
-                     type filter hook input priority filter; policy drop;
-                     iifname lo accept
-                     ct state established,related accept
-                     ct status dnat accept
-                 }
-             }",
-        );
+        set_up(&lan.server, firewall);
         let before = tool.listing(&lan.server);
         let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
         let instance = Instance::unloaded(&lan.server);
-        let words = [
-            "nothing would arrive",
-            "8000/tcp is stopped",
-            "nothing was changed",
-        ];
+        let words = [words, &["it would not be as it is", "nothing was changed"]].concat();
         fails(&instance, &words);
         assert_eq!(tool.listing(&lan.server), before);
-        let answer = curl(&lan.client, SocketAddr::new(SERVER.v4, 80)).expect("an answer");
-        assert_eq!(answer.server_port, 8000);
+        for (port, target) in [(80, 8000), (443, 4430)] {
+            // Two of them let in port 80 alone.
+            if let Ok(answer) = curl(&lan.client, SocketAddr::new(SERVER.v4, port)) {
+                assert_eq!(answer.server_port, target);
+            } else {
+                assert_eq!(port, 443, "{firewall}");
+            }
+        }
     }
+}
+
+/// The way out that is told for the others.
+#[test]
+fn a_firewall_that_was_made_ready() {
+    let lan = Lan::new();
+    Tool::IptablesNft.follow_guide(&lan.server);
+    for port in [80, 8000] {
+        lan.server.run(&format!(
+            "iptables -t raw -A PREROUTING -s {} -p tcp --dport {port} -j DROP",
+            CLIENT.v4
+        ));
+    }
+    let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+    let instance = Instance::unloaded(&lan.server);
+    instance.run("import", "--apply").success("import --apply");
+    let to = SocketAddr::new(SERVER.v4, 80);
+    let outcome = lan
+        .client
+        .enter(|| TcpStream::connect_timeout(&to, Duration::from_millis(500)).map(drop));
+    assert!(outcome.is_err(), "kept out before and after");
 }
 
 /// The handshake passes, and nothing after it.
@@ -137,7 +235,7 @@ fn a_firewall_that_would_stop_everything() {
 fn a_firewall_that_stops_the_rest() {
     let lan = Lan::new();
     Tool::Nft.follow_guide(&lan.server);
-    integration::datapath::nft(
+    nft(
         &lan.server,
         "table inet strict {
              chain input {
@@ -153,10 +251,47 @@ fn a_firewall_that_stops_the_rest() {
     assert_eq!(Tool::Nft.listing(&lan.server), before);
 }
 
+/// Has the script run for `nft -f`, before the tool itself if it goes on.
+fn with_nft(instance: &mut Instance, script: &str) -> TempDir {
+    let directory = Background::directory();
+    let nft = directory.path().join("nft");
+    let script =
+        format!("#!/bin/sh\nif [ \"$1\" = -f ]; then {script}; fi\nexec /usr/sbin/nft \"$@\"\n");
+    fs::write(&nft, script).expect("a script");
+    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let path = std::env::var("PATH").unwrap_or_default();
+    instance.set("PATH", format!("{}:{path}", directory.path().display()));
+    directory
+}
+
+/// It waits until all is done. The file has its name then, its permissions, and the link to it.
+#[test]
+fn an_interrupt_leaves_nothing_half_done() {
+    let lan = Lan::new();
+    Tool::Nft.follow_guide(&lan.server);
+    let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+    let mut instance = Instance::unloaded(&lan.server);
+    let _script = with_nft(&mut instance, "kill -INT $PPID");
+    let directory = Background::directory();
+    let [file, link] = ["config.toml", "link.toml"].map(|name| directory.path().join(name));
+    fs::write(&file, "of the package").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("its mode");
+    symlink(&file, &link).expect("a link");
+    let output = instance.run("import", &format!("--apply --force -o {}", link.display()));
+    assert_eq!(output.code, None, "{output:?}");
+    assert_eq!(instance.status()["loaded"], true);
+    let listing = Tool::Nft.listing(&lan.server).join("\n");
+    assert!(!listing.contains("redirect to :8000"), "{listing}");
+    let text = fs::read_to_string(&file).expect("the file");
+    assert!(text.contains("to = 8000"), "{text}");
+    let mode = fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+    assert_eq!(fs::read_link(&link).expect("the link"), file);
+}
+
 /// Rules of two tools, of which the second refuses.
 #[test]
 fn what_one_tool_has_removed_comes_back() {
-    const REFUSES: &str = "#!/bin/sh\n[ \"$1\" = -f ] && exit 1\nexec /usr/sbin/nft \"$@\"\n";
     let lan = Lan::new();
     let tools = [Tool::IptablesLegacy, Tool::Nft];
     for tool in tools {
@@ -165,13 +300,8 @@ fn what_one_tool_has_removed_comes_back() {
     let listings = || tools.map(|tool| tool.listing(&lan.server));
     let before = listings();
     let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
-    let directory = integration::process::Background::directory();
-    let nft = directory.path().join("nft");
-    fs::write(&nft, REFUSES).expect("a script");
-    fs::set_permissions(&nft, fs::Permissions::from_mode(0o755)).expect("its mode");
     let mut instance = Instance::unloaded(&lan.server);
-    let path = std::env::var("PATH").unwrap_or_default();
-    instance.set("PATH", format!("{}:{path}", directory.path().display()));
+    let _script = with_nft(&mut instance, "exit 1");
     let words = [
         "removed 4 rules by iptables-legacy-restore",
         "cannot remove the old rules: nft",

@@ -88,8 +88,10 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
     const UNKNOWN: Tri = Tri::Perhaps { usually: false };
     match (field, value) {
         (_, Value::Any) => Tri::Yes,
-        (Field::Port, Value::Number(n)) => (*n == u64::from(packet.port)).into(),
-        (Field::Port, Value::Range(low, high)) => {
+        (Field::Port | Field::OriginalPort, Value::Number(n)) => {
+            (*n == u64::from(packet.port)).into()
+        }
+        (Field::Port | Field::OriginalPort, Value::Range(low, high)) => {
             (*low..=*high).contains(&packet.port.into()).into()
         }
         (Field::Protocol, Value::Name(name)) => (*name == packet.protocol.to_string()).into(),

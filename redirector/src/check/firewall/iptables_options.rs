@@ -100,6 +100,7 @@ impl<'a> Switch<'a> {
             "--dport" | "--dports" | "--destination-ports" => list(Field::Port, ports),
             "--ctstate" | "--state" => list(Field::ConnectionState, lower),
             "--ctstatus" => list(Field::ConnectionStatus, lower),
+            "--ctorigdstport" => list(Field::OriginalPort, ports),
             "--ctdir" => list(Field::ConnectionDirection, lower),
             "--dst-type" => list(Field::DestinationType, lower),
             "--pkt-type" => list(Field::PacketType, lower),

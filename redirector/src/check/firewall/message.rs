@@ -106,7 +106,7 @@ pub fn finding(
         }
     };
     let finding = Finding {
-        is_shut: matches!(answer, Answer::Shut(_)),
+        forbids_import: matches!(answer, Answer::Shut(_)),
         ..Finding::new(ID, level, subject(rule), message)
     };
     if level == Level::Ok {

@@ -1,6 +1,7 @@
 //! Does a host firewall let the target port in? The rewrite comes before netfilter, which sees the target port only.
 
 pub mod conditions;
+mod early;
 mod evaluate;
 mod iptables;
 mod iptables_options;
@@ -76,6 +77,7 @@ pub fn findings(
         }
         findings.extend(own);
     }
+    findings.extend(early::findings(config, &judge.chains, text));
     findings
 }
 

@@ -70,6 +70,7 @@ pub fn fields(expression: &Json, guards: &mut Vec<Match>) -> Vec<Field> {
             "state" => Field::ConnectionState,
             "status" => Field::ConnectionStatus,
             "direction" => Field::ConnectionDirection,
+            "proto-dst" if inner["dir"] == "original" => Field::OriginalPort,
             _ => Field::Opaque,
         },
         Some(("fib", inner)) => {
@@ -140,6 +141,7 @@ fn part(value: &Json, field: Field) -> Value {
     match value {
         Json::String(text) if text == "*" => Value::Any,
         Json::String(text) if address => Value::address(text),
+        Json::String(text) if field == Field::OriginalPort => untyped(text),
         Json::String(text) => Value::name(text),
         Json::Number(n) => n.as_u64().map_or(Value::Opaque, Value::Number),
         value => match only_entry(value) {
@@ -156,6 +158,16 @@ fn part(value: &Json, field: Field) -> Value {
             _ => Value::Opaque,
         },
     }
+}
+
+/// As nft 1.0.6 lists what it has no type for: `0x50 [invalid type]`.
+fn untyped(text: &str) -> Value {
+    let number = text
+        .strip_prefix("0x")
+        .and_then(|text| text.strip_suffix(" [invalid type]"));
+    number
+        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
+        .map_or(Value::Opaque, Value::Number)
 }
 
 /// Whether a lone SYN passes; `None` if this is not about TCP flags.

@@ -112,6 +112,8 @@ impl Match {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     Port,
+    /// That conntrack saw first. It has seen no other, if the redirect is ours.
+    OriginalPort,
     Protocol,
     Version,
     Interface,
@@ -205,8 +207,12 @@ impl PortGroups {
 fn edges_of(key: &[Field], values: &[Value], edges: &mut Vec<u64>) {
     for (field, value) in key.iter().zip(values) {
         match (field, value) {
-            (Field::Port, Value::Number(n)) => edges.extend([*n, n.saturating_add(1)]),
-            (Field::Port, Value::Range(low, high)) => edges.extend([*low, high.saturating_add(1)]),
+            (Field::Port | Field::OriginalPort, Value::Number(n)) => {
+                edges.extend([*n, n.saturating_add(1)])
+            }
+            (Field::Port | Field::OriginalPort, Value::Range(low, high)) => {
+                edges.extend([*low, high.saturating_add(1)])
+            }
             _ => {}
         }
     }
