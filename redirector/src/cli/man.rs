@@ -1,12 +1,12 @@
 //! `redirector man DIRECTORY`, for packages.
 
-use std::fs;
+use std::{fs, io};
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_mangen::{
     Man,
-    roff::{Roff, bold, roman},
+    roff::{Inline, Roff, bold, roman},
 };
 
 use super::args::{self, Cli};
@@ -26,36 +26,76 @@ pub fn run(args: args::Man) -> anyhow::Result<Exit> {
     while let Some((name, command)) = pages.pop() {
         let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
         pages.extend(verbs.map(|verb| (format!("{name}-{}", verb.get_name()), verb.clone())));
-        let is_main = name == program.get_name();
-        let man = Man::new(command.display_name(name.clone())).section(SECTION);
-        let page = render(&man, is_main)?;
+        let see_also = match name == program.get_name() {
+            true => ["redirector.toml", "tc-bpf"],
+            false => ["redirector", "redirector.toml"],
+        };
+        let page = render(&name, command.display_name(name.clone()), see_also)?;
         let path = directory.join(format!("{name}.{SECTION}"));
         fs::write(&path, page).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(Exit::Done)
 }
 
-fn render(man: &Man, is_main: bool) -> std::io::Result<Vec<u8>> {
+fn render(name: &str, command: Command, see_also: [&str; 2]) -> io::Result<Vec<u8>> {
+    let has_verbs = command.get_subcommands().any(|verb| !verb.is_hide_set());
+    let has_version = command.get_version().is_some();
+    let notes = command
+        .get_after_long_help()
+        .or(command.get_after_help())
+        .map(ToString::to_string);
+    let man = Man::new(command)
+        .title(name)
+        .section(SECTION)
+        .source("redirector");
     let mut page = Vec::new();
-    if is_main {
-        man.render_title(&mut page)?;
-        man.render_name_section(&mut page)?;
-        man.render_synopsis_section(&mut page)?;
-        man.render_description_section(&mut page)?;
-        man.render_options_section(&mut page)?;
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if has_verbs {
         man.render_subcommands_section(&mut page)?;
-        exit_status().to_writer(&mut page)?;
+    }
+    if let Some(notes) = notes {
+        as_it_is("NOTES", &notes).to_writer(&mut page)?;
+    }
+    exit_status().to_writer(&mut page)?;
+    section("SEE ALSO", [others(see_also)]).to_writer(&mut page)?;
+    if has_version {
         man.render_version_section(&mut page)?;
-    } else {
-        man.render(&mut page)?;
     }
     Ok(page)
 }
 
-fn exit_status() -> Roff {
+/// With its line breaks.
+fn as_it_is(title: &str, text: &str) -> Roff {
+    let mut section = section(title, []);
+    section.control("nf", []);
+    for line in text.lines() {
+        section.text([roman(line)]);
+    }
+    section.control("fi", []);
+    section
+}
+
+fn section(title: &str, text: impl IntoIterator<Item = Inline>) -> Roff {
     let mut section = Roff::new();
-    section.control("SH", ["EXIT STATUS"]);
-    section.text([roman("The same for every subcommand:")]);
+    section.control("SH", [title]);
+    section.text(text.into_iter().collect::<Vec<_>>());
+    section
+}
+
+fn others(pages: [&str; 2]) -> Inline {
+    let names = pages.map(|page| match page {
+        "redirector.toml" => format!("{page}(5)"),
+        _ => format!("{page}({SECTION})"),
+    });
+    roman(names.join(", "))
+}
+
+fn exit_status() -> Roff {
+    let mut section = section("EXIT STATUS", [roman("The same for every subcommand:")]);
     for exit in EXITS {
         section.control("TP", []);
         section.text([bold((exit as u8).to_string())]);
@@ -113,6 +153,7 @@ mod tests {
             "OPTIONS",
             "SUBCOMMANDS",
             "VERSION",
+            "\"SEE ALSO\"",
         ] {
             assert!(
                 page.contains(&format!(".SH {section}\n")),
