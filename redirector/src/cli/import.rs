@@ -18,7 +18,7 @@ use crate::{
     exit::Exit,
     host::Network,
     import::{
-        self, Imported, Outcome, Source,
+        self, Imported, Outcome, Source, persistent,
         running::{self, Running},
         takeover::Takeover,
     },
@@ -176,10 +176,11 @@ fn left(args: &Import) -> Vec<String> {
             path.display()
         ),
     }];
-    for (path, lines) in running::persistent() {
+    for (path, lines) in persistent::persistent() {
         let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
         notes.push(format!(
-            "{path} brings such rules back at boot; delete its lines {}",
+            "{} brings such rules back at boot; delete its lines {}",
+            path.display(),
             lines.join(", ")
         ));
     }

@@ -15,6 +15,7 @@ mod lower;
 mod model;
 mod nft;
 mod options;
+pub mod persistent;
 mod ports;
 mod prefix;
 pub mod running;

@@ -5,7 +5,7 @@ use nix::unistd::geteuid;
 
 use super::{
     Format,
-    lower::{Imported, Outcome, Source},
+    lower::{Imported, Source},
     model::Line,
     save,
     tracking::{self, Keeper},
@@ -231,34 +231,4 @@ fn nft_script(source: &Source, is_taken: impl Fn(usize) -> bool) -> Script {
         script.restore.extend(back.into_iter().rev());
     }
     script
-}
-
-/// Files that bring rules back at boot, as distributions have them.
-const PERSISTENT: [&str; 6] = [
-    "/etc/sysconfig/iptables",
-    "/etc/sysconfig/ip6tables",
-    "/etc/iptables/rules.v4",
-    "/etc/iptables/rules.v6",
-    "/etc/nftables.conf",
-    "/etc/sysconfig/nftables.conf",
-];
-
-/// Those with lines that would be taken, and the numbers of the lines.
-pub fn persistent() -> Vec<(&'static str, Vec<usize>)> {
-    let mut found = Vec::new();
-    for path in PERSISTENT {
-        let Ok(text) = std::fs::read_to_string(path) else {
-            continue;
-        };
-        let outcomes = super::lower(&[Source::new(path, &text)]).outcomes;
-        let lines: Vec<_> = outcomes
-            .into_iter()
-            .filter(|(_, outcome)| matches!(outcome, Outcome::Taken { .. }))
-            .map(|((_, number), _)| number)
-            .collect();
-        if !lines.is_empty() {
-            found.push((path, lines));
-        }
-    }
-    found
 }
