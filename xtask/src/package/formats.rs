@@ -63,9 +63,11 @@ pub fn tarball(binary: &Path) -> Result<PathBuf> {
         (sources.join("INSTALL"), "INSTALL"),
         (root.join("LICENSE-APACHE"), "LICENSE-APACHE"),
         (root.join("LICENSE-MIT"), "LICENSE-MIT"),
+        (root.join("README.md"), "README.md"),
     ] {
         copy(&file, &tree.join(to))?;
     }
+    copy_all(&root.join("docs"), &tree.join("docs"))?;
     let package = directory().join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar");
     tar.args(["--create", "--gzip", "--sort=name", "--mtime=@0"])
