@@ -4,7 +4,7 @@ use super::{
     Finding, Level,
     firewall::{
         RuleText,
-        conditions::{Packet, may_apply},
+        conditions::{Packet, Way, may_apply},
         place,
         ruleset::{Family, Field, Hook, Rule as NatRule, RuleName, Step, Table, Verdict},
     },
@@ -87,6 +87,7 @@ fn applies(redirect: &Redirect<'_>, config: &Config, rule: &Rule) -> bool {
                         port,
                         interface,
                         destination,
+                        way: Way::In,
                     },
                 )
             })

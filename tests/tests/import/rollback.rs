@@ -150,6 +150,10 @@ const FIREWALLS: &[(&str, &[&str])] = &[
         &["--set-xmark", "is about 80/tcp", "sees 8000/tcp"],
     ),
     (
+        "iptables -A OUTPUT -m conntrack --ctstate INVALID -j DROP",
+        &["own connections to 80/tcp", "oif lo accept"],
+    ),
+    (
         "iptables -t raw -A PREROUTING -s 192.0.2.66 -p tcp --dport 80 -j DROP",
         &["192.0.2.66", "is about 80/tcp", "for 8000/tcp"],
     ),

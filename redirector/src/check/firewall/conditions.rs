@@ -13,6 +13,15 @@ pub struct Packet<'a> {
     pub interface: &'a str,
     /// The local address it is for, if the rule names one.
     pub destination: Option<IpAddr>,
+    pub way: Way,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The first packet of a connection, to a port of this host.
+    In,
+    /// An answer by the interface, of which conntrack knows no connection.
+    Out,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +97,9 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
     const UNKNOWN: Tri = Tri::Perhaps { usually: false };
     match (field, value) {
         (_, Value::Any) => Tri::Yes,
+        (Field::Port | Field::OriginalPort, _) if packet.way == Way::Out => UNKNOWN,
+        (Field::Interface, _) if packet.way == Way::Out => Tri::No,
+        (Field::OutInterface, _) if packet.way == Way::In => UNKNOWN,
         (Field::Port | Field::OriginalPort, Value::Number(n)) => {
             (*n == u64::from(packet.port)).into()
         }
@@ -101,7 +113,9 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
             "ip6" | "ipv6" => packet.ipv6.into(),
             _ => Tri::No,
         },
-        (Field::Interface, Value::Name(pattern)) => named(pattern, packet.interface).into(),
+        (Field::Interface | Field::OutInterface, Value::Name(pattern)) => {
+            named(pattern, packet.interface).into()
+        }
         (Field::Source, Value::Prefix(..)) if from_afar(value, packet) => Tri::No,
         (Field::Destination, Value::Prefix(prefix, length)) => match packet.destination {
             Some(address) => within(address, *prefix, *length).into(),
@@ -115,7 +129,10 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
         (Field::PacketType, Value::Name(name)) => {
             matches!(name.as_str(), "host" | "unicast").into()
         }
-        (Field::ConnectionState, Value::Name(name)) => (name == "new").into(),
+        (Field::ConnectionState, Value::Name(name)) => match packet.way {
+            Way::In => (name == "new").into(),
+            Way::Out => (name == "invalid").into(),
+        },
         (Field::ConnectionStatus, Value::Name(_)) => Tri::No,
         (Field::ConnectionDirection, Value::Name(name)) => (name == "original").into(),
         _ => UNKNOWN,

@@ -2,7 +2,7 @@
 //! redirect would, or by the port that conntrack saw first. They see the target port from now on.
 
 use super::{
-    conditions::{Packet, Tri, fits, matched},
+    conditions::{Packet, Tri, Way, fits, matched},
     message::{RuleText, place},
     ruleset::{Chain, Family, Field, Hook, Rule as FirewallRule, Step, Table, Verdict},
 };
@@ -128,6 +128,7 @@ impl<'a> Reached<'a> {
                     port,
                     interface,
                     destination: rule.address,
+                    way: Way::In,
                 }
             })
     }

@@ -1,7 +1,7 @@
 //! Sends a made-up packet through the chains: the first packet of a new connection to a local address.
 
 use super::{
-    conditions::{Packet, Tri, fits, matched},
+    conditions::{Packet, Tri, Way, fits, matched},
     ruleset::{Base, Chain, Family, Hook, RuleName, Step, Table, Verdict},
 };
 
@@ -78,7 +78,10 @@ fn meets(family: Family, base: &Base, packet: &Packet<'_>) -> bool {
     };
     carried
         && !base.nat
-        && matches!(base.hook, Hook::Ingress | Hook::Prerouting | Hook::Input)
+        && match packet.way {
+            Way::In => matches!(base.hook, Hook::Ingress | Hook::Prerouting | Hook::Input),
+            Way::Out => base.hook == Hook::Output,
+        }
         && (base.devices.is_empty() || base.devices.iter().any(|device| device == packet.interface))
 }
 

@@ -89,12 +89,8 @@ impl<'a> Switch<'a> {
                         .map_or_else(|_| Value::name(name), Value::Number)
                 }),
             },
-            "-i" => list(Field::Interface, |name| {
-                Value::Name(
-                    name.strip_suffix('+')
-                        .map_or(name.into(), |n| format!("{n}*")),
-                )
-            }),
+            "-i" => list(Field::Interface, interface),
+            "-o" => list(Field::OutInterface, interface),
             "-s" => list(Field::Source, Value::address),
             "-d" => list(Field::Destination, Value::address),
             "--dport" | "--dports" | "--destination-ports" => list(Field::Port, ports),
@@ -163,6 +159,13 @@ fn ports(text: &str) -> Value {
         (Ok(low), Ok(high)) => Value::Range(low, high),
         _ => Value::Opaque,
     }
+}
+
+fn interface(name: &str) -> Value {
+    Value::Name(
+        name.strip_suffix('+')
+            .map_or(name.into(), |start| format!("{start}*")),
+    )
 }
 
 fn lower(name: &str) -> Value {

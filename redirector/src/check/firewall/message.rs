@@ -55,6 +55,15 @@ pub fn scope(all: &[Way<'_>], stopped: &[Way<'_>]) -> String {
     scope
 }
 
+/// The rule or policy, and where it is.
+pub fn stopped_by(cause: &Cause, table: &Table, text: &RuleText<'_>) -> String {
+    let place = place(table, &cause.chain);
+    match &cause.rule {
+        None => format!("the policy of {place}"),
+        Some(name) => format!("`{}` in {place}", text(table, &cause.chain, name)),
+    }
+}
+
 pub fn finding(
     rule: &Rule,
     obstacle: &Obstacle<'_>,
@@ -68,14 +77,7 @@ pub fn finding(
         answer,
     } = obstacle;
     let port = format!("{}/{}", rule.to, rule.protocol);
-    let cause = |cause: &Cause| match &cause.rule {
-        None => format!("the policy of {}", place(table, &cause.chain)),
-        Some(name) => format!(
-            "`{}` in {}",
-            text(table, &cause.chain, name),
-            place(table, &cause.chain)
-        ),
-    };
+    let cause = |cause| stopped_by(cause, table, text);
     let (level, message) = match answer {
         Answer::Open => (Level::Ok, format!("{port} is let in")),
         Answer::Shut(dropped) => (

@@ -1,5 +1,6 @@
 //! Does a host firewall let the target port in? The rewrite comes before netfilter, which sees the target port only.
 
+mod answers;
 pub mod conditions;
 mod early;
 mod evaluate;
@@ -78,6 +79,7 @@ pub fn findings(
         findings.extend(own);
     }
     findings.extend(early::findings(config, &judge.chains, text));
+    findings.extend(answers::findings(config, &judge.chains, text));
     findings
 }
 
@@ -167,6 +169,7 @@ impl<'a> Judge<'a> {
             port,
             interface,
             destination: rule.address,
+            way: conditions::Way::In,
         };
         let found: Vec<_> = self
             .chains

@@ -63,6 +63,7 @@ pub fn fields(expression: &Json, guards: &mut Vec<Match>) -> Vec<Field> {
             "l4proto" => Field::Protocol,
             "nfproto" | "protocol" => Field::Version,
             "iifname" | "iif" => Field::Interface,
+            "oifname" | "oif" => Field::OutInterface,
             "pkttype" => Field::PacketType,
             _ => Field::Opaque,
         },

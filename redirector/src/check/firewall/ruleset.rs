@@ -117,6 +117,7 @@ pub enum Field {
     Protocol,
     Version,
     Interface,
+    OutInterface,
     Source,
     Destination,
     DestinationType,
