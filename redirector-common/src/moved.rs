@@ -110,9 +110,6 @@ fn marked<S: State>(state: &S, table: Table, key: &mut FlowKey) -> Marker {
 /// SYN that was moved. Another connection that had its tuple on the wire is over then.
 #[inline(never)]
 fn prove<S: State>(state: &mut S, key: &mut FlowKey, acknowledgment: u32) {
-    if acknowledgment == 0 {
-        return;
-    }
     let (from, client) = (key.local_port, key.remote_port);
     let _ = track::known_seldom(state, acknowledgment, key, from, NO_PORT);
     let claim = marked(state, Table::Pending, key);

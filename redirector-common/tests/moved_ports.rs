@@ -1,5 +1,7 @@
 //! Where a client's port is moved, what stays of it, and what does not.
 
+use std::collections::BTreeSet;
+
 mod common;
 #[path = "common/moving.rs"]
 mod moving;
@@ -113,6 +115,47 @@ fn without_a_free_port_the_first_is_unharmed() {
         );
         assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
         assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
+    });
+}
+
+/// The same through the wire port, where it is the direct one that lives.
+#[test]
+fn without_a_free_port_a_direct_one_is_unharmed() {
+    each_family(|talk| {
+        let mut host = connected(&talk, 8000);
+        for port in 1..=u16::MAX {
+            let other = Talk {
+                client: (talk.client.0, port),
+                ..talk
+            };
+            host.has_socket(&other, 8000, CONNECTED);
+        }
+        assert_eq!(
+            host.receive(&talk.to(80, OTHER_OPENING)),
+            Err(Skip::Collision)
+        );
+        assert_eq!(host.receive(&talk.to(8000, DATA)), Ok(None));
+        assert_eq!(host.send(&talk.from(8000, DATA)), Err(Skip::Direct));
+    });
+}
+
+/// One client port to many wire ports of one target, in one second.
+#[test]
+fn each_wire_port_has_ports_of_its_own() {
+    let rules: Vec<_> = (80..90).map(|port| (port, 8000)).collect();
+    each_family(|talk| {
+        let mut host = Host::with(&rules);
+        let mut ports = BTreeSet::new();
+        for (from, _) in &rules {
+            assert_eq!(host.receive(&talk.to(*from, OPENING)), Ok(Some(8000)));
+            ports.insert(host.client_port);
+            let moved = Talk {
+                client: (talk.client.0, host.client_port),
+                ..talk
+            };
+            host.has_socket(&moved, 8000, CONNECTED);
+        }
+        assert_eq!(ports.len(), rules.len());
     });
 }
 
