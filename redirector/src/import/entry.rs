@@ -98,12 +98,16 @@ fn sources(ports: Option<&[Ports]>) -> Result<Vec<Port>, String> {
     if count > MAX_PORTS {
         return Err(format!("it is for {count} ports; a rule has one"));
     }
-    Ok(ports
+    let sources: Vec<_> = ports
         .iter()
         .cloned()
         .flatten()
         .filter_map(Port::new)
-        .collect())
+        .collect();
+    match sources.is_empty() {
+        true => Err("it is for no port from 1 to 65535".into()),
+        false => Ok(sources),
+    }
 }
 
 fn incoming(conditions: &Conditions) -> Result<Place, String> {

@@ -1,4 +1,5 @@
 mod formats;
+mod one_line;
 mod shell;
 mod words;
 
@@ -234,6 +235,10 @@ fn what_a_rule_cannot_say_is_left() {
         (
             "-A POSTROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8000",
             "no effect",
+        ),
+        (
+            "-A PREROUTING -p tcp --dport 0 -j REDIRECT --to-ports 8000",
+            "no port from 1 to 65535",
         ),
         (
             "-A PREROUTING -p tcp --dport x -j REDIRECT --to-ports 8000",

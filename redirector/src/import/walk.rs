@@ -1,6 +1,8 @@
 //! Follows the chains as a packet does: which lines can be taken whole, and which cannot because others
 //! come before them.
 
+use std::collections::BTreeMap;
+
 use super::{
     entry::{self, Entry},
     model::{Action, Chain, Conditions, Hook, Listing, Rule},
@@ -14,26 +16,74 @@ pub enum Fate {
     Left(String),
 }
 
-/// The lines with redirects, each once, in the order in which packets meet them.
+/// The lines with redirects, each once.
 pub fn fates(listing: &Listing) -> Vec<(usize, Fate)> {
-    let mut fates = Vec::new();
-    for chain in &listing.chains {
-        let mut walk = Walk {
-            listing,
-            chain,
-            before: Vec::new(),
-        };
-        for rules in chain.rules.chunk_by(|one, other| one.line == other.line) {
-            let fate = walk.line(rules);
-            walk.before.extend(rules.iter().map(|rule| Before {
-                rule,
-                taken: match &fate {
-                    Some(Fate::Taken(entries)) => entries.clone(),
-                    _ => Vec::new(),
-                },
-            }));
-            fates.extend(fate.map(|fate| (rules[0].line, fate)));
+    // A line may have rules in several places, and is taken with all of them or not at all.
+    let mut left = BTreeMap::new();
+    loop {
+        let fates = listing
+            .chains
+            .iter()
+            .flat_map(|chain| in_chain(listing, chain, &left))
+            .collect::<Vec<_>>();
+        let taken: Vec<_> = fates
+            .iter()
+            .filter(|(_, fate)| matches!(fate, Fate::Taken(_)))
+            .map(|(line, _)| *line)
+            .collect();
+        let before = left.len();
+        for (line, fate) in &fates {
+            if let Fate::Left(why) = fate
+                && taken.contains(line)
+            {
+                left.entry(*line).or_insert_with(|| why.clone());
+            }
         }
+        if left.len() == before {
+            return merged(fates);
+        }
+    }
+}
+
+fn merged(fates: Vec<(usize, Fate)>) -> Vec<(usize, Fate)> {
+    let mut merged: Vec<(usize, Fate)> = Vec::new();
+    for (line, fate) in fates {
+        let found = merged.iter_mut().find(|(other, _)| *other == line);
+        match (found, fate) {
+            (Some((_, Fate::Taken(all))), Fate::Taken(entries)) => all.extend(entries),
+            (Some(_), _) => {}
+            (None, fate) => merged.push((line, fate)),
+        }
+    }
+    merged
+}
+
+/// In the order in which packets meet them. What is known to be left stays so.
+fn in_chain(
+    listing: &Listing,
+    chain: &Chain,
+    left: &BTreeMap<usize, String>,
+) -> Vec<(usize, Fate)> {
+    let mut fates = Vec::new();
+    let mut walk = Walk {
+        listing,
+        chain,
+        before: Vec::new(),
+    };
+    for rules in chain.rules.chunk_by(|one, other| one.line == other.line) {
+        let line = rules[0].line;
+        let start = walk.before.len();
+        let fate = walk.line(rules);
+        let fate = match left.get(&line) {
+            Some(why) => fate.map(|_| Fate::Left(why.clone())),
+            None => fate,
+        };
+        if !matches!(fate, Some(Fate::Taken(_))) {
+            walk.before[start..]
+                .iter_mut()
+                .for_each(|before| before.taken.clear());
+        }
+        fates.extend(fate.map(|fate| (line, fate)));
     }
     fates
 }
@@ -46,26 +96,32 @@ struct Walk<'a> {
 
 struct Before<'a> {
     rule: &'a Rule,
-    /// What its line was taken as; empty where it was left.
+    /// What it was taken as; empty where its line was left.
     taken: Vec<Entry>,
 }
 
-impl Walk<'_> {
-    /// `None` for a line that redirects nothing.
-    fn line(&self, rules: &[Rule]) -> Option<Fate> {
+impl<'a> Walk<'a> {
+    /// `None` for a line that redirects nothing. Of several rules on a line, the earlier come before the others.
+    fn line(&mut self, rules: &'a [Rule]) -> Option<Fate> {
+        let mut taken = Vec::new();
+        let mut left = None;
+        for rule in rules {
+            let entries = self.rule(rule).unwrap_or_else(|why| {
+                left.get_or_insert(why);
+                Vec::new()
+            });
+            taken.extend(entries.iter().cloned());
+            self.before.push(Before {
+                rule,
+                taken: entries,
+            });
+        }
         let is_ours =
             |rule: &Rule| matches!(rule.action, Action::Redirect(_) | Action::Elsewhere(_));
-        if !rules.iter().any(is_ours) {
-            return None;
-        }
-        let mut taken = Vec::new();
-        for rule in rules {
-            match self.rule(rule) {
-                Ok(entries) => taken.extend(entries),
-                Err(why) => return Some(Fate::Left(why)),
-            }
-        }
-        Some(Fate::Taken(taken))
+        rules
+            .iter()
+            .any(is_ours)
+            .then(|| left.map_or(Fate::Taken(taken), Fate::Left))
     }
 
     fn rule(&self, rule: &Rule) -> Result<Vec<Entry>, String> {
@@ -108,11 +164,13 @@ impl Walk<'_> {
         };
         let whose = match hook {
             Hook::Output => "this host's packets",
-            Hook::Prerouting | Hook::Other => "packets",
+            Hook::Prerouting | Hook::Other => "its packets",
         };
-        Err(format!(
-            "line {line} comes first and has some of its {whose}"
-        ))
+        let what = match line == rule.line {
+            true => "an earlier rule on the line".to_owned(),
+            false => format!("line {line}"),
+        };
+        Err(format!("{what} comes first and has some of {whose}"))
     }
 
     /// Whether a chain may keep packets from what comes after the jump to it, and by which line.
