@@ -1,4 +1,5 @@
 mod formats;
+mod nft;
 mod one_line;
 mod shell;
 mod words;

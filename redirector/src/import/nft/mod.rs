@@ -10,7 +10,7 @@ use super::model::{Chain, Families, Hook, Kind, Line, Listing};
 
 /// Never fails: what is not understood is left.
 pub fn parse(text: &str) -> Listing {
-    let tokens = tokens(text);
+    let (tokens, lines) = tokens(text);
     let mut reader = Reader {
         rest: &tokens,
         chains: Vec::new(),
@@ -22,10 +22,10 @@ pub fn parse(text: &str) -> Listing {
         Ok(_) => Kind::Rule,
         Err(_) => Kind::Other,
     };
-    let lines = text.lines().enumerate().map(|(index, line)| Line {
-        number: index + 1,
-        text: without_handle(line).to_owned(),
-        kind: kind(index + 1),
+    let lines = lines.into_iter().map(|line| Line {
+        number: line.number,
+        text: without_handle(&line.text).to_owned(),
+        kind: kind(line.number),
     });
     Listing {
         lines: lines.filter(|line| !line.text.is_empty()).collect(),

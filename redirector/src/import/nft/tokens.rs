@@ -19,59 +19,73 @@ pub struct Placed {
     pub line: usize,
 }
 
+/// A line with those that it goes on in.
+pub struct Line {
+    /// Of the first.
+    pub number: usize,
+    pub text: String,
+}
+
 /// Never fails: an open quote ends with its line.
-pub fn tokens(text: &str) -> Vec<Placed> {
+pub fn tokens(text: &str) -> (Vec<Placed>, Vec<Line>) {
     let mut tokens = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let mut place = |token| {
-            tokens.push(Placed {
-                token,
-                line: index + 1,
-            });
+    let mut lines: Vec<Line> = Vec::new();
+    let mut goes_on = false;
+    for (index, text) in text.lines().enumerate() {
+        let (words, is_open) = words(text);
+        let text = match is_open {
+            true => text.trim_end().trim_end_matches('\\').trim(),
+            false => text.trim(),
         };
-        let mut rest = line;
-        while let Some(letter) = rest.chars().next() {
-            let after = &rest[letter.len_utf8()..];
-            rest = match letter {
-                '#' => {
-                    if let Some(handle) = handle(after) {
-                        place(Token::Handle(handle));
-                    }
-                    ""
-                }
-                '"' => {
-                    let (text, after) = after.split_once('"').unwrap_or((after, ""));
-                    place(Token::Quoted(text.to_owned()));
-                    after
-                }
-                '{' => {
-                    place(Token::Open);
-                    after
-                }
-                '}' => {
-                    place(Token::Close);
-                    after
-                }
-                ',' => {
-                    place(Token::Comma);
-                    after
-                }
-                ';' => {
-                    place(Token::End);
-                    after
-                }
-                blank if blank.is_whitespace() => after,
-                _ => {
-                    let stops = |letter: char| letter.is_whitespace() || "{},;\"#".contains(letter);
-                    let end = rest.find(stops).unwrap_or(rest.len());
-                    place(Token::Word(rest[..end].to_owned()));
-                    &rest[end..]
-                }
-            };
+        match lines.last_mut() {
+            Some(line) if goes_on => {
+                line.text.push(' ');
+                line.text.push_str(text);
+            }
+            _ => lines.push(Line {
+                number: index + 1,
+                text: text.to_owned(),
+            }),
         }
-        place(Token::End);
+        let line = lines.last().map_or(index + 1, |line| line.number);
+        tokens.extend(words.into_iter().map(|token| Placed { token, line }));
+        goes_on = is_open;
     }
-    tokens
+    (tokens, lines)
+}
+
+/// Of one line, and whether the next one belongs to it.
+fn words(line: &str) -> (Vec<Token>, bool) {
+    let mut tokens = Vec::new();
+    let mut rest = line;
+    while let Some(letter) = rest.chars().next() {
+        let after = &rest[letter.len_utf8()..];
+        let (token, after) = match letter {
+            '\\' if after.trim().is_empty() => return (tokens, true),
+            '#' => (handle(after).map(Token::Handle), ""),
+            '"' => {
+                let (text, after) = after.split_once('"').unwrap_or((after, ""));
+                (Some(Token::Quoted(text.to_owned())), after)
+            }
+            '{' => (Some(Token::Open), after),
+            '}' => (Some(Token::Close), after),
+            ',' => (Some(Token::Comma), after),
+            ';' => (Some(Token::End), after),
+            blank if blank.is_whitespace() => (None, after),
+            _ => {
+                let stops = |letter: char| letter.is_whitespace() || "{},;\"#\\".contains(letter);
+                // A backslash within a line is a word that nothing knows.
+                let end = after
+                    .find(stops)
+                    .map_or(rest.len(), |at| at + letter.len_utf8());
+                (Some(Token::Word(rest[..end].to_owned())), &rest[end..])
+            }
+        };
+        tokens.extend(token);
+        rest = after;
+    }
+    tokens.push(Token::End);
+    (tokens, false)
 }
 
 /// A line without its handle.
