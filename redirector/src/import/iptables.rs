@@ -8,6 +8,9 @@ use super::{
 };
 use crate::config::Protocol;
 
+pub const TPROXY: &str = "TPROXY hands packets to a transparent proxy, which a rule cannot say";
+const NAT_ONLY: &str = "REDIRECT and DNAT work in the table nat only (-t nat)";
+
 /// Everything but the destinations, of which a rule may name several.
 #[derive(Debug)]
 struct Reading {
@@ -36,6 +39,17 @@ pub fn rules(line: usize, words: &[String], families: Families) -> Vec<Rule> {
         rest = after;
     }
     reading.rules(line)
+}
+
+/// Why nothing is taken of a rule of another table that sends packets elsewhere; `None` for other rules.
+pub fn outside_nat(words: &[String]) -> Option<&'static str> {
+    let rules = rules(0, words, Families::BOTH);
+    let mut actions = rules.iter().map(|rule| &rule.action);
+    actions.find_map(|action| match action {
+        Action::Elsewhere(why) if why == TPROXY => Some(TPROXY),
+        Action::Redirect(_) | Action::Elsewhere(_) => Some(NAT_ONLY),
+        Action::Pass | Action::Jump(_) | Action::Nothing => None,
+    })
 }
 
 struct Switch<'a> {
@@ -111,6 +125,8 @@ impl Reading {
             "--dport" | "--destination-port" | "--dports" | "--destination-ports" => {
                 self.ports(argument)
             }
+            // It may be any.
+            "-i" | "--in-interface" | "-o" | "--out-interface" if is_filled_in(argument) => false,
             "-i" | "--in-interface" => {
                 self.conditions.inbound.push(pattern(argument));
                 true
@@ -119,6 +135,9 @@ impl Reading {
                 self.conditions.outbound.push(pattern(argument));
                 true
             }
+            "-s" | "--source" | "--src" => argument
+                .split(',')
+                .any(|address| network(address) == Some(Destination::Any)),
             "-d" | "--destination" | "--dst" => self.destinations(argument),
             "--dst-type" if argument == "LOCAL" => {
                 self.destinations.push(Destination::Local);
@@ -205,6 +224,7 @@ impl Reading {
             "ACCEPT" | "RETURN" | "DROP" | "MASQUERADE" | "SNAT" | "NETMAP" | "BALANCE" => {
                 Action::Pass
             }
+            "TPROXY" => Action::Elsewhere(TPROXY.into()),
             "LOG" | "NFLOG" | "ULOG" | "MARK" | "CONNMARK" | "CT" | "NOTRACK" | "TRACE" | "SET"
             | "AUDIT" | "TEE" | "CLASSIFY" | "DSCP" | "TOS" => Action::Nothing,
             chain => Action::Jump(chain.to_owned()),
@@ -221,6 +241,11 @@ impl Switch<'_> {
         words.extend(&self.arguments);
         words.join(" ")
     }
+}
+
+/// For the shell, or for wg-quick(8).
+fn is_filled_in(name: &str) -> bool {
+    name.contains(['$', '`', '%'])
 }
 
 /// Modules that only add options, which speak for themselves.
@@ -241,6 +266,9 @@ pub fn network(text: &str) -> Option<Destination> {
     let (address, mask) = text
         .split_once('/')
         .map_or((text, None), |(address, mask)| (address, Some(mask)));
+    if (address, mask) == ("0", Some("0")) {
+        return Some(Destination::Any);
+    }
     let address: IpAddr = address.parse().ok()?;
     let whole = if address.is_ipv4() { 32 } else { 128 };
     let length = match mask {

@@ -63,7 +63,7 @@ fn rule(listing: &mut Listing, table: &str, number: usize, line: &str, families:
     if table != NAT {
         return match table {
             "" => Kind::Left("no table is named before it".into()),
-            _ => Kind::Other,
+            _ => iptables::outside_nat(rest).map_or(Kind::Other, |why| Kind::Left(why.into())),
         };
     }
     let rules = iptables::rules(number, rest, families);
