@@ -8,6 +8,7 @@ mod addresses;
 mod change;
 mod entry;
 mod file;
+mod flow;
 mod group;
 mod iptables;
 mod knock;
@@ -18,6 +19,7 @@ mod options;
 pub mod persistent;
 mod ports;
 mod prefix;
+mod ruleset;
 pub mod running;
 mod save;
 mod settings;
@@ -25,6 +27,7 @@ mod shell;
 mod steal;
 pub mod takeover;
 mod tracking;
+mod unfollowed;
 mod walk;
 
 pub use self::{

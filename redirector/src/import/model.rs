@@ -112,6 +112,23 @@ impl Listing {
         let index = self.lines.binary_search_by_key(&number, |line| line.number);
         Some(&self.lines[index.ok()?].text)
     }
+
+    /// Leaves what is redirected by any rule of a line.
+    pub fn refuse(&mut self, number: usize, why: &str) {
+        let rules = self.chains.iter_mut().flat_map(|chain| &mut chain.rules);
+        rules
+            .filter(|rule| rule.line == number)
+            .for_each(|rule| rule.refuse(why));
+    }
+}
+
+impl Rule {
+    /// What it does not send anywhere it goes on to do.
+    pub fn refuse(&mut self, why: &str) {
+        if matches!(self.action, Action::Redirect(_) | Action::Elsewhere(_)) {
+            self.action = Action::Elsewhere(why.to_owned());
+        }
+    }
 }
 
 impl Families {

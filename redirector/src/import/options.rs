@@ -80,9 +80,56 @@ pub fn whole(word: &str) -> &str {
     }
 }
 
+/// Short options that are read here and have a value, which may stand in the same word.
+const WITH_VALUE: &str = "tAIDRFNpjgsdiom";
+
+/// As getopt(3) and the shell see the words: `-tnat` are two, and what the shell fills in is one.
+pub fn separate(words: &[String]) -> Vec<String> {
+    let mut separate: Vec<String> = Vec::new();
+    for word in words {
+        let last = separate.last().map_or("", String::as_str);
+        let is_open =
+            last.contains("$(") && !last.ends_with(')') || last.matches('`').count() % 2 == 1;
+        let is_text = matches!(last, "--comment" | "--log-prefix");
+        let mut letters = word.chars();
+        let has_value = letters.next() == Some('-')
+            && letters
+                .next()
+                .is_some_and(|letter| WITH_VALUE.contains(letter))
+            && letters.next().is_some();
+        match separate.last_mut() {
+            Some(last) if is_open => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ if has_value && !is_text => {
+                separate.extend([word[..2].to_owned(), word[2..].to_owned()]);
+            }
+            _ => separate.push(word.clone()),
+        }
+    }
+    separate
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_may_stand_in_the_word_of_their_option() {
+        for (line, expected) in [
+            (
+                "-tnat -p tcp --dport=96 -jX",
+                "-t|nat|-p|tcp|--dport=96|-j|X",
+            ),
+            ("-A X -s $(hostname -I) -j Y", "-A|X|-s|$(hostname -I)|-j|Y"),
+            ("-s `hostname -I` -nvL", "-s|`hostname -I`|-nvL"),
+            ("--comment -tfoo", "--comment|-tfoo"),
+        ] {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            assert_eq!(separate(&words).join("|"), expected);
+        }
+    }
 
     #[test]
     fn only_what_is_one_option_is_completed() {

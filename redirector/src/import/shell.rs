@@ -2,47 +2,48 @@
 //! followed; nothing is executed or expanded.
 
 use super::{
-    change::{Change, Verb},
+    change::Change,
+    flow::{Flow, Place},
     iptables,
     model::{Families, Kind, Line, Listing},
+    options,
     prefix::{self, When},
-    save, settings,
+    ruleset::{NO_RULE, Ruleset},
+    settings, unfollowed,
 };
-
-const NO_RULE: &str = "it adds no rule";
-const IN_WORDS: &str =
-    "it has a redirect in words that are not understood; give it as an iptables command of its own";
 
 /// The text so far.
 #[derive(Default)]
 struct Script {
-    listing: Listing,
-    added: Vec<Added>,
-    /// Grows where another branch may begin, of which the earlier ones do not run.
-    branch: usize,
-}
-
-struct Added {
-    number: usize,
-    change: Change,
-    branch: usize,
+    lines: Vec<Line>,
+    ruleset: Ruleset,
+    flow: Flow,
+    /// Lines of which nothing is taken, and why.
+    refused: Vec<(usize, String)>,
 }
 
 /// Does what it is told, and not what the text would do: prose between commands says nothing.
 pub fn parse(text: &str) -> Listing {
     let mut script = Script::default();
     for (number, line) in logical_lines(text) {
-        script.branch += usize::from(begins_branch(&line));
+        script.flow.begin(&line);
         let kind = script.line(number, &line);
-        // Of `case`.
-        script.branch += usize::from(line.ends_with(";;"));
-        script.listing.lines.push(Line {
+        script.flow.end(&line);
+        script.lines.push(Line {
             number,
             text: line,
             kind,
         });
     }
-    script.listing
+    let mut listing = Listing {
+        lines: script.lines,
+        chains: Vec::new(),
+    };
+    script.ruleset.build(&mut listing);
+    for (number, why) in &script.refused {
+        listing.refuse(*number, why);
+    }
+    listing
 }
 
 /// Whether a word is one of the tools, by any path.
@@ -92,38 +93,28 @@ fn commands<'a>(line: &str, words: &'a [String]) -> Vec<&'a [String]> {
     words.split_inclusive(is_end).collect()
 }
 
-/// For a line that is not followed: why, where it redirects all the same.
-fn in_words(line: &str, why: &str) -> Kind {
-    let words: Vec<_> = line
-        .split(|letter: char| letter.is_whitespace() || "'\";()".contains(letter))
-        .filter(|word| !word.is_empty())
-        .collect();
-    let is_target = |word: &str| matches!(word, "REDIRECT" | "DNAT");
-    let is_pair = |pair: &[&str]| match pair {
-        ["-j" | "--jump", target] => is_target(target),
-        ["redirect", "to"] => words
-            .iter()
-            .any(|word| word.starts_with(':') || word.parse::<u16>().is_ok()),
+/// For a line of which nothing is followed: why, where it redirects all the same.
+fn unfollowed(line: &str, why: &str) -> Kind {
+    unfollowed::reason(line).map_or(Kind::Other, |_| Kind::Left(why.to_owned()))
+}
+
+/// Whether the command behind this one may not run. That one of iptables succeeds is taken for granted.
+fn may_stop(command: &[String], may_run: bool) -> bool {
+    let is_tool = || {
+        let first = without_prefix(command).first();
+        first.is_some_and(|word| tool(word).is_some())
+    };
+    match command.last().map(String::as_str) {
+        Some("&&") => may_run || !is_tool(),
+        Some("||" | "|" | "&") => true,
         _ => false,
-    };
-    let mut behind_tool = words.iter().skip_while(|word| tool(word).is_none());
-    let forwards = |word: &&str| {
-        word.starts_with("--add-forward-port")
-            || (*word == "forward-port" && line.contains("to-port"))
-    };
-    let redirects = words.windows(2).any(is_pair)
-        || behind_tool.any(|word| is_target(word))
-        || words.iter().any(forwards);
-    match redirects {
-        true => Kind::Left(why.to_owned()),
-        false => Kind::Other,
     }
 }
 
-/// Of `if`, or behind a function.
-fn begins_branch(line: &str) -> bool {
-    line.split([' ', ';'])
-        .any(|word| matches!(word, "else" | "elif" | "}"))
+/// What a compound command runs.
+fn without_keywords(words: &[String]) -> &[String] {
+    let is_keyword = |word: &&String| matches!(word.as_str(), "then" | "do" | "else" | "{" | "(");
+    &words[words.iter().take_while(is_keyword).count()..]
 }
 
 /// `sudo -n`, `env`, and variables before the command.
@@ -150,12 +141,12 @@ impl Script {
         }
         let line = prefix::without_prompt(line);
         if line.starts_with('#') {
-            return in_words(line, "it is a comment; without the # it would be a command");
+            return unfollowed(line, "it is a comment; without the # it would be a command");
         }
         let line = match prefix::hooked(line) {
             Some((When::Up, command)) => command,
             Some((When::Down, command)) => {
-                return in_words(command, "it is for when an interface or a service stops");
+                return unfollowed(command, "it is for when an interface or a service stops");
             }
             None => line,
         };
@@ -163,15 +154,17 @@ impl Script {
         let Some(words) = shlex::split(line) else {
             return match line.split_whitespace().any(|word| tool(word).is_some()) {
                 true => Kind::Left("a quote in it is not closed".into()),
-                false => in_words(line, IN_WORDS),
+                false => unfollowed::reason(line).map_or(Kind::Other, |why| Kind::Left(why.into())),
             };
         };
-        let mut kinds = commands(line, &words)
-            .into_iter()
-            .map(|command| self.command(number, command))
-            .collect::<Vec<_>>();
-        if kinds.is_empty() {
-            return Kind::Other;
+        let mut kinds = Vec::new();
+        let mut may_run = false;
+        for command in commands(line, &words) {
+            kinds.push(self.command(number, command, may_run));
+            may_run = may_stop(command, may_run);
+        }
+        if let Some((_, why)) = self.refused.iter().find(|(refused, _)| *refused == number) {
+            return Kind::Left(why.clone());
         }
         // Where a rule remains, it speaks for the line whatever is said here.
         let first = [
@@ -181,82 +174,79 @@ impl Script {
         .into_iter()
         .find_map(|is_it| kinds.iter().position(is_it))
         .unwrap_or_default();
-        kinds.swap_remove(first)
+        match kinds.is_empty() {
+            true => Kind::Other,
+            false => kinds.swap_remove(first),
+        }
     }
 
-    fn command(&mut self, number: usize, command: &[String]) -> Kind {
+    fn command(&mut self, number: usize, command: &[String], may_run: bool) -> Kind {
         let command: Vec<String> = command
             .iter()
             .map(|word| word.trim_end_matches(';').to_owned())
             .filter(|word| !matches!(word.as_str(), "" | "&&" | "||" | "|" | "&"))
             .collect();
-        let words = without_prefix(&command);
+        let inner = without_keywords(&command);
+        let is_inner = inner.len() < command.len();
+        let words = without_prefix(inner);
         let Some((first, rest)) = words.split_first() else {
             return Kind::Other;
         };
         match tool(first) {
-            Some(families) => self.follow(number, families, rest),
+            Some(families) => {
+                let place = self.flow.place(may_run || is_inner);
+                let doubt = is_inner.then(|| unfollowed::IN_WORDS.to_owned());
+                self.follow(number, families, rest, place, doubt)
+            }
             None if first == "sysctl" => match rest.iter().find(|word| word.contains('=')) {
                 Some(setting) => Kind::Left(
                     settings::explain(setting).unwrap_or_else(|| settings::SETTING.to_owned()),
                 ),
                 None => Kind::Other,
             },
-            None => in_words(&words.join(" "), IN_WORDS),
+            None => match unfollowed::reason(&command.join(" ")) {
+                Some(why) => self.refuse(number, why),
+                None => Kind::Other,
+            },
         }
     }
 
-    fn follow(&mut self, number: usize, families: Families, words: &[String]) -> Kind {
-        if let Some(word) = words
+    fn follow(
+        &mut self,
+        number: usize,
+        families: Families,
+        words: &[String],
+        mut place: Place,
+        doubt: Option<String>,
+    ) -> Kind {
+        let words = options::separate(words);
+        let filled = words
             .iter()
-            .find(|word| word.contains(['$', '`']) || word.contains("%i"))
-        {
-            return Kind::Left(format!(
+            .find(|word| word.contains(['$', '`']) || word.contains("%i"));
+        let filled = filled.map(|word| {
+            format!(
                 "{word:?} is for the shell to fill in; import what iptables-save prints instead"
-            ));
-        }
-        match Change::read(families, words) {
-            Some(change) if change.verb == Verb::Delete => self.delete(number, &change),
-            Some(change) if change.table == "nat" => self.add(number, change),
-            Some(_) => Kind::Other,
-            None => Kind::Left(NO_RULE.into()),
-        }
-    }
-
-    fn add(&mut self, number: usize, change: Change) -> Kind {
-        let rules = iptables::rules(number, &change.rule, change.families);
-        let kind = save::kind(&rules.iter().map(|rule| &rule.action).collect::<Vec<_>>());
-        let chain = save::chain(&mut self.listing, &change.chain, change.families);
-        change.place(&mut chain.rules, rules);
-        self.added.push(Added {
-            number,
-            change,
-            branch: self.branch,
+            )
         });
-        kind
+        place.may_run |= filled.is_some();
+        let kind = match Change::read(families, &words) {
+            Some(change) if change.table == "nat" => {
+                let doubt = filled.clone().or(doubt);
+                self.ruleset.change(number, change, place, doubt)
+            }
+            Some(change) => match iptables::outside_nat(&change.rule) {
+                Some(why) if change.verb.adds() => self.refuse(number, why),
+                _ if change.verb.adds() => Kind::Other,
+                _ => Kind::Left(NO_RULE.into()),
+            },
+            None => Kind::Left(NO_RULE.into()),
+        };
+        filled.map_or(kind, Kind::Left)
     }
 
-    fn delete(&mut self, number: usize, change: &Change) -> Kind {
-        let is_it = |added: &Added| added.branch == self.branch && added.change.is_of(change);
-        let Some(index) = self.added.iter().position(is_it) else {
-            return Kind::Left(NO_RULE.into());
-        };
-        let added = self.added.remove(index).number;
-        let gone = iptables::rules(added, &change.rule, change.families);
-        let chain = save::chain(&mut self.listing, &change.chain, change.families);
-        chain.rules.retain(|rule| !gone.contains(rule));
-        if let Some(line) = self
-            .listing
-            .lines
-            .iter_mut()
-            .find(|line| line.number == added)
-            && line.kind == Kind::Rule
-        {
-            line.kind = Kind::Left(format!("line {number} deletes it again"));
-        }
-        Kind::Left(match added == number {
-            true => "it deletes what it adds".into(),
-            false => format!("it deletes what line {added} adds"),
-        })
+    /// Then nothing is taken of the rest of the line either.
+    fn refuse(&mut self, number: usize, why: &str) -> Kind {
+        self.refused.push((number, why.to_owned()));
+        Kind::Left(why.to_owned())
     }
 }

@@ -1,6 +1,7 @@
 mod formats;
 mod nft;
-mod one_line;
+mod order;
+mod script;
 mod shell;
 mod words;
 
@@ -264,38 +265,4 @@ fn conditions_of_every_first_packet_are_taken() {
     }
     let rule = "-A OUTPUT -d 127.0.0.0/8 -p tcp --dport 80 -j REDIRECT --to-ports 8000";
     assert!(taken(&nat(rule), "-A ").1[0].contains("127.0.0.0/8"));
-}
-
-/// netfilter asks its rules in order, and ours are asked by how narrow they are.
-#[test]
-fn the_order_of_rules_counts() {
-    let to = |to: u16, conditions: &str| {
-        format!("-A PREROUTING {conditions} -p tcp --dport 80 -j REDIRECT --to-ports {to}\n")
-    };
-    let stays = "-A PREROUTING -s 10.0.0.0/8 -j RETURN\n";
-    left(
-        &nat(&(stays.to_owned() + &to(8000, ""))),
-        "8000",
-        "line 4 comes first",
-    );
-    let narrow_first = to(9000, "-d 203.0.113.5") + &to(8000, "");
-    taken(&nat(&narrow_first), "8000");
-    taken(&nat(&narrow_first), "9000");
-    let wide_first = to(8000, "") + &to(9000, "-d 203.0.113.5");
-    left(&nat(&wide_first), "9000", "line 4 comes first");
-    taken(&nat(&(to(8000, "-i eth0") + &to(9000, "-i eth1"))), "9000");
-    left(
-        &nat(&(to(8000, "-i eth0") + &to(9000, "-d 203.0.113.5"))),
-        "9000",
-        "line 4",
-    );
-    let jump = ":DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n";
-    let docker = |port: u16| {
-        let published = format!(
-            "-A DOCKER ! -i docker0 -p tcp --dport {port} -j DNAT --to-destination 172.17.0.2:80\n"
-        );
-        nat(&(jump.to_owned() + &to(8000, "-i eth0") + &published))
-    };
-    taken(&docker(8080), "8000");
-    left(&docker(80), "8000", "line 7 comes first");
 }

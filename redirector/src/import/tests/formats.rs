@@ -5,10 +5,10 @@ use super::*;
 #[test]
 fn shell_lines() {
     let text = "#!/bin/sh\n\
+        iptables -t nat -F\n\
         sudo -n /sbin/iptables -t nat -A PREROUTING \\\n  -i eth0 -p tcp --dport 80 \\\n  -j REDIRECT --to-port 8000\n\
         ip6tables -t nat -A PREROUTING -i eth0 -p tcp --dport 80 -j REDIRECT --to-port=8000; echo done\n\
         iptables -t nat -A PREROUTING -i $IF -p tcp --dport 443 -j REDIRECT --to-port 4430\n\
-        iptables -t nat -F\n\
         iptables -A INPUT -p tcp --dport 8000 -j ACCEPT && iptables-save > /etc/sysconfig/iptables\n\
         sysctl -w net.core.somaxconn=1024\nsudo sysctl -w net.ipv4.tcp_tw_recycle=1\nIt's prose about iptables-save\n";
     assert_eq!(

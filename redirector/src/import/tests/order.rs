@@ -1,4 +1,4 @@
-//! Several rules on one line of a file.
+//! Which of several rules comes first, on several lines and on one.
 
 use super::*;
 
@@ -44,7 +44,8 @@ fn a_line_is_taken_with_all_of_its_rules_or_not_at_all() {
     );
     for other in [
         WEB.replace("PREROUTING", "OUTPUT"),
-        WEB.replace("-p", "-s 10.0.0.1 -p").replace("80 ", "81 "),
+        WEB.replace("-p tcp", "-s 10.0.0.1 -p tcp")
+            .replace("80 ", "81 "),
     ] {
         for text in [format!("{WEB}; {other}"), format!("{other}; {WEB}")] {
             assert!(matches!(outcome(&text, ""), Outcome::Left(_)), "{text}");
@@ -92,4 +93,38 @@ fn this_hosts_packets_are_told_in_english() {
         "8000",
         "line 4 comes first and has some of this host's packets",
     );
+}
+
+/// netfilter asks its rules in order, and ours are asked by how narrow they are.
+#[test]
+fn the_order_of_rules_counts() {
+    let to = |to: u16, conditions: &str| {
+        format!("-A PREROUTING {conditions} -p tcp --dport 80 -j REDIRECT --to-ports {to}\n")
+    };
+    let stays = "-A PREROUTING -s 10.0.0.0/8 -j RETURN\n";
+    left(
+        &nat(&(stays.to_owned() + &to(8000, ""))),
+        "8000",
+        "line 4 comes first",
+    );
+    let narrow_first = to(9000, "-d 203.0.113.5") + &to(8000, "");
+    taken(&nat(&narrow_first), "8000");
+    taken(&nat(&narrow_first), "9000");
+    let wide_first = to(8000, "") + &to(9000, "-d 203.0.113.5");
+    left(&nat(&wide_first), "9000", "line 4 comes first");
+    taken(&nat(&(to(8000, "-i eth0") + &to(9000, "-i eth1"))), "9000");
+    left(
+        &nat(&(to(8000, "-i eth0") + &to(9000, "-d 203.0.113.5"))),
+        "9000",
+        "line 4",
+    );
+    let jump = ":DOCKER - [0:0]\n-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n";
+    let docker = |port: u16| {
+        let published = format!(
+            "-A DOCKER ! -i docker0 -p tcp --dport {port} -j DNAT --to-destination 172.17.0.2:80\n"
+        );
+        nat(&(jump.to_owned() + &to(8000, "-i eth0") + &published))
+    };
+    taken(&docker(8080), "8000");
+    left(&docker(80), "8000", "line 7 comes first");
 }

@@ -78,12 +78,23 @@ fn a_redirect_that_is_not_understood_is_told() {
         format!("start) {ADD} ;;"),
         format!("host# {ADD}"),
         ADD.replace("iptables", "$IPTABLES"),
-        "firewall-cmd --add-forward-port=port=80:proto=tcp:toport=8000".into(),
-        "nft add rule ip nat prerouting tcp dport 80 redirect to :8000".into(),
-        "nft 'add rule ip nat prerouting tcp dport 80 redirect to 8000'".into(),
         "With iptables the target REDIRECT does that".into(),
     ] {
         left(&line, "", "give it as an iptables command of its own");
+    }
+    for line in [
+        "nft add rule ip nat prerouting tcp dport 80 redirect to :8000",
+        "nft 'add rule ip nat prerouting tcp dport 80 redirect to 8000'",
+        "add rule ip nat prerouting tcp dport 80 dnat to :8000",
+    ] {
+        left(line, "", "import what `nft list ruleset` prints");
+    }
+    for line in [
+        "firewall-cmd --add-forward-port=port=80:proto=tcp:toport=8000",
+        r#"<forward-port port="80" protocol="tcp" to-port="8000"/>"#,
+        r#"<rule family="ipv4"><forward-port port="80" protocol="tcp" to-port="8000"/></rule>"#,
+    ] {
+        left(line, "", "a forward of firewalld");
     }
     left(&format!("# {ADD}"), "", "comment");
     for line in [
