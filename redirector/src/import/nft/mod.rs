@@ -3,6 +3,7 @@
 mod statement;
 mod target;
 mod tokens;
+mod value;
 
 pub use self::tokens::without_handle;
 use self::tokens::{Placed, Token, tokens};

@@ -1,9 +1,13 @@
 //! One rule of nft.
 
 use super::{
-    super::{iptables::network, ports},
+    super::{
+        iptables::{TPROXY, network},
+        ports,
+    },
     target::{self, Target},
     tokens::Token,
+    value::{self, Value},
 };
 use crate::{
     config::Protocol,
@@ -34,13 +38,6 @@ struct Reading<'a> {
     mapped: Vec<(Ports, u16)>,
     action: Action,
     handle: Option<u64>,
-}
-
-/// What stands behind a key.
-enum Value {
-    Words(Vec<String>),
-    /// `!= ...`, `@set`, `& ...`, or nothing.
-    Opaque(String),
 }
 
 impl<'a> Reading<'a> {
@@ -83,13 +80,20 @@ impl<'a> Reading<'a> {
             }
             // Only the first packet of a connection meets a chain of type nat.
             ["ct", "state", "new", ..] => self.skip(3),
+            ["ct", "status", ..] => {
+                let (words, rest) = value::flags(self.rest, 2);
+                self.conditions.others.push(words);
+                self.rest = rest;
+            }
+            // Its verdicts are several, or in another place.
+            ["vmap", ..] => self.end(Action::Pass),
             ["counter", "packets", _, "bytes"] => self.skip(5),
             ["counter", ..] => self.skip(1),
             ["comment", _, ..] => self.skip(2),
             ["log", "prefix", ..] => self.skip(3),
             ["log", ..] => self.skip(1),
             [
-                "accept" | "return" | "drop" | "masquerade" | "snat" | "reject",
+                "accept" | "return" | "drop" | "masquerade" | "snat" | "reject" | "queue",
                 ..,
             ] => {
                 self.end(Action::Pass);
@@ -97,12 +101,15 @@ impl<'a> Reading<'a> {
             ["jump" | "goto", chain, ..] => self.end(Action::Jump(chain.to_owned())),
             ["redirect", ..] => self.translate(target::redirect),
             ["dnat", ..] => self.translate(target::dnat),
+            ["tproxy", ..] | ["xt", "target", "TPROXY", ..] => {
+                self.end(Action::Elsewhere(TPROXY.into()));
+            }
             ["xt", "target", ..] => self.end(Action::Elsewhere(
                 "nft does not show all of this rule of iptables; import what iptables-save prints"
                     .into(),
             )),
             _ => {
-                let text = self.rest.first().map(text).unwrap_or_default();
+                let text = self.rest.first().map(value::text).unwrap_or_default();
                 self.conditions.others.push(text);
                 self.skip(1);
             }
@@ -130,46 +137,17 @@ impl<'a> Reading<'a> {
 
     /// Skips `key` words and takes the value behind them.
     fn value(&mut self, key: usize) -> Value {
-        let names = &self.rest[..key.min(self.rest.len())];
-        self.skip(key);
-        match self.rest.first() {
-            Some(Token::Open) => {
-                let end = self.rest.iter().position(|token| *token == Token::Close);
-                let inside = &self.rest[1..end.unwrap_or(self.rest.len()).max(1)];
-                self.skip(end.map_or(self.rest.len(), |end| end + 1));
-                Value::Words(
-                    inside
-                        .iter()
-                        .filter_map(Token::word)
-                        .map(str::to_owned)
-                        .collect(),
-                )
-            }
-            Some(token) => {
-                let word = token.word().unwrap_or_default();
-                if matches!(
-                    word,
-                    "!=" | "&" | "|" | "<" | ">" | "<=" | ">=" | "and" | "."
-                ) || word.starts_with('@')
-                {
-                    let before = self.rest;
-                    // Its argument, which may be a set.
-                    self.skip(1);
-                    if !word.starts_with('@') {
-                        self.value(0);
-                    }
-                    let taken = &before[..before.len() - self.rest.len()];
-                    return opaque(names, taken);
-                }
-                self.skip(1);
-                Value::Words(vec![word.to_owned()])
-            }
-            None => opaque(names, &[]),
-        }
+        let (value, rest) = value::take(self.rest, key);
+        self.rest = rest;
+        value
     }
 
     fn names(&mut self, key: usize, put: impl Fn(&mut Conditions, Vec<String>)) {
         match self.value(key) {
+            // It may be any.
+            Value::Words(names) if names.iter().any(|name| name.contains('$')) => {
+                self.conditions.others.push(names.join(", "));
+            }
             Value::Words(names) => put(&mut self.conditions, names),
             Value::Opaque(words) => self.conditions.others.push(words),
         }
@@ -277,21 +255,5 @@ impl<'a> Reading<'a> {
             );
         }
         rules
-    }
-}
-
-fn opaque(names: &[Token], value: &[Token]) -> Value {
-    let words: Vec<_> = names.iter().chain(value).map(text).collect();
-    Value::Opaque(words.join(" ").replace(" ,", ",").trim_end().to_owned())
-}
-
-fn text(token: &Token) -> String {
-    match token {
-        Token::Word(word) => word.clone(),
-        Token::Quoted(word) => format!("{word:?}"),
-        Token::Open => "{".into(),
-        Token::Close => "}".into(),
-        Token::Comma => ",".into(),
-        Token::End | Token::Handle(_) => String::new(),
     }
 }
