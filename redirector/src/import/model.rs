@@ -123,7 +123,7 @@ impl Listing {
 }
 
 impl Rule {
-    /// What it does not send anywhere it goes on to do.
+    /// Leaves it where it redirects.
     pub fn refuse(&mut self, why: &str) {
         if matches!(self.action, Action::Redirect(_) | Action::Elsewhere(_)) {
             self.action = Action::Elsewhere(why.to_owned());
