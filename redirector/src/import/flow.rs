@@ -1,7 +1,7 @@
 //! Which commands of a script run together, as far as its keywords tell.
 
 /// Where a command stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Grows where another branch may begin, of which the earlier ones do not run.
     branch: usize,

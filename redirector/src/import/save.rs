@@ -1,37 +1,49 @@
 //! `iptables-save` with and without `-c`, and so `/etc/sysconfig/iptables`.
 
 use super::{
+    change::{Change, Verb},
+    flow::Place,
     iptables,
     model::{Action, Chain, Families, Hook, Kind, Line, Listing},
+    options,
+    ruleset::Ruleset,
 };
 
 /// The only table whose rules redirect.
 const NAT: &str = "nat";
 
+/// The text so far.
+#[derive(Default)]
+struct Save {
+    listing: Listing,
+    table: String,
+    ruleset: Ruleset,
+}
+
 pub fn parse(text: &str, families: Families) -> Listing {
-    let mut listing = Listing::default();
-    let mut table = String::new();
+    let mut save = Save::default();
     for (index, line) in text.lines().enumerate() {
         let (number, line) = (index + 1, line.trim());
         if line.is_empty() {
             continue;
         }
         let kind = if let Some(name) = line.strip_prefix('*') {
-            table = name.trim().to_owned();
+            save.table = name.trim().to_owned();
             Kind::Other
         } else if line.starts_with(['#', ':']) || line == "COMMIT" {
-            declare(&mut listing, &table, line, families);
+            save.declare(number, line, families);
             Kind::Other
         } else {
-            rule(&mut listing, &table, number, line, families)
+            save.rule(number, line, families)
         };
-        listing.lines.push(Line {
+        save.listing.lines.push(Line {
             number,
             text: line.to_owned(),
             kind,
         });
     }
-    listing
+    save.ruleset.build(&mut save.listing);
+    save.listing
 }
 
 /// Counters aside: `-A CHAIN ...`.
@@ -42,34 +54,52 @@ pub fn specification(line: &str) -> &str {
     }
 }
 
-/// `:PREROUTING ACCEPT [0:0]`
-fn declare(listing: &mut Listing, table: &str, line: &str, families: Families) {
-    let name = line.strip_prefix(':').unwrap_or_default();
-    if let Some(name) = name.split_whitespace().next()
-        && table == NAT
-    {
-        chain(listing, name, families);
+impl Save {
+    /// `:PREROUTING ACCEPT [0:0]`
+    fn declare(&mut self, number: usize, line: &str, families: Families) {
+        let name = line.strip_prefix(':').unwrap_or_default();
+        if let Some(name) = name.split_whitespace().next()
+            && self.table == NAT
+        {
+            chain(&mut self.listing, name, families);
+            let change = self.change(Verb::New, name, &[], families);
+            self.ruleset.change(number, change, Place::default(), None);
+        }
     }
-}
 
-fn rule(listing: &mut Listing, table: &str, number: usize, line: &str, families: Families) -> Kind {
-    let words = shlex::split(specification(line));
-    let Some([flag, name, rest @ ..]) = words.as_deref() else {
-        return Kind::Left("it is not a line of iptables-save".into());
-    };
-    if !matches!(flag.as_str(), "-A" | "--append") {
-        return Kind::Left("it is not a line of iptables-save".into());
-    }
-    if table != NAT {
-        return match table {
-            "" => Kind::Left("no table is named before it".into()),
-            _ => iptables::outside_nat(rest).map_or(Kind::Other, |why| Kind::Left(why.into())),
+    /// `-A CHAIN ...`, and what else iptables-restore takes.
+    fn rule(&mut self, number: usize, line: &str, families: Families) -> Kind {
+        let words = shlex::split(specification(line)).unwrap_or_default();
+        let words = options::separate(&words);
+        let change = match &words[..] {
+            [flag, name, rest @ ..] if matches!(flag.as_str(), "-A" | "--append") => {
+                Some(self.change(Verb::Append, name, rest, families))
+            }
+            _ => Change::read(families, &words).map(|change| Change {
+                table: self.table.clone(),
+                ..change
+            }),
         };
+        let Some(change) = change else {
+            return Kind::Left("it is not a line of iptables-save".into());
+        };
+        match self.table.as_str() {
+            NAT => self.ruleset.change(number, change, Place::default(), None),
+            "" => Kind::Left("no table is named before it".into()),
+            _ => iptables::outside_nat(&change.rule)
+                .map_or(Kind::Other, |why| Kind::Left(why.into())),
+        }
     }
-    let rules = iptables::rules(number, rest, families);
-    let kind = kind(&rules.iter().map(|rule| &rule.action).collect::<Vec<_>>());
-    chain(listing, name, families).rules.extend(rules);
-    kind
+
+    fn change(&self, verb: Verb, chain: &str, rule: &[String], families: Families) -> Change {
+        Change {
+            families,
+            table: self.table.clone(),
+            chain: chain.to_owned(),
+            verb,
+            rule: rule.to_vec(),
+        }
+    }
 }
 
 /// What changes nothing is not worth a line.

@@ -70,6 +70,10 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
             Some(content) => (content.trim(), true),
             None => (line.trim(), false),
         };
+        // A comment ends with its line; a command behind the prompt of root does not.
+        let is_comment = content.starts_with('#')
+            && !content.split_whitespace().any(|word| tool(word).is_some());
+        let goes_on = goes_on && !is_comment;
         match lines.last_mut() {
             Some((_, last)) if open => {
                 last.push(' ');

@@ -1,4 +1,4 @@
-//! Scripts that change what they have added, and words of a shell.
+//! Texts that change what they have added, and words of a shell.
 
 use super::*;
 
@@ -221,4 +221,34 @@ fn every_address_is_no_condition() {
         "",
         "-s 0.0.0.0",
     );
+}
+
+/// It reads more than iptables-save prints.
+#[test]
+fn a_file_for_iptables_restore_may_change_its_chains() {
+    let web = WEB.replace("iptables -t nat ", "");
+    let other = web.replace("8000", "9000");
+    let narrow = "-I PREROUTING -s 10.0.0.0/8 -j RETURN";
+    left(
+        &nat(&format!("{web}\n{narrow}")),
+        "8000",
+        "line 5 comes first",
+    );
+    let text = nat(&format!("{other}\n-F PREROUTING\n{web}"));
+    left(&text, "9000", "line 5 deletes it again");
+    taken(&text, "8000");
+    let text = nat(&format!("{other}\n-D PREROUTING 1\n{web}"));
+    left(&text, "9000", "line 5 deletes it again");
+    taken(&text, "8000");
+    left(
+        &nat(&format!("{web}\nbut why")),
+        "but",
+        "not a line of iptables-save",
+    );
+}
+
+#[test]
+fn a_comment_is_not_continued() {
+    let text = script(&["# who stays \\", STAYS, WEB]);
+    left(&text, "8000", "line 2 comes first");
 }
