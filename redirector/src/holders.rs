@@ -24,7 +24,8 @@ pub struct Holder {
 pub struct Holders {
     by_inode: HashMap<u64, Vec<Holder>>,
     /// Some processes may not be looked into. Root may not either without CAP_SYS_PTRACE, if they are another
-    /// user's or have a capability more (`__ptrace_may_access()` in `kernel/ptrace.c`).
+    /// user's or have a capability more (`__ptrace_may_access()` in `kernel/ptrace.c`), and not list what another
+    /// user's have without CAP_DAC_READ_SEARCH (`proc_fd_permission()` in `fs/proc/fd.c`).
     pub hidden: bool,
 }
 
@@ -62,49 +63,86 @@ impl Holders {
         if inodes.is_empty() {
             return holders;
         }
-        let mut processes: Vec<_> = all_processes().into_iter().flatten().flatten().collect();
-        processes.sort_unstable_by_key(|process| process.pid);
-        for process in processes {
-            let descriptors = match process.fd() {
-                Ok(descriptors) => descriptors,
-                Err(error) => {
-                    holders.hidden |= is_denied(&error);
-                    continue;
-                }
-            };
-            let mut any = false;
-            for target in descriptors.flatten().map(|descriptor| descriptor.target) {
-                any = true;
-                let FDTarget::Socket(inode) = target else {
-                    continue;
-                };
-                let is_wanted = match search {
-                    Search::First => inodes.remove(&inode),
-                    Search::All => inodes.contains(&inode),
-                };
-                if is_wanted && let Some(holder) = Holder::new(&process) {
-                    let known = holders.by_inode.entry(inode).or_default();
-                    if !known.contains(&holder) {
-                        known.push(holder);
-                    }
-                }
+        let mut seen = HashSet::new();
+        for _ in 0..PASSES {
+            let mut processes: Vec<_> = all_processes().into_iter().flatten().flatten().collect();
+            processes.retain(|process| seen.insert(process.pid));
+            processes.sort_unstable_by_key(|process| process.pid);
+            let mut has_one_ended = false;
+            for process in processes {
+                has_one_ended |= holders.look_into(&process, &mut inodes, search) == Looked::Ended;
                 if inodes.is_empty() {
                     return holders;
                 }
             }
-            // The list is for root, where it leads to may be not; procfs leaves those out. The working
-            // directory is as much of a secret (`proc_pid_readlink()` in `fs/proc/base.c`).
-            holders.hidden |= !any && process.cwd().is_err_and(|error| is_denied(&error));
+            // It may have handed its sockets to one that began meanwhile, as a daemon does.
+            if !has_one_ended {
+                break;
+            }
         }
         holders
     }
+
+    fn look_into(
+        &mut self,
+        process: &Process,
+        inodes: &mut HashSet<u64>,
+        search: Search,
+    ) -> Looked {
+        let descriptors = match process.fd() {
+            Ok(descriptors) => descriptors,
+            Err(error) => return self.refused(&error),
+        };
+        let mut any = false;
+        for target in descriptors.flatten().map(|descriptor| descriptor.target) {
+            any = true;
+            let FDTarget::Socket(inode) = target else {
+                continue;
+            };
+            if !inodes.contains(&inode) {
+                continue;
+            }
+            let Some(holder) = Holder::new(process) else {
+                return Looked::Ended;
+            };
+            let known = self.by_inode.entry(inode).or_default();
+            if !known.contains(&holder) {
+                known.push(holder);
+            }
+            if search == Search::First {
+                inodes.remove(&inode);
+            }
+        }
+        if any {
+            return Looked::Through;
+        }
+        // The list is for root, where it leads to may be not; procfs leaves those out. The working
+        // directory is as much of a secret (`proc_pid_readlink()` in `fs/proc/base.c`).
+        process
+            .cwd()
+            .map_or_else(|error| self.refused(&error), |_| Looked::Through)
+    }
+
+    fn refused(&mut self, error: &ProcError) -> Looked {
+        self.hidden |= matches!(error, ProcError::PermissionDenied(_));
+        match error {
+            ProcError::NotFound(_) => Looked::Ended,
+            _ => Looked::Through,
+        }
+    }
 }
 
-const fn is_denied(error: &ProcError) -> bool {
-    matches!(error, ProcError::PermissionDenied(_))
+/// More than it takes where processes begin and end all the time.
+const PASSES: usize = 8;
+
+#[derive(PartialEq, Eq)]
+enum Looked {
+    Through,
+    /// It has ended meanwhile.
+    Ended,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Search {
     First,
     All,

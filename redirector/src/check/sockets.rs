@@ -32,7 +32,9 @@ impl std::fmt::Display for Owner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Process(holder) => holder.fmt(f),
-            Self::Hidden => f.write_str("a process that is only shown to root with CAP_SYS_PTRACE"),
+            Self::Hidden => f.write_str(
+                "a process that is only shown to root with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+            ),
             Self::Unseen => f.write_str("the kernel or a process in another container"),
         }
     }

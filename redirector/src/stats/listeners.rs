@@ -145,7 +145,7 @@ impl Listening {
         hints.dedup();
         if self.holders.hidden && self.listeners.iter().any(|each| each.process.is_none()) {
             hints.push(
-                "whose sockets those are is only shown to root with CAP_SYS_PTRACE".to_owned(),
+                "whose sockets those are is only shown to root with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH".to_owned(),
             );
         }
         hints

@@ -177,7 +177,7 @@ pub(super) fn notes(request: &Request, found: &Found) -> Vec<String> {
     });
     let unseen = found.unseen.iter().map(|(protocol, port)| match found.hidden {
         true => format!(
-            "a process has {port}/{protocol}, but it is not permitted to see which one (CAP_SYS_PTRACE): its limit stays"
+            "a process has {port}/{protocol}, but it is not permitted to see which one (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH): its limit stays"
         ),
         false => format!(
             "{port}/{protocol} is the kernel's or a process's in another container: its limit cannot be raised from here"
@@ -185,7 +185,7 @@ pub(super) fn notes(request: &Request, found: &Found) -> Vec<String> {
     });
     // A socket may have more holders than one.
     let shared = (found.hidden && !found.applications.is_empty()).then(|| {
-        "not all processes are permitted to be seen (CAP_SYS_PTRACE): those that share these sockets keep their limits"
+        "not all processes are permitted to be seen (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH): those that share these sockets keep their limits"
             .to_owned()
     });
     empty.chain(unseen).chain(shared).collect()

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use integration::process::Background;
 use integration::wait;
 
 use super::application::Application;
@@ -187,7 +188,7 @@ fn processes_that_may_not_be_seen() {
     let application = Application::start(&host, "nobody nogroup");
     let before = application.limits();
     let output = host.tune(&format!("apply {config}"), 4);
-    let note = "a process has 8000/tcp, but it is not permitted to see which one (CAP_SYS_PTRACE)";
+    let note = "a process has 8000/tcp, but it is not permitted to see which one (CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH)";
     assert!(
         output.stderr.contains(note) && !output.stderr.contains("no process"),
         "{output:#?}"
@@ -204,6 +205,39 @@ fn processes_that_may_not_be_seen() {
         checked.contains("8000/tcp: a process that is only shown to root"),
         "{checked}"
     );
+    host.tune("revert", 0);
+}
+
+/// With the capabilities that its unit has.
+#[test]
+fn the_service_sees_an_application_of_another_user() {
+    const UNIT: &str = include_str!("../../../redirector/package/systemd/redirector-tune.service");
+    let (_, rest) = UNIT.split_once("\nCapabilityBoundingSet=").expect("a set");
+    let capabilities = rest.lines().next().expect("a line").split_whitespace();
+    let kept = capabilities
+        .map(|name| name.trim_start_matches("CAP_").to_lowercase())
+        // Nobody gets back what this machine does not give.
+        .filter(|name| name != "sys_resource" || may_raise());
+    let only = kept.fold("-all".to_owned(), |all, name| format!("{all},+{name}"));
+    let host = Host {
+        mounts: format!("set -- setpriv --bounding-set={only} --inh-caps={only} -- \"$@\" && "),
+        ..Host::new()
+    };
+    let config = host.config("[tuning]\nnofile = 1500");
+    let mut command = host.namespace.command("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .args(["socat", "TCP-LISTEN:8000,fork", "SYSTEM:true"]);
+    let application = Background::start(&mut command, Background::directory());
+    let listens = || !host.namespace.run("ss -Htln sport = 8000").is_empty();
+    wait::until("it listens", listens);
+    let output = host.run(&format!("tune apply {config}"));
+    let pid = application.pid();
+    assert!(
+        output.stdout.contains(&format!("(pid {pid})")),
+        "{output:#?}"
+    );
+    assert!(!output.stderr.contains("to see which one"), "{output:#?}");
     host.tune("revert", 0);
 }
 
