@@ -15,6 +15,7 @@ pub struct Link {
     pub running: bool,
     /// Reachable by IPv6 from beyond its own link.
     pub routable_ipv6: bool,
+    pub addresses: Vec<IpAddr>,
     /// The bridge that it is a port of.
     pub bridge: Option<String>,
 }
@@ -25,14 +26,15 @@ pub type Links = HashMap<String, Link>;
 pub fn read() -> Result<Links, Error> {
     let mut links = Links::new();
     for entry in getifaddrs().map_err(Error::Interfaces)? {
-        let address = entry
-            .address
-            .as_ref()
-            .and_then(|a| a.as_sockaddr_in6())
-            .map(|a| a.ip());
+        let storage = entry.address.as_ref();
+        let ipv4 = storage.and_then(|address| address.as_sockaddr_in());
+        let address = storage.and_then(|a| a.as_sockaddr_in6()).map(|a| a.ip());
         let link = links.entry(entry.interface_name).or_default();
         link.up = entry.flags.contains(InterfaceFlags::IFF_UP);
         link.running = entry.flags.contains(InterfaceFlags::IFF_RUNNING);
+        let own = address.map(IpAddr::V6);
+        link.addresses
+            .extend(own.or(ipv4.map(|ipv4| IpAddr::V4(ipv4.ip()))));
         link.routable_ipv6 |=
             address.is_some_and(|a| !a.is_unicast_link_local() && !IpAddr::V6(a).is_loopback());
     }

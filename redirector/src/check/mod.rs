@@ -34,9 +34,27 @@ pub struct Finding {
     /// The way out, in one line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Nothing gets to the application on some way, or what was kept from it before is so no longer.
+    /// For which nothing gets to the application on some way, or what was kept from it before is so no longer.
     #[serde(skip)]
-    pub forbids_import: bool,
+    pub forbids_import: Versions,
+}
+
+/// Of IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Versions {
+    pub ipv4: bool,
+    pub ipv6: bool,
+}
+
+impl Versions {
+    pub const NONE: Self = Self {
+        ipv4: false,
+        ipv6: false,
+    };
+
+    const fn of(ipv6: bool) -> Self {
+        Self { ipv4: !ipv6, ipv6 }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -166,7 +184,7 @@ impl Finding {
             subject: subject.into(),
             message: message.into(),
             help: None,
-            forbids_import: false,
+            forbids_import: Versions::NONE,
         }
     }
 

@@ -13,7 +13,7 @@ use super::{
     running::Script,
 };
 use crate::{
-    check::{self, Level, Netfilter},
+    check::{self, Level, Netfilter, Versions},
     config::{Config, Interface, Name, Protocol, Rule},
     kernel::{self, Instance, Outcome, PinMode, Probe, Reach},
     netfilter::{Trouble, feed},
@@ -57,7 +57,7 @@ impl Takeover<'_> {
         let examined = check::examine(self.config).map_err(|error| unchanged(error.to_string()))?;
         for finding in &examined.findings {
             // Before the rewrite it may have been let in, by `ct status dnat` for one.
-            if finding.forbids_import {
+            if self.concerns(finding.forbids_import) {
                 return Err(unchanged(format!("it would not be as it is: {finding}")));
             }
             // That netfilter redirects too is why we are here.
@@ -92,6 +92,12 @@ impl Takeover<'_> {
                 let state = self.undo(&removed, is_new);
                 Error::Failed { why, state }
             })
+    }
+
+    /// Whether some of what was redirected is of these versions of IP.
+    fn concerns(&self, versions: Versions) -> bool {
+        let mut families = self.imported.rules.iter().map(|rule| rule.families);
+        families.any(|of| of.ipv4 && versions.ipv4 || of.ipv6 && versions.ipv6)
     }
 
     /// Netfilter redirects what passes through as well; nobody can tell from here whether anything does.

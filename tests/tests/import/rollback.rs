@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Stdio;
 use std::time::Duration;
 
 use integration::datapath::nft;
@@ -162,7 +163,7 @@ const FIREWALLS: &[(&str, &[&str])] = &[
              set bad { type ipv4_addr; elements = { 192.0.2.66 }; }
              chain early {
                  type filter hook prerouting priority -300;
-                 jump web
+                 iifname vmap { \"eth0\": jump web }
              }
              chain web { ip saddr @bad tcp dport { 80, 443 } drop; }
          }",
@@ -210,6 +211,42 @@ fn a_firewall_that_would_no_longer_do_what_it_does() {
                 assert_eq!(port, 443, "{firewall}");
             }
         }
+    }
+}
+
+/// As other software has them: nothing of it is about what we redirect.
+#[test]
+fn firewalls_that_are_no_hindrance() {
+    const FIREWALLS: [&str; 4] = [
+        // Docker's, for a container that listens on port 80.
+        "iptables -t raw -A PREROUTING -d 172.17.0.2/32 ! -i docker0 -p tcp --dport 80 -j DROP",
+        "ip6tables -P INPUT DROP
+         ip6tables -P OUTPUT DROP",
+        "table inet zones {
+             chain early {
+                 type filter hook prerouting priority -300;
+                 iifname vmap { wan9: jump web }
+                 meta l4proto udp jump quic
+             }
+             chain web { tcp dport 80 drop; }
+             chain quic { th dport 80 drop; }
+         }",
+        "table inet outgoing {
+             chain output {
+                 type filter hook output priority 0;
+                 tcp flags & (fin | syn | rst | ack) == syn oifname eth0 drop
+                 ct state established,related accept
+                 oifname lo accept
+             }
+         }",
+    ];
+    for firewall in FIREWALLS {
+        let lan = Lan::new();
+        Tool::IptablesNft.follow_guide(&lan.server);
+        set_up(&lan.server, firewall);
+        let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+        let instance = Instance::unloaded(&lan.server);
+        instance.run("import", "--apply").success(firewall);
     }
 }
 
@@ -282,7 +319,7 @@ fn an_interrupt_leaves_nothing_half_done() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).expect("its mode");
     symlink(&file, &link).expect("a link");
     let output = instance.run("import", &format!("--apply --force -o {}", link.display()));
-    assert_eq!(output.code, None, "{output:?}");
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(instance.status()["loaded"], true);
     let listing = Tool::Nft.listing(&lan.server).join("\n");
     assert!(!listing.contains("redirect to :8000"), "{listing}");
@@ -291,6 +328,41 @@ fn an_interrupt_leaves_nothing_half_done() {
     let mode = fs::metadata(&file).expect("the file").permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(fs::read_link(&link).expect("the link"), file);
+}
+
+/// It is undone, and said.
+#[test]
+fn an_interrupted_failure_is_told_and_leaves_no_file() {
+    let lan = Lan::new();
+    Tool::Nft.follow_guide(&lan.server);
+    let before = Tool::Nft.listing(&lan.server);
+    let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+    let mut instance = Instance::unloaded(&lan.server);
+    let _script = with_nft(&mut instance, "kill -INT $PPID; exit 1");
+    let directory = Background::directory();
+    let made = directory.path().join("made");
+    let output = instance.run("import", &format!("--apply -o {}/c.toml", made.display()));
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("nothing is loaded"), "{output:?}");
+    assert!(!made.exists() && !instance.pins().exists());
+    assert_eq!(Tool::Nft.listing(&lan.server), before);
+}
+
+/// `2>&1 | head` and a terminal that is gone: nobody reads, and it is done all the same.
+#[test]
+fn what_nobody_reads_stops_nothing() {
+    let lan = Lan::new();
+    Tool::Nft.follow_guide(&lan.server);
+    let _nginx = Nginx::start(&lan.server, &[8000, 4430]);
+    let instance = Instance::unloaded(&lan.server);
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = instance.command("import", "--apply");
+    let status = command.stdout(Stdio::null()).stderr(writer).status();
+    assert_eq!(status.expect("a status").code(), Some(0));
+    assert_eq!(instance.status()["loaded"], true);
+    let listing = Tool::Nft.listing(&lan.server).join("\n");
+    assert!(!listing.contains("redirect to :8000"), "{listing}");
 }
 
 /// Rules of two tools, of which the second refuses.

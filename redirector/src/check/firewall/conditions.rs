@@ -13,7 +13,20 @@ pub struct Packet<'a> {
     pub interface: &'a str,
     /// The local address it is for, if the rule names one.
     pub destination: Option<IpAddr>,
+    /// The addresses of this host; none where they are not known.
+    pub locals: &'a [IpAddr],
     pub way: Way,
+}
+
+impl Packet<'_> {
+    /// Whether no address of this host is within. What was sent to none of them is nothing of ours.
+    fn is_elsewhere(&self, prefix: IpAddr, length: u8) -> bool {
+        !self.locals.is_empty()
+            && !self
+                .locals
+                .iter()
+                .any(|local| within(*local, prefix, length))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +136,7 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
                 Tri::No
             }
             None if *length == 0 => (prefix.is_ipv6() == packet.ipv6).into(),
+            None if packet.is_elsewhere(*prefix, *length) => Tri::No,
             None => UNKNOWN,
         },
         (Field::DestinationType, Value::Name(name)) => (name == "local").into(),
@@ -134,6 +148,9 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
             Way::Out => (name == "invalid").into(),
         },
         (Field::ConnectionStatus, Value::Name(_)) => Tri::No,
+        // An answer to a SYN has more flags.
+        (Field::LoneSyn, Value::Number(_)) if packet.way == Way::Out => UNKNOWN,
+        (Field::LoneSyn, Value::Number(holds)) => (*holds != 0).into(),
         (Field::ConnectionDirection, Value::Name(name)) => (name == "original").into(),
         _ => UNKNOWN,
     }

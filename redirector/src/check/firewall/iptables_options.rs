@@ -100,8 +100,8 @@ impl<'a> Switch<'a> {
             "--ctdir" => list(Field::ConnectionDirection, lower),
             "--dst-type" => list(Field::DestinationType, lower),
             "--pkt-type" => list(Field::PacketType, lower),
-            "--syn" => vec![Match::constant(!self.negated)],
-            "--tcp-flags" => vec![Match::constant(self.lone_syn() != self.negated)],
+            "--syn" => vec![Match::lone_syn(!self.negated)],
+            "--tcp-flags" => vec![Match::lone_syn(self.lone_syn() != self.negated)],
             // A first packet is no later fragment.
             "-f" => vec![Match::constant(self.negated)],
             "--comment"

@@ -6,7 +6,7 @@ use super::{
     ruleset::{Family, RuleName, Table},
 };
 use crate::{
-    check::{Finding, Level, subject},
+    check::{Finding, Level, Versions, subject},
     config::Rule,
 };
 
@@ -67,7 +67,7 @@ pub fn stopped_by(cause: &Cause, table: &Table, text: &RuleText<'_>) -> String {
 pub fn finding(
     rule: &Rule,
     obstacle: &Obstacle<'_>,
-    scope: &str,
+    (scope, stopped): (&str, &Versions),
     as_the_source: bool,
     text: &RuleText<'_>,
 ) -> Finding {
@@ -108,7 +108,10 @@ pub fn finding(
         }
     };
     let finding = Finding {
-        forbids_import: matches!(answer, Answer::Shut(_)),
+        forbids_import: match answer {
+            Answer::Shut(_) => *stopped,
+            _ => Versions::NONE,
+        },
         ..Finding::new(ID, level, subject(rule), message)
     };
     if level == Level::Ok {

@@ -14,7 +14,7 @@ mod nft_statement;
 mod read;
 pub mod ruleset;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use self::{
     conditions::Packet,
@@ -26,7 +26,7 @@ pub use self::{
     message::{RuleText, place, plain_text},
     read::{read, texts},
 };
-use super::{Finding, Level, interface::Links, interfaces, subject};
+use super::{Finding, Level, Versions, interface::Links, interfaces, subject};
 use crate::config::{Config, Protocol, Rule};
 
 const ID: &str = "firewall";
@@ -68,6 +68,10 @@ pub fn findings(
         chains: base_chains(&firewall.tables),
         groups: PortGroups::new(&firewall.tables),
         known: HashMap::new(),
+        locals: links
+            .values()
+            .flat_map(|link| link.addresses.clone())
+            .collect(),
         complete: firewall.unread.is_empty(),
     };
     for rule in &config.rules {
@@ -78,8 +82,8 @@ pub fn findings(
         }
         findings.extend(own);
     }
-    findings.extend(early::findings(config, &judge.chains, text));
-    findings.extend(answers::findings(config, &judge.chains, text));
+    findings.extend(early::findings(config, &judge.chains, &judge.locals, text));
+    findings.extend(answers::findings(config, &judge.chains, links, text));
     findings
 }
 
@@ -98,12 +102,13 @@ fn base_chains(tables: &[Table]) -> Vec<(&Table, &str, &Chain)> {
     chains
 }
 
-type Question<'a> = (usize, Protocol, Option<std::net::IpAddr>, &'a str, bool);
+type Question<'a> = (usize, Protocol, Option<IpAddr>, &'a str, bool);
 
 struct Judge<'a> {
     chains: Vec<(&'a Table, &'a str, &'a Chain)>,
     groups: PortGroups,
     known: HashMap<Question<'a>, Vec<Obstacle<'a>>>,
+    locals: Vec<IpAddr>,
     /// Everything could be read.
     complete: bool,
 }
@@ -140,10 +145,14 @@ impl<'a> Judge<'a> {
                         .iter()
                         .any(|o| matches!(o.answer, Answer::Partly { .. }))
                 });
+            let versions = Versions {
+                ipv4: stopped.iter().any(|way| !way.ipv6),
+                ipv6: stopped.iter().any(|way| way.ipv6),
+            };
             findings.push(finding(
                 rule,
                 &obstacle,
-                &scope(&ways, &stopped),
+                (&scope(&ways, &stopped), &versions),
                 as_the_source,
                 text,
             ));
@@ -169,6 +178,7 @@ impl<'a> Judge<'a> {
             port,
             interface,
             destination: rule.address,
+            locals: &self.locals,
             way: conditions::Way::In,
         };
         let found: Vec<_> = self

@@ -18,7 +18,7 @@ pub fn condition(inner: &Json, sets: &Sets, steps: &mut Vec<Step>) {
     let negated = matches!(op, "!=" | "!");
     if let Some(holds) = tcp_flags(left, right, op, &mut guards) {
         steps.extend(guards.into_iter().map(Step::Match));
-        return steps.push(Step::Match(Match::constant(holds)));
+        return steps.push(Step::Match(Match::lone_syn(holds)));
     }
     let key = fields(left, &mut guards);
     steps.extend(guards.into_iter().map(Step::Match));

@@ -101,6 +101,11 @@ impl Match {
         }
     }
 
+    /// About TCP flags, by whether a lone SYN meets it.
+    pub fn lone_syn(holds: bool) -> Self {
+        Self::one(Field::LoneSyn, Value::Number(holds.into()))
+    }
+
     pub fn constant(holds: bool) -> Self {
         Self {
             negated: !holds,
@@ -125,6 +130,8 @@ pub enum Field {
     ConnectionState,
     ConnectionStatus,
     ConnectionDirection,
+    /// TCP flags: 1 for a condition that a lone SYN meets, else 0.
+    LoneSyn,
     Opaque,
 }
 

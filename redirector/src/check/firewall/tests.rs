@@ -16,6 +16,7 @@ fn eth0(ipv6: bool, protocol: Protocol, port: u16) -> Packet<'static> {
         port,
         interface: "eth0",
         destination: None,
+        locals: &[],
         way: conditions::Way::In,
     }
 }
