@@ -78,15 +78,22 @@ impl Variables {
     }
 }
 
+/// Tokens of one value, and letters of each: far more than a set of ports has.
+const LONGEST: usize = 4096;
+
 /// The first name that has no plain value.
 pub fn unknown(tokens: &[Token]) -> Option<String> {
     let is_name = |token: &&Token| matches!(token, Token::Word(word) if word.contains('$'));
     tokens.iter().find(is_name).map(value::text)
 }
 
+/// Names within names may make a value of any length.
 fn is_plain(value: &[Token]) -> bool {
+    if value.len() > LONGEST {
+        return false;
+    }
     let is_known = |token: &Token| match token {
-        Token::Word(word) => !word.contains('$') && !word.starts_with('@'),
+        Token::Word(word) => !word.contains('$') && !word.starts_with('@') && word.len() <= LONGEST,
         Token::Quoted(_) => true,
         _ => false,
     };

@@ -150,6 +150,20 @@ fn what_another_file_may_change_is_left() {
     }
 }
 
+/// Twice as long with each line.
+#[test]
+fn values_of_values_do_not_grow_without_end() {
+    for (first, twice) in [("{ 80, 81 }", "{ $A, $A }"), ("8", "$A$A")] {
+        let mut text = format!("define A0 = {first}\n");
+        for line in 1..=60 {
+            let before = format!("$A{}", line - 1);
+            text += &format!("define A{line} = {}\n", twice.replace("$A", &before));
+        }
+        text += &chain("tcp dport $A60 redirect to :8000");
+        left(&text, "tcp dport", "has no plain value");
+    }
+}
+
 #[test]
 fn plain_values_are_filled_in() {
     let text = chain("iifname $IF tcp dport $WEB redirect to :$TO");
