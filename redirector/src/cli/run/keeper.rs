@@ -24,6 +24,9 @@ const REREAD: changes::Words = changes::Words {
     done: "reloaded",
 };
 
+/// As often as interfaces may change while a run takes over.
+const TRIES: u32 = 5;
+
 pub struct Keeper {
     pub(super) name: Name,
     pub(super) claim: Claim,
@@ -161,15 +164,18 @@ impl Keeper {
         &mut self,
         mut network: Network,
     ) -> anyhow::Result<(Reconciled, Network)> {
+        let mut tries = 1..=TRIES;
         loop {
             let error = match self.reconcile(&network) {
                 Ok(reconciled) => return Ok((reconciled, network)),
                 Err(error) => error,
             };
             let now = Network::read()?;
-            if now.interfaces == network.interfaces {
+            tries.next();
+            if now.interfaces == network.interfaces || tries.is_empty() {
                 return Err(error);
             }
+            fail_if_unloaded(error)?;
             network = now;
         }
     }
