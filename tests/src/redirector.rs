@@ -14,13 +14,13 @@ use serde_json::Value;
 use crate::netns::Namespace;
 use crate::process::{Background, Output, run};
 
-/// The binary under test.
-///
-/// # Panics
 /// Names the hook that instances are loaded at, unless a test asks for one.
 pub const HOOK: &str = "REDIRECTOR_HOOK";
 pub const NATIVE_XDP: &str = "xdp-native";
 
+/// The binary under test.
+///
+/// # Panics
 /// When `REDIRECTOR_BIN` does not name a file.
 pub fn binary() -> PathBuf {
     let path = env::var_os("REDIRECTOR_BIN")

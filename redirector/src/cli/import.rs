@@ -8,11 +8,14 @@ use std::{
 };
 
 use anyhow::Context;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signal::{SigSet, Signal};
 
 pub use self::written::WriteError;
 use self::written::Written;
-use super::{args::Import, print};
+use super::{
+    args::Import,
+    print::{print, say},
+};
 use crate::{
     config::{Config, Draft, Protocol, Resolved},
     exit::Exit,
@@ -65,13 +68,12 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
     let imported = import::lower(&sources);
     if imported.rules.is_empty() {
         tell(args, &sources, &imported, None)?;
-        eprintln!(
+        let file = args.output.as_ref();
+        let unwritten = file.map(|path| format!(", so {} is not written", path.display()));
+        say(format_args!(
             "note: nothing to move over{}",
-            match &args.output {
-                Some(path) => format!(", so {} is not written", path.display()),
-                None => String::new(),
-            }
-        );
+            unwritten.unwrap_or_default()
+        ));
         tell_what_stays(&imported);
         return Ok(Exit::Done);
     }
@@ -81,8 +83,9 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
         "the rules do not fit this host as they are; import them to a file, without --apply, and mend that",
     )?;
     for notice in &resolved.notices {
-        eprintln!("note: {notice}");
+        say(format_args!("note: {notice}"));
     }
+    hold_signals()?;
     let output = args.output.as_deref();
     let written = output
         .map(|path| Written::new(path, &config, args.force))
@@ -94,7 +97,7 @@ fn apply(args: &Import) -> anyhow::Result<Exit> {
     }
     tell_what_stays(&imported);
     for note in left(args) {
-        eprintln!("note: {note}");
+        say(format_args!("note: {note}"));
     }
     Ok(Exit::Done)
 }
@@ -104,8 +107,10 @@ fn tell_what_stays(imported: &Imported) {
     let stay = outcomes.filter(|outcome| matches!(outcome, Outcome::Left(_)));
     match stay.count() {
         0 => {}
-        1 => eprintln!("note: one line stays with netfilter, for the reason above"),
-        count => eprintln!("note: {count} lines stay with netfilter, for the reasons above"),
+        1 => say("note: one line stays with netfilter, for the reason above"),
+        count => say(format_args!(
+            "note: {count} lines stay with netfilter, for the reasons above"
+        )),
     }
 }
 
@@ -122,29 +127,16 @@ fn take_over(
         imported,
         scripts: &running::scripts(running, imported, are_live(&resolved.config)),
     };
-    let tell = &mut |step| eprintln!("{step}");
+    let tell = &mut |step: String| say(step);
     let examined = takeover.examine(tell)?;
-    let _held = Held::signals()?;
     takeover.run(&examined, tell)?;
     Ok(written.map_or(Ok(()), Written::commit)?)
 }
 
-/// While it lives, what would end this process waits: all of it is done then, or undone.
-struct Held(SigSet);
-
-impl Held {
-    fn signals() -> nix::Result<Self> {
-        let ending = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
-        let ending: SigSet = ending.into_iter().collect();
-        ending.thread_swap_mask(SigmaskHow::SIG_BLOCK).map(Self)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // It cannot fail for a mask that was in force.
-        let _ = self.0.thread_set_mask();
-    }
+/// From now on nothing but SIGKILL ends this process before its end: all of it is done then, or undone, and said.
+fn hold_signals() -> nix::Result<()> {
+    let ending = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
+    ending.into_iter().collect::<SigSet>().thread_block()
 }
 
 /// Whether something may go on with the applications that netfilter has redirected. Of UDP nobody knows, nor
@@ -245,7 +237,7 @@ fn tell(
     if args.json {
         print(output::json(&document)?)?;
     } else {
-        eprint!("{}", output::import::text(&document));
+        say(output::import::text(&document).trim_end());
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Standard output, whose reader may go away (`redirector flows | head`).
+//! Standard output and error, whose reader may go away (`redirector flows | head`).
 
 use std::{
     env,
@@ -16,6 +16,11 @@ pub enum PrintError {
     Closed,
     #[error("cannot write to standard output")]
     Io(#[source] io::Error),
+}
+
+/// A line on standard error, whether or not anybody reads it any more: what was begun is brought to its end.
+pub fn say(line: impl Display) {
+    _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 /// Writes and flushes `text`, which brings its own newline. Unlike `print!` it never panics.

@@ -6,8 +6,6 @@ mod reconcile;
 mod successor;
 mod words;
 
-use std::{fmt::Display, io, io::Write};
-
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -15,6 +13,7 @@ use self::keeper::Keeper;
 use super::{
     args::{Limit, Run},
     drain::PAUSE,
+    print::say,
     tune,
 };
 use crate::{config::Draft, exit::Exit, kernel::LinkEvents, tune::Request};
@@ -102,9 +101,4 @@ fn request(args: &Run, draft: &Draft) -> Option<Request> {
 
 fn listen(kind: SignalKind) -> anyhow::Result<Signal> {
     signal(kind).context("cannot listen to signals")
-}
-
-/// A line to whoever watches, who may have gone: the redirection goes on.
-fn say(line: impl Display) {
-    _ = writeln!(io::stderr().lock(), "{line}");
 }
