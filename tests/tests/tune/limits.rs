@@ -220,17 +220,16 @@ fn the_service_sees_an_application_of_another_user() {
         .filter(|name| name != "sys_resource" || may_raise());
     let only = kept.fold("-all".to_owned(), |all, name| format!("{all},+{name}"));
     let host = Host {
-        mounts: format!("set -- setpriv --bounding-set={only} --inh-caps={only} -- \"$@\" && "),
+        mounts: format!("set -- /usr/bin/setpriv --bounding-set={only} --inh-caps={only} -- \"$@\" && "),
         ..Host::new()
     };
     let config = host.config("[tuning]\nnofile = 1500");
     let mut command = host.namespace.command("setpriv");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-        .args(["socat", "TCP-LISTEN:8000,fork", "SYSTEM:true"]);
+        .args(["busybox", "nc", "-l", "-p", "8000"]);
     let application = Background::start(&mut command, Background::directory());
-    let listens = || !host.namespace.run("ss -Htln sport = 8000").is_empty();
-    wait::until("it listens", listens);
+    wait::until("it listens", || host.namespace.listens_on(8000));
     let output = host.run(&format!("tune apply {config}"));
     let pid = application.pid();
     assert!(
