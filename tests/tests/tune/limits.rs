@@ -220,7 +220,9 @@ fn the_service_sees_an_application_of_another_user() {
         .filter(|name| name != "sys_resource" || may_raise());
     let only = kept.fold("-all".to_owned(), |all, name| format!("{all},+{name}"));
     let host = Host {
-        mounts: format!("set -- /usr/bin/setpriv --bounding-set={only} --inh-caps={only} -- \"$@\" && "),
+        mounts: format!(
+            "set -- /usr/bin/setpriv --bounding-set={only} --inh-caps={only} -- \"$@\" && "
+        ),
         ..Host::new()
     };
     let config = host.config("[tuning]\nnofile = 1500");
