@@ -97,18 +97,23 @@ fn a_repetition_tries_other_ports() {
     });
 }
 
+/// Whatever port the client appears from, its tuple at the target has a socket.
+fn take_every_port(host: &mut Host, talk: &Talk, peer: Peer) {
+    for port in 1..=u16::MAX {
+        let other = Talk {
+            client: (talk.client.0, port),
+            ..*talk
+        };
+        host.has_socket(&other, 8000, peer);
+    }
+}
+
 /// Every candidate is taken: the packet is left as it is, and the first connection lives.
 #[test]
 fn without_a_free_port_the_first_is_unharmed() {
     each_family(|talk| {
         let mut host = connected(&talk, 80);
-        for port in 1..=u16::MAX {
-            let other = Talk {
-                client: (talk.client.0, port),
-                ..talk
-            };
-            host.has_socket(&other, 8000, CONNECTED);
-        }
+        take_every_port(&mut host, &talk, CONNECTED);
         assert_eq!(
             host.receive(&talk.to(8000, OTHER_OPENING)),
             Err(Skip::Collision)
@@ -123,13 +128,7 @@ fn without_a_free_port_the_first_is_unharmed() {
 fn without_a_free_port_a_direct_one_is_unharmed() {
     each_family(|talk| {
         let mut host = connected(&talk, 8000);
-        for port in 1..=u16::MAX {
-            let other = Talk {
-                client: (talk.client.0, port),
-                ..talk
-            };
-            host.has_socket(&other, 8000, CONNECTED);
-        }
+        take_every_port(&mut host, &talk, CONNECTED);
         assert_eq!(
             host.receive(&talk.to(80, OTHER_OPENING)),
             Err(Skip::Collision)
@@ -164,13 +163,7 @@ fn each_wire_port_has_ports_of_its_own() {
 fn without_a_free_port_what_is_over_makes_room() {
     each_family(|talk| {
         let mut host = Host::with(&[(80, 8000)]);
-        for port in 1..=u16::MAX {
-            let other = Talk {
-                client: (talk.client.0, port),
-                ..talk
-            };
-            host.has_socket(&other, 8000, Peer::TimeWait);
-        }
+        take_every_port(&mut host, &talk, Peer::TimeWait);
         assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
         assert_eq!(host.client_port, CLIENT);
         host.has_socket(&talk, 8000, Peer::Handshake);
