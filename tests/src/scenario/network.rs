@@ -53,7 +53,6 @@ pub struct Network {
     pub names: Vec<(Host, &'static str)>,
     /// Those of the server where packets are redirected.
     pub interfaces: &'static [&'static str],
-    /// The neighbour's with an address of the client's network.
     gateway: &'static str,
     /// Whose offloads are switched.
     cables: Vec<(Namespace, &'static str)>,
@@ -96,6 +95,11 @@ impl Network {
             Place::Remote | Place::OwnAddress => family.of(self.server_address),
             Place::Loopback => family.of(LOOPBACK),
         }
+    }
+
+    /// The neighbour's interface with an address of the client's network.
+    pub fn gateway(&self) -> &'static str {
+        self.gateway
     }
 
     /// The client's cable takes what is sent to nobody.

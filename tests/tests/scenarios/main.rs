@@ -6,6 +6,7 @@ mod beside;
 mod collision;
 mod containers;
 mod devices;
+mod elsewhere;
 mod fragments;
 mod half_open_collision;
 mod hand;
@@ -42,6 +43,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("collision", collision::SCENARIOS),
     ("containers", containers::SCENARIOS),
     ("devices", devices::SCENARIOS),
+    ("elsewhere", elsewhere::SCENARIOS),
     ("fragments", fragments::SCENARIOS),
     ("half_open_collision", half_open_collision::SCENARIOS),
     ("handshake", handshake::SCENARIOS),
