@@ -55,7 +55,7 @@ fn draw(document: &Document, text: &mut String) -> Result<(), Box<dyn std::error
     panel(document, Better::Lower, "lower is better", &lower)?;
     foot.draw_text(
         &format!(
-            "bars: median of {} rounds of {} s, lines: lowest to highest; cut at {HIGHEST}; kernel {}, {} x {}; {}",
+            "bars: median of {} rounds of {} s, lines: lowest to highest; cut at {HIGHEST}; kernel {}, one of {} CPUs ({}); {}",
             document.rounds,
             document.seconds,
             document.kernel,

@@ -31,8 +31,11 @@ pub fn cpu() -> String {
     model.map_or_else(String::new, |(_, model)| model.trim().to_owned())
 }
 
+/// CPUs of this machine, used or not.
 pub fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, Into::into)
+    let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let lines = text.lines();
+    lines.filter(|line| line.starts_with("processor")).count()
 }
 
 /// Tasks that wanted a CPU in the last minute, on average.

@@ -17,6 +17,8 @@ pub enum Measurement {
     Latency,
     /// Small datagrams a second
     Packets,
+    /// Frames of 60 bytes a second, without a sender's sockets
+    Frames,
     /// Time a run of the programs under load
     Program,
     /// Time of single packets by test runs of the programs
@@ -34,9 +36,12 @@ pub enum Figure {
     Tail,
     Cpu,
     Packets,
+    Frames,
     Ingress,
     Egress,
     Empty,
+    NotIp,
+    NoPorts,
     Unrelated,
     Direct,
     Known,
@@ -58,7 +63,7 @@ pub struct Facts {
 }
 
 /// In the order of the table.
-pub const ALL: [Figure; 14] = [
+pub const ALL: [Figure; 17] = [
     Figure::Requests,
     Figure::Connections,
     Figure::Upload,
@@ -67,9 +72,12 @@ pub const ALL: [Figure; 14] = [
     Figure::Tail,
     Figure::Cpu,
     Figure::Packets,
+    Figure::Frames,
     Figure::Ingress,
     Figure::Egress,
     Figure::Empty,
+    Figure::NotIp,
+    Figure::NoPorts,
     Figure::Unrelated,
     Figure::Direct,
     Figure::Known,
@@ -84,14 +92,14 @@ impl Figure {
                 "requests, keep-alive",
                 "1/s",
                 Higher,
-                "wrk with 2 threads and 32 connections; nginx answers with 3 bytes",
+                "wrk with 32 connections; nginx answers with 3 bytes",
             ),
             Self::Connections => (
                 "connections",
                 "connections",
                 "1/s",
                 Higher,
-                "wrk with 2 threads and 32 connections, each closed after one request",
+                "wrk with 32 connections, each closed after one request",
             ),
             Self::Upload => (
                 "upload",
@@ -135,6 +143,13 @@ impl Figure {
                 Higher,
                 "iperf3, datagrams of 64 bytes as fast as they go, those that arrive",
             ),
+            Self::Frames => (
+                "frames",
+                "frames of 60 bytes",
+                "1/s",
+                Higher,
+                "UDP by XDP live frames, one flow, as fast as they go; those that reach the server's socket",
+            ),
             Self::Ingress => (
                 "program-ingress",
                 "ingress program, under load",
@@ -154,14 +169,28 @@ impl Figure {
                 "two programs that do nothing",
                 "ns",
                 Lower,
-                "BPF_PROG_TEST_RUN, as below: what it takes by itself, and so is in the next three",
+                "BPF_PROG_TEST_RUN, as below: what it takes by itself, and so is in all that follows",
+            ),
+            Self::NotIp => (
+                "not-ip",
+                "packet that is not IP, in and out",
+                "ns",
+                Lower,
+                "BPF_PROG_TEST_RUN of a frame of type 0x88b5: median of 25 interleaved repetitions",
+            ),
+            Self::NoPorts => (
+                "no-ports",
+                "IP without ports, in and out",
+                "ns",
+                Lower,
+                "the same of IPv4 with ESP: its IP header is read",
             ),
             Self::Unrelated => (
                 "unrelated-packet",
                 "unrelated packet, in and out",
                 "ns",
                 Lower,
-                "BPF_PROG_TEST_RUN of TCP to and from port 9999: median of 25 interleaved repetitions",
+                "the same of TCP to and from port 9999: its ports are read, and what they mean is looked up",
             ),
             Self::Direct => (
                 "direct-packet",

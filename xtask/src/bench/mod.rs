@@ -2,7 +2,9 @@
 //!
 //! A round takes one sample of each measurement and contender, contenders of one measurement one
 //! after the other, so that whatever else the machine does meets them alike. Each sample has network
-//! namespaces of its own: connections in TIME_WAIT slow down the next ones.
+//! namespaces of its own: connections in TIME_WAIT slow down the next ones. Client, kernel and server
+//! share one CPU: what a second carries is then what each packet costs, whoever of them spends it, and does
+//! not depend on how the scheduler spread them this time. The rest of the machine has the other CPUs.
 
 mod chart;
 mod contenders;
@@ -30,6 +32,10 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use clap::{ValueEnum as _, builder::PossibleValuesParser};
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
@@ -117,6 +123,7 @@ fn bench(options: &Options, binary: &Path) -> Result<()> {
             extent.load
         );
     }
+    pin()?;
     let stop = Stop::on_signals()?;
     let mut missing = Vec::new();
     let contenders = available(options, &conditions, &stop, &mut missing)?;
@@ -140,6 +147,18 @@ fn bench(options: &Options, binary: &Path) -> Result<()> {
     let document = Document::new(&extent, &contenders, &samples, missing, binary);
     println!("{}", table::render(&document));
     write(options, &document)
+}
+
+/// Everything from here on, what it starts included, runs on the last CPU there is for us: interrupts of
+/// devices prefer the first.
+fn pin() -> Result<()> {
+    let this_thread = Pid::from_raw(0);
+    let usable = sched_getaffinity(this_thread).context("sched_getaffinity")?;
+    let mut last = CpuSet::new();
+    let is_set = |cpu: &usize| usable.is_set(*cpu).unwrap_or(false);
+    let cpu = (0..CpuSet::count()).rfind(is_set).context("no CPU")?;
+    last.set(cpu).context("CPU_SET")?;
+    sched_setaffinity(this_thread, &last).context("sched_setaffinity")
 }
 
 /// The contenders asked for that can be set up here.

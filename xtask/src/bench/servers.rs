@@ -53,9 +53,10 @@ pub fn nginx(host: &Namespace, particular: &str, port: u16) -> Result<Background
 }
 
 fn general(directory: &Path) -> String {
+    // "auto" would be as many as the machine has, of which one is used.
     format!(
         "daemon off;
-         worker_processes auto;
+         worker_processes 1;
          worker_rlimit_nofile 16384;
          error_log stderr crit;
          pid {};",

@@ -34,7 +34,7 @@ pub fn render(document: &Document) -> String {
         }
     }
     let mut text = format!(
-        "{} rounds of {} s, kernel {}, {} x {}, load {} before\n{}",
+        "{} rounds of {} s, kernel {}, one of {} CPUs ({}), load {} before\n{}",
         document.rounds,
         document.seconds,
         document.kernel,

@@ -108,9 +108,11 @@ impl Contender {
         let is_redirector = matches!(self.kind, Kind::Redirector(_));
         match measurement {
             Measurement::Requests | Measurement::Connections => true,
-            Measurement::Program | Measurement::TestRun => is_redirector,
+            Measurement::Program => is_redirector,
+            // XDP leaves a mark in front of what it rewrites, which the next run of that packet would meet.
+            Measurement::TestRun => self.kind == Kind::Redirector(TC),
             // Proxies of TCP carry no datagrams.
-            Measurement::Packets => {
+            Measurement::Packets | Measurement::Frames => {
                 let is_proxy =
                     matches!(self.kind, Kind::Haproxy | Kind::NginxStream | Kind::Rinetd);
                 !is_proxy && !self.is_scaled()

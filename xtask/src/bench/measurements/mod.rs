@@ -1,8 +1,10 @@
 //! Taking one sample of one contender.
 
+mod assembled;
 mod bulk;
 mod cpu;
 mod empty;
+mod frames;
 mod latency;
 mod program;
 mod test_run;
@@ -59,6 +61,7 @@ pub fn take(
         Measurement::Download => bulk::download(&stage),
         Measurement::Latency => latency::open_loop(&stage),
         Measurement::Packets => bulk::packets(&stage),
+        Measurement::Frames => frames::rate(&stage),
         Measurement::Program => program::under_load(&stage),
         Measurement::TestRun => test_run::packets(&stage),
     }
@@ -81,11 +84,11 @@ impl<'a> Stage<'a> {
             Measurement::Upload | Measurement::Download | Measurement::Packets => {
                 Some(servers::iperf(&lan)?)
             }
-            Measurement::TestRun => None,
+            Measurement::TestRun | Measurement::Frames => None,
             _ => Some(servers::web(&lan)?),
         };
         let rules = match measurement {
-            Measurement::Packets => Rules::Both,
+            Measurement::Packets | Measurement::Frames => Rules::Both,
             Measurement::TestRun => Rules::ThereAndBack,
             _ => Rules::Tcp,
         };

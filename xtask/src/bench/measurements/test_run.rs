@@ -2,13 +2,8 @@
 //! The kernel keeps a packet as the run before left it. A packet of a known flow would be rewritten
 //! once only, so the rules lead there and back, and both ways are known flows.
 
-use std::path::PathBuf;
-
 use anyhow::{Context as _, Result, ensure};
-use aya::programs::{
-    ProgramInfo, SchedClassifier, TestRun as _, TestRunOptions, TestRunResult, Xdp,
-};
-use aya_obj::{generated::bpf_prog_type, programs::XdpAttachType};
+use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, TestRunResult};
 
 use super::{Numbers, Stage, empty::Empty, program};
 use crate::bench::{
@@ -27,41 +22,39 @@ const REPETITIONS: usize = 25;
 /// Runs of one repetition.
 const REPEAT: u32 = 20_000;
 
+const ETHER_TYPE: usize = 12;
+const IP_PROTOCOL: usize = 23;
 const SOURCE_PORT: usize = 34;
 const DESTINATION_PORT: usize = 36;
 
-enum Program {
-    Empty(Empty),
-    Classifier(SchedClassifier),
-    Xdp(Xdp),
-}
-
 pub fn packets(stage: &Stage<'_>) -> Result<Numbers> {
     stage.instance()?.know()?;
-    let (ingress, egress) = programs(stage)?;
-    let nothing = Program::Empty(Empty::load()?);
+    let [ingress, egress] = [open(stage, "ingress")?, open(stage, "egress")?];
+    let empty = Empty::load()?;
+    let nothing = empty.classifier()?;
     // Test runs belong to the network namespace of their caller.
     stage.lan.server.enter(|| {
         ensure!(
             rewrites(&ingress, DESTINATION_PORT)? && rewrites(&egress, SOURCE_PORT)?,
             "a packet of the known flow was not rewritten there and back"
         );
+        let nothing = (nothing, nothing);
         let ours = (&ingress, &egress);
+        let tcp = |port, answer| [inbound(port), outbound(answer)];
+        let unrelated = tcp(UNRELATED, UNRELATED);
         let mut numbers = [
-            (
-                Figure::Empty,
-                (&nothing, &nothing),
-                [UNRELATED; 2],
-                Vec::new(),
-            ),
-            (Figure::Unrelated, ours, [UNRELATED; 2], Vec::new()),
-            (Figure::Direct, ours, [DIRECT; 2], Vec::new()),
-            (Figure::Known, ours, [FRONT, TARGET], Vec::new()),
-        ];
+            (Figure::Empty, nothing, unrelated),
+            (Figure::NotIp, ours, unrelated.map(not_ip)),
+            (Figure::NoPorts, ours, unrelated.map(without_ports)),
+            (Figure::Unrelated, ours, unrelated),
+            (Figure::Direct, ours, tcp(DIRECT, DIRECT)),
+            (Figure::Known, ours, tcp(FRONT, TARGET)),
+        ]
+        .map(|(figure, programs, packets)| (figure, programs, packets, Vec::new()));
         for _ in 0..REPETITIONS {
-            for (_, (ingress, egress), [port, answer], times) in &mut numbers {
-                let inbound = ingress.run(&mut inbound(*port), REPEAT)?;
-                let outbound = egress.run(&mut outbound(*answer), REPEAT)?;
+            for (_, (ingress, egress), [request, answer], times) in &mut numbers {
+                let inbound = run(ingress, &mut request.clone(), REPEAT)?;
+                let outbound = run(egress, &mut answer.clone(), REPEAT)?;
                 times.push((inbound.duration + outbound.duration).as_nanos() as f64);
             }
         }
@@ -72,61 +65,34 @@ pub fn packets(stage: &Stage<'_>) -> Result<Numbers> {
     })
 }
 
-/// What a packet of `eth0` meets: an XDP program instead of the classifier where there is one.
-fn programs(stage: &Stage<'_>) -> Result<(Program, Program)> {
+/// What a packet of `eth0` meets in one direction.
+fn open(stage: &Stage<'_>, name: &str) -> Result<SchedClassifier> {
     let pins = program::pins(stage)?;
-    let with_link_layer = |pin: &&PathBuf| !pin.to_string_lossy().ends_with("_l3");
-    let (egress, ingress): (Vec<_>, Vec<_>) = pins
-        .iter()
-        .filter(with_link_layer)
-        .partition(|pin| program::is_egress(pin));
-    let mut found = Vec::new();
-    for pin in ingress {
-        found.push(Program::open(pin)?);
-    }
-    found.sort_by_key(|program| matches!(program, Program::Classifier(_)));
-    let ingress = found.into_iter().next().context("no ingress program")?;
-    let egress = egress.first().context("no egress program")?;
-    Ok((ingress, Program::open(egress)?))
+    let pin = pins.iter().find(|pin| pin.ends_with(name));
+    let pin = pin.with_context(|| format!("no program {name}"))?;
+    Ok(SchedClassifier::from_pin(pin)?)
 }
 
-impl Program {
-    fn open(pin: &PathBuf) -> Result<Self> {
-        let is_xdp = ProgramInfo::from_pin(pin)?.program_type() == bpf_prog_type::BPF_PROG_TYPE_XDP;
-        Ok(if is_xdp {
-            Self::Xdp(Xdp::from_pin(pin, XdpAttachType::Interface)?)
-        } else {
-            Self::Classifier(SchedClassifier::from_pin(pin)?)
-        })
-    }
-
-    /// Runs the program so many times; the packet is then as the last run left it.
-    fn run(&self, packet: &mut [u8], repeat: u32) -> Result<TestRunResult> {
-        let before = packet.to_vec();
-        let options = TestRunOptions {
-            data_in: Some(&before),
-            data_out: Some(packet),
-            repeat,
-            ..TestRunOptions::default()
-        };
-        let result = match self {
-            Self::Empty(program) => program.classifier()?.test_run(options),
-            Self::Classifier(program) => program.test_run(options),
-            Self::Xdp(program) => program.test_run(options),
-        };
-        Ok(result?)
-    }
+/// Runs the program so many times; the packet is then as the last run left it.
+fn run(program: &SchedClassifier, packet: &mut [u8], repeat: u32) -> Result<TestRunResult> {
+    let before = packet.to_vec();
+    Ok(program.test_run(TestRunOptions {
+        data_in: Some(&before),
+        data_out: Some(packet),
+        repeat,
+        ..TestRunOptions::default()
+    })?)
 }
 
 /// Whether one run leads to the other port, and two runs back.
-fn rewrites(program: &Program, place: usize) -> Result<bool> {
+fn rewrites(program: &SchedClassifier, place: usize) -> Result<bool> {
     let (fresh, one, other) = match place {
         DESTINATION_PORT => (inbound(FRONT), FRONT, TARGET),
         _ => (outbound(TARGET), TARGET, FRONT),
     };
     for (repeat, expected) in [(1, other), (2, one)] {
         let mut packet = fresh;
-        program.run(&mut packet, repeat)?;
+        run(program, &mut packet, repeat)?;
         if packet.get(place..place + 2) != Some(&expected.to_be_bytes()) {
             return Ok(false);
         }
@@ -142,6 +108,18 @@ fn outbound(port: u16) -> [u8; 60] {
     packet((SERVER.octets(), port), (CLIENT.octets(), KNOWN))
 }
 
+/// The same with the EtherType of a local experiment.
+fn not_ip(mut packet: [u8; 60]) -> [u8; 60] {
+    [packet[ETHER_TYPE], packet[ETHER_TYPE + 1]] = [0x88, 0xb5];
+    packet
+}
+
+/// The same as ESP.
+fn without_ports(mut packet: [u8; 60]) -> [u8; 60] {
+    packet[IP_PROTOCOL] = 50;
+    packet
+}
+
 /// An acknowledgment of TCP. Nobody looks at its checksums.
 fn packet(source: ([u8; 4], u16), destination: ([u8; 4], u16)) -> [u8; 60] {
     let [ip, tcp, addresses, ports] = [14, 34, 26, SOURCE_PORT];
@@ -151,7 +129,7 @@ fn packet(source: ([u8; 4], u16), destination: ([u8; 4], u16)) -> [u8; 60] {
             *to = *from;
         }
     };
-    put(12, &[0x08, 0x00]);
+    put(ETHER_TYPE, &[0x08, 0x00]);
     // Version, length in words, total length; time to live and protocol.
     put(ip, &[0x45, 0, 0, 46]);
     put(ip + 8, &[64, 6]);

@@ -18,7 +18,7 @@ pub fn connections(stage: &Stage<'_>) -> Result<Numbers> {
 pub fn wrk(stage: &Stage<'_>, options: &[&str]) -> Result<f64> {
     let duration = format!("{}s", stage.seconds);
     let url = stage.url();
-    let usual = ["--threads", "2", "--connections", "32", "--duration"];
+    let usual = ["--threads", "1", "--connections", "32", "--duration"];
     let arguments = [&usual[..], &[&duration], options, &[&url]].concat();
     rate(&stage.client("wrk", &arguments)?)
 }
