@@ -36,6 +36,9 @@ const UDP: usize = 8;
 const PORT: usize = ETHERNET + IPV4 + 2;
 const CHECKSUM: usize = ETHERNET + IPV4 + 6;
 
+const SOURCE_PORT: u16 = 40_000;
+const PATIENCE: Duration = Duration::from_secs(5);
+
 const NAME: &str = "send";
 /// `NAPI_POLL_WEIGHT`, which is what the kernel takes where none is given.
 const BATCH: u32 = 64;
@@ -49,12 +52,19 @@ pub fn rate(stage: &Stage<'_>) -> Result<Numbers> {
     let (mac, _) = link(&lan.server)?;
     let (own, index) = link(&lan.client)?;
     let frame = frame([mac, own].concat(), stage.port);
-    let socket = lan
-        .server
-        .enter(|| UdpSocket::bind((SERVER, TARGET)).context("cannot bind the target"))?;
+    let bind = |host: &Namespace, address, port| {
+        host.enter(|| UdpSocket::bind((address, port)).context("cannot bind"))
+    };
+    let target = bind(&lan.server, SERVER, TARGET)?;
+    let client = bind(&lan.client, CLIENT, SOURCE_PORT)?;
     let sender = sender(&frame, index)?;
-    // For the neighbour entries, and for what is done once only.
+    // One answer makes the flow known to whoever keeps track.
     send(stage, &sender, &frame, Duration::ZERO)?;
+    let mut datagram = [0; PAYLOAD];
+    let (_, peer) = target.recv_from(&mut datagram)?;
+    target.send_to(&datagram, peer)?;
+    client.set_read_timeout(Some(PATIENCE))?;
+    client.recv_from(&mut datagram).context("no answer")?;
     let before = arrived(&lan.server)?;
     let took = send(
         stage,
@@ -65,7 +75,7 @@ pub fn rate(stage: &Stage<'_>) -> Result<Numbers> {
     let arrived = arrived(&lan.server)?
         .checked_sub(before)
         .context("counted backwards")?;
-    drop(socket);
+    drop((target, client));
     if arrived == 0 {
         bail!("no frame reached the target");
     }
@@ -133,7 +143,6 @@ fn store(frame: &[u8], place: usize) -> Result<Instruction> {
 
 /// A datagram of the client with right checksums.
 fn frame(addresses: Vec<u8>, port: u16) -> Vec<u8> {
-    const SOURCE_PORT: u16 = 40_000;
     let length = |bytes: usize| (bytes as u16).to_be_bytes();
     let mut ip = [[0x45, 0], length(IPV4 + UDP + PAYLOAD), [0; 2], [0; 2]].concat();
     // Time to live and protocol.
