@@ -48,7 +48,7 @@ pub fn answer<S: State>(
     }
     if !is_tcp {
         let now = state.now();
-        track::refresh(state, key, &flow, now);
+        track::refresh(state, Table::Answered, key, &flow, now);
     } else if flow.age(state.now()) > SOCKET_AFTER {
         let origin = SocketFlow {
             rule: state.unbounded(flow.rule.into()) as u32,
@@ -116,6 +116,9 @@ fn pending<S: State>(
     let Some(flow) = state.flow(Table::Pending, key) else {
         return Decision::PASS;
     };
+    if flow.from == NO_PORT {
+        return Decision::PASS;
+    }
     if flow.is_opened() && about.is(Answer::ACKNOWLEDGES) {
         let acknowledged = flow.acknowledged(acknowledgment);
         if acknowledged == 0 {

@@ -321,6 +321,9 @@ fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> De
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
     }
+    if track::is_forwarded(state, key) {
+        return Decision::skip(Skip::Outgoing);
+    }
     let from = key.local_port;
     key.local_port = arrival.target();
     // Another wire port may lead here too; the latest one is answered.

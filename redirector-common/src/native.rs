@@ -112,6 +112,8 @@ pub struct Memory {
     pub histograms: HashMap<u32, u64>,
     /// What was told to whoever traces, if somebody does.
     pub traced: Option<Vec<Traced>>,
+    /// Whether what leaves is another host's, or a container's.
+    pub forwards: bool,
     /// What the sending socket remembers; `None` where it is not a connected one.
     pub socket: Option<Option<SocketFlow>>,
     /// TCP sockets that are not listeners.
@@ -181,6 +183,10 @@ impl State for Memory {
 
     fn remove_flow(&mut self, table: Table, key: &FlowKey) {
         self.table(table).remove(key);
+    }
+
+    fn is_sent_here(&self) -> bool {
+        !self.forwards
     }
 
     fn socket_flow(&self) -> Option<SocketFlow> {

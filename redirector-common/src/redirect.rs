@@ -1,6 +1,6 @@
 use crate::{
     Direction, Packet, Segment, Skip, State, Traced,
-    abi::{NO_PORT, NO_RULE, PORT_SOURCE, PORT_TARGET, Protocol},
+    abi::{NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Protocol},
     answer,
     begin::Arrival,
     decision::Decision,
@@ -176,6 +176,9 @@ fn egress<P: Packet, S: State>(
     if is_opening {
         let to = rules::target(packet, state, &key, entry).local;
         track::end(state, &mut key, to);
+        if is_source && !state.is_sent_here() {
+            track::note_outgoing(state, &key);
+        }
         return Err(Skip::Outgoing);
     }
     if is_target && let Some(to) = answer::answer(state, segment, &mut key) {
@@ -184,7 +187,10 @@ fn egress<P: Packet, S: State>(
         }
         return Ok(Some(to));
     }
-    if may_be_outgoing {
+    if may_be_outgoing
+        && (entry.flags & PORT_CHANGED != 0
+            || rules::target(packet, state, &key, entry).local != NO_PORT)
+    {
         track::note_outgoing(state, &key);
     }
     if is_source {

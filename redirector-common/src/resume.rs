@@ -23,8 +23,13 @@ pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> 
     if state.peer(key) != Peer::None {
         return Decision::skip(Skip::Established);
     }
+    // A masqueraded container's, unless the target has a socket for it.
+    let is_forwarded = track::is_forwarded(state, key);
     let from = key.local_port;
     key.local_port = target;
+    if is_forwarded && state.peer(key) == Peer::None {
+        return Decision::skip(Skip::Outgoing);
+    }
     let decision = is_free(
         state,
         key,

@@ -188,13 +188,13 @@ pub fn claim<S: State>(state: &mut S, key: &FlowKey, flow: &Flow) {
 /// Notes that a UDP flow goes on: the application answers, or what this host began has another packet. `now` in
 /// nanoseconds.
 #[inline(always)]
-pub fn refresh<S: State>(state: &mut S, key: &FlowKey, flow: &Flow, now: u64) {
+pub fn refresh<S: State>(state: &mut S, table: Table, key: &FlowKey, flow: &Flow, now: u64) {
     if flow.idle(now) > UDP_REFRESH {
         let flow = Flow {
             opening: (now >> TICK) as u32,
             ..*flow
         };
-        state.update_flow(Table::Answered, key, &flow);
+        state.update_flow(table, key, &flow);
     }
 }
 
@@ -228,37 +228,53 @@ pub fn end<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
     key.local_port = port;
 }
 
-/// Records that this host itself began a flow from a wire port, or goes on with it. UDP only: for TCP the
-/// socket tells.
+/// Records that this host itself began a flow from a wire port, or goes on with it. A TCP socket tells that
+/// itself. What is forwarded, as a masqueraded container's, has none here, and takes no room from what is real.
 #[inline(never)]
 pub fn note_outgoing<S: State>(state: &mut S, key: &FlowKey) {
+    let table = if state.is_sent_here() {
+        Table::Answered
+    } else {
+        Table::Pending
+    };
     let now = state.now();
-    let before = state.flow(Table::Answered, key);
+    let before = state.flow(table, key);
     if let Some(flow) = before.filter(|flow| flow.from == NO_PORT) {
-        refresh(state, key, &flow, now);
+        refresh(state, table, key, &flow, now);
         return;
     }
     let flow = Flow {
         opening: (now >> TICK) as u32,
         ..Flow::default()
     };
-    state.insert_flow(Table::Answered, key, &flow);
+    state.insert_flow(table, key, &flow);
 }
 
-/// Whether this host itself began the flow, and either side has spoken lately; the key's local port is the
+/// Whether this host itself began the UDP flow, and either side has spoken lately; the key's local port is the
 /// wire port. The packet is one of that flow then.
 #[inline(never)]
 pub fn is_outgoing<S: State>(state: &mut S, key: &FlowKey) -> bool {
-    let flow = state.flow(Table::Answered, key);
+    is_noted(state, Table::Answered, key)
+}
+
+/// The same of a flow that this host forwarded, be it TCP.
+#[inline(never)]
+pub fn is_forwarded<S: State>(state: &mut S, key: &FlowKey) -> bool {
+    is_noted(state, Table::Pending, key)
+}
+
+#[inline(always)]
+fn is_noted<S: State>(state: &mut S, table: Table, key: &FlowKey) -> bool {
+    let flow = state.flow(table, key);
     let Some(flow) = flow.filter(|flow| flow.from == NO_PORT) else {
         return false;
     };
     let now = state.now();
-    // What is noted may be that much older than the last packet.
-    if flow.idle(now) > UDP_IDLE + UDP_REFRESH {
+    // What is noted may be that much older than the last packet. TCP has an end.
+    if key.protocol == Protocol::UDP && flow.idle(now) > UDP_IDLE + UDP_REFRESH {
         return false;
     }
-    refresh(state, key, &flow, now);
+    refresh(state, table, key, &flow, now);
     true
 }
 

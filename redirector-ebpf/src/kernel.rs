@@ -158,6 +158,11 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
+    fn is_sent_here(&self) -> bool {
+        !self.socket().is_null()
+    }
+
+    #[inline(always)]
     fn socket_flow(&self) -> Option<SocketFlow> {
         let socket = self.socket();
         if socket.is_null() {

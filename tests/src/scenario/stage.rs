@@ -153,7 +153,12 @@ impl Stage {
     }
 
     pub fn dial_to(&self, to: SocketAddr) -> Dial<'_> {
-        Dial::new(self.client_host(), to, self.notes(&self.client))
+        self.dial_on(self.client_host(), to)
+    }
+
+    /// The same from another host, such as the container.
+    pub fn dial_on<'a>(&self, host: &'a Namespace, to: SocketAddr) -> Dial<'a> {
+        Dial::new(host, to, self.notes(&self.client))
     }
 
     /// A connection that must succeed.
@@ -187,7 +192,12 @@ impl Stage {
 
     /// The same with a chosen source port; 0 lets the kernel choose.
     pub fn udp_client_from(&self, source: u16, to: SocketAddr) -> UdpPeer {
-        UdpPeer::client(self.client_host(), source, to, self.notes(&self.client))
+        self.udp_client_on(self.client_host(), source, to)
+    }
+
+    /// The same on another host, such as the container.
+    pub fn udp_client_on(&self, host: &Namespace, source: u16, to: SocketAddr) -> UdpPeer {
+        UdpPeer::client(host, source, to, self.notes(&self.client))
     }
 
     /// Not connected: it hears everybody.

@@ -197,7 +197,7 @@ fn send_in_segments(socket: &impl AsFd) {
     system::set_number(socket, option::UDP_SEGMENT, size).expect("UDP_SEGMENT");
 }
 
-fn jumbo_frames(network: &Network) {
+pub fn jumbo_frames(network: &Network) {
     for host in [&network.client, &network.server] {
         host.ip("link set eth0 mtu 9000");
     }

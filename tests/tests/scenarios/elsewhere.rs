@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use integration::datapath::Datapath;
-use integration::scenario::{Difference, Family, Network, Scenario, Stage};
+use integration::scenario::{Difference, Family, Network, Scenario, Stage, Topology};
 use integration::topology::{CLIENT, GHOST};
 use integration::wait;
 use redirector_common::native::craft::{Craft, Transport};
 
+use crate::containers::publish_ports;
 use crate::devices::PORT;
 
 const DNS: &[&str] = &["53:5353/udp"];
@@ -50,7 +51,18 @@ pub const SCENARIOS: &[Scenario] = &[
             )
             .on_wire(),
         ),
+    Scenario::new("masqueraded_from_a_wire_port", masqueraded)
+        .topology(Topology::Container)
+        .rules(&["40000:8000"])
+        .checks("a container's own connection, masqueraded to a wire port, goes on"),
+    Scenario::new("masqueraded_datagrams_from_a_wire_port", masqueraded_datagrams)
+        .topology(Topology::Container)
+        .rules(&["40000:5353/udp"])
+        .checks("a container's own datagrams, masqueraded to a wire port, are answered"),
 ];
+
+const WIRE: u16 = 40_000;
+const FAR: u16 = 7777;
 
 fn broadcast(stage: &Stage) {
     let server = stage.udp_server(5353);
@@ -90,6 +102,39 @@ fn forwarded(stage: &Stage) {
             .filter(|packet| packet.destination.ip() == to.ip());
         passed.count() == 2
     });
+}
+
+/// The container connects to the client's host, from the port that clients ask the server for.
+fn masqueraded(stage: &Stage) {
+    publish_ports(stage, "9", "9");
+    let listener = stage.listen(8000);
+    let far = stage.listen_on(stage.client_host(), FAR);
+    let to = SocketAddr::new(stage.family().of(CLIENT), FAR);
+    let client = stage.dial_on(stage.container(), to).from(WIRE).connect();
+    let server = far.accept();
+    server.deliver(&client, b"220 ready");
+    client.deliver(&server, b"QUIT");
+    let (other, application) = (stage.connect(WIRE), listener.accept());
+    other.deliver(&application, b"request");
+    application.deliver(&other, b"answer");
+    server.deliver(&client, b"221 bye");
+}
+
+fn masqueraded_datagrams(stage: &Stage) {
+    publish_ports(stage, "9", "9");
+    let server = stage.udp_server(5353);
+    let far = stage.udp_server_on(stage.client_host(), FAR);
+    let to = SocketAddr::new(stage.family().of(CLIENT), FAR);
+    let client = stage.udp_client_on(stage.container(), WIRE, to);
+    for payload in [b"one".as_slice(), b"two"] {
+        client.send(payload);
+        far.expect(payload).send(payload);
+        client.expect(payload);
+    }
+    let other = stage.udp_client(WIRE);
+    other.send(b"request");
+    server.expect(b"request").send(b"answer");
+    other.expect(b"answer");
 }
 
 /// Forwards what arrives by this device, or by every device, without a word to the sender.

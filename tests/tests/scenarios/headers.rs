@@ -1,13 +1,16 @@
 //! IPv4 options, IPv6 extension headers, and datagrams without a checksum.
 
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
 use integration::datapath::Datapath;
 use integration::packet::Packet;
 use integration::scenario::{Difference, Family, Scenario, Stage, UdpPeer};
 use integration::system::{self, option};
-use redirector_common::native::craft::{ACK, Extension};
+use integration::topology::GHOST;
+use redirector_common::native::craft::{ACK, Craft, Extension, Transport};
 
+use crate::devices::jumbo_frames;
 use crate::hand::{Hand, talk};
 
 const DNS: &[&str] = &["53:5353/udp"];
@@ -19,6 +22,10 @@ pub const SCENARIOS: &[Scenario] = &[
         .rules(DNS)
         .families(V4)
         .checks("datagrams without a checksum stay so, both ways"),
+    Scenario::new("headers_in_pages", headers_in_pages)
+        .rules(DNS)
+        .prepared(jumbo_frames)
+        .checks("a datagram whose headers the sender's kernel left in pages"),
     Scenario::new("udp_options", udp_options)
         .rules(DNS)
         .checks("datagrams with IPv4 options or IPv6 extension headers, both ways"),
@@ -66,6 +73,25 @@ fn udp_without_checksum(stage: &Stage) {
             .expect_bytes("a datagram", |packet| packet.source.port() == source.port());
         assert_eq!(packet[26..28], [0, 0], "a checksum of {source}");
     }
+}
+
+/// A packet socket has its link-layer header alone in linear memory once a frame takes more than a page
+/// (`packet_alloc_skb()` in `net/packet/af_packet.c`).
+fn headers_in_pages(stage: &Stage) {
+    let server = stage.udp_server(5353);
+    let from = SocketAddr::new(stage.family().of(GHOST), stage.source_port(0));
+    stage.client_source(from);
+    let to = stage.server(53);
+    let payload = vec![7; 5000];
+    let transport = Transport::Udp { checksum: true };
+    stage.wire().send(&Craft {
+        payload: payload.clone(),
+        ..Craft::new((from.ip(), from.port()), (to.ip(), to.port()), transport)
+    });
+    server.expect(&payload).send(b"answer");
+    stage
+        .wire()
+        .expect("the answer", |packet| packet.source == to);
 }
 
 fn udp_options(stage: &Stage) {

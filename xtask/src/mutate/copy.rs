@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     fs, io,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -12,6 +13,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::{sys, workspace};
 
 const TOOLCHAIN: &str = "target/ebpf-toolchain/toolchain";
+/// What set-up has put there for tests.
+const TOOLS: &str = "target/tools";
 
 pub struct Copy {
     root: PathBuf,
@@ -36,6 +39,7 @@ impl Copy {
             copy.update(file)?;
         }
         copy.remove_all_but(&files, Path::new(""))?;
+        copy.link(TOOLS)?;
         Ok(copy)
     }
 
@@ -79,6 +83,17 @@ impl Copy {
         fs::create_dir_all(to.parent().unwrap_or(&self.root))
             .and_then(|()| fs::write(&to, content))
             .with_context(|| format!("cannot write {}", to.display()))
+    }
+
+    fn link(&self, directory: &str) -> Result<()> {
+        let [from, to] = [workspace::root(), self.root.clone()].map(|root| root.join(directory));
+        fs::create_dir_all(to.parent().unwrap_or(&self.root))?;
+        match symlink(&from, &to) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(error).with_context(|| format!("cannot link {}", to.display()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A file that was removed or renamed may be a test that still runs.

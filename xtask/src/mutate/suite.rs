@@ -12,7 +12,7 @@ use super::{copy::Copy, mutation::Mutation};
 use crate::{sys, test, workspace};
 
 /// Integration tests that catch most in little time; the others follow in the order of their names.
-const FIRST: [&str; 8] = [
+const FIRST: [&str; 9] = [
     "differential",
     "serve",
     "untouched",
@@ -21,6 +21,7 @@ const FIRST: [&str; 8] = [
     "counters",
     "interfaces",
     "transfer",
+    "scenarios",
 ];
 
 /// Needs modules that this kernel may lack.
