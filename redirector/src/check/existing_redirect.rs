@@ -87,6 +87,7 @@ fn applies(redirect: &Redirect<'_>, config: &Config, rule: &Rule) -> bool {
                         port,
                         interface,
                         destination,
+                        source: None,
                         locals: &[],
                         way: Way::In,
                     },

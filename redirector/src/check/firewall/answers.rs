@@ -44,6 +44,7 @@ pub fn findings(
                     port: rule.to.get(),
                     interface: LOOPBACK,
                     destination: None,
+                    source: None,
                     locals: &loopback.addresses,
                     way: Way::Out,
                 };

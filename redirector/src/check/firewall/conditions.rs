@@ -13,6 +13,8 @@ pub struct Packet<'a> {
     pub interface: &'a str,
     /// The local address it is for, if the rule names one.
     pub destination: Option<IpAddr>,
+    /// Where it comes from, if that is known.
+    pub source: Option<IpAddr>,
     /// The addresses of this host; none where they are not known.
     pub locals: &'a [IpAddr],
     pub way: Way,
@@ -35,6 +37,8 @@ pub enum Way {
     In,
     /// An answer by the interface, of which conntrack knows no connection.
     Out,
+    /// The first packet of a connection of this host to itself, as it leaves by the interface.
+    Own,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +115,7 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
     match (field, value) {
         (_, Value::Any) => Tri::Yes,
         (Field::Port | Field::OriginalPort, _) if packet.way == Way::Out => UNKNOWN,
-        (Field::Interface, _) if packet.way == Way::Out => Tri::No,
+        (Field::Interface, _) if packet.way != Way::In => Tri::No,
         (Field::OutInterface, _) if packet.way == Way::In => UNKNOWN,
         (Field::Port | Field::OriginalPort, Value::Number(n)) => {
             (*n == u64::from(packet.port)).into()
@@ -130,6 +134,9 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
             named(pattern, packet.interface).into()
         }
         (Field::Source, Value::Prefix(..)) if from_afar(value, packet) => Tri::No,
+        (Field::Source, Value::Prefix(prefix, length)) => packet
+            .source
+            .map_or(UNKNOWN, |address| within(address, *prefix, *length).into()),
         (Field::Destination, Value::Prefix(prefix, length)) => match packet.destination {
             Some(address) => within(address, *prefix, *length).into(),
             None if from_afar(value, packet) || prefix.is_multicast() || is_broadcast(*prefix) => {
@@ -144,7 +151,7 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
             matches!(name.as_str(), "host" | "unicast").into()
         }
         (Field::ConnectionState, Value::Name(name)) => match packet.way {
-            Way::In => (name == "new").into(),
+            Way::In | Way::Own => (name == "new").into(),
             Way::Out => (name == "invalid").into(),
         },
         (Field::ConnectionStatus, Value::Name(_)) => Tri::No,

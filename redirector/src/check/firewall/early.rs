@@ -79,7 +79,7 @@ impl<'a> Reached<'a> {
         match base.hook {
             Hook::Ingress | Hook::Prerouting => {}
             Hook::Input => reached.is_late = true,
-            Hook::Output | Hook::Elsewhere => return reached,
+            Hook::Output | Hook::Postrouting | Hook::Elsewhere => return reached,
         }
         reached.follow(name, chain, &[]);
         reached
@@ -164,6 +164,7 @@ impl<'a> Reached<'a> {
                     port,
                     interface,
                     destination: rule.address,
+                    source: None,
                     locals: self.locals,
                     way: Way::In,
                 }

@@ -53,6 +53,7 @@ fn base(table: &str, chain: &str, policy: &str) -> Base {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,
         "OUTPUT" => Hook::Output,
+        "POSTROUTING" => Hook::Postrouting,
         _ => Hook::Elsewhere,
     };
     Base {
@@ -104,7 +105,8 @@ fn verdict(flag: &str, target: &str, options: &mut Options<'_>, table: &Table) -
             .map(|to| (*to).to_owned())
     };
     match target {
-        "ACCEPT" | "MASQUERADE" | "SNAT" => Verdict::Accept,
+        "ACCEPT" => Verdict::Accept,
+        "MASQUERADE" | "SNAT" => Verdict::Masquerade,
         "DROP" | "REJECT" | "TARPIT" => Verdict::Drop,
         "RETURN" => Verdict::Return,
         "LOG" | "NFLOG" | "ULOG" | "MARK" | "CONNMARK" | "CT" | "NOTRACK" | "TCPMSS" | "SET"

@@ -1,12 +1,14 @@
 //! Does a host firewall let the target port in? The rewrite comes before netfilter, which sees the target port only.
 
 mod answers;
+mod bridged;
 pub mod conditions;
 mod early;
 mod evaluate;
 mod iptables;
 mod iptables_options;
 mod kernel;
+mod masquerade;
 mod message;
 mod nft;
 mod nft_match;
@@ -35,6 +37,8 @@ pub struct Firewall {
     pub tables: Vec<Table>,
     /// What could not be read, and why.
     pub unread: Vec<String>,
+    /// Whether bridges have it look at what they carry.
+    pub bridges_call: Versions,
 }
 
 impl Firewall {
@@ -83,7 +87,19 @@ pub fn findings(
         findings.extend(own);
     }
     findings.extend(early::findings(config, &judge.chains, &judge.locals, text));
+    findings.extend(bridged::findings(
+        config,
+        &firewall.tables,
+        links,
+        firewall.bridges_call,
+    ));
     findings.extend(answers::findings(config, &judge.chains, links, text));
+    findings.extend(masquerade::findings(
+        config,
+        &judge.chains,
+        &judge.locals,
+        text,
+    ));
     findings
 }
 
@@ -178,6 +194,7 @@ impl<'a> Judge<'a> {
             port,
             interface,
             destination: rule.address,
+            source: None,
             locals: &self.locals,
             way: conditions::Way::In,
         };

@@ -140,6 +140,7 @@ fn base(chain: &Json) -> Option<Base> {
         "prerouting" => Hook::Prerouting,
         "input" => Hook::Input,
         "output" => Hook::Output,
+        "postrouting" => Hook::Postrouting,
         _ => Hook::Elsewhere,
     };
     let devices = match &chain["dev"] {

@@ -89,7 +89,8 @@ fn verdict(expression: &Json) -> Option<Verdict> {
         bare.map_or_else(|| only_entry(expression), |kind| Some((kind, &Json::Null)))?;
     let target = || inner["target"].as_str().map(str::to_owned);
     Some(match kind {
-        "accept" | "masquerade" | "snat" => Verdict::Accept,
+        "accept" => Verdict::Accept,
+        "masquerade" | "snat" => Verdict::Masquerade,
         "drop" | "reject" => Verdict::Drop,
         "return" => Verdict::Return,
         "continue" => Verdict::Continue,
@@ -124,6 +125,9 @@ fn extension(inner: &Json, steps: &mut Vec<Step>) {
             "LOG" | "NFLOG" | "MARK" | "CONNMARK" | "CT" | "NOTRACK" | "TCPMSS" | "SET",
         ) => {}
         (Some("target"), "REJECT") => steps.push(Step::Verdict(Verdict::Drop)),
+        (Some("target"), "MASQUERADE" | "SNAT") => {
+            steps.push(Step::Verdict(Verdict::Masquerade));
+        }
         (Some("target"), "REDIRECT" | "DNAT") => {
             steps.push(Step::Verdict(Verdict::Translate(
                 "another place".to_owned(),

@@ -27,7 +27,8 @@ pub enum Hook {
     Prerouting,
     Input,
     Output,
-    /// Forward, postrouting, egress: never met by a packet for this host.
+    Postrouting,
+    /// Forward, egress: never met by a packet for this host.
     Elsewhere,
 }
 
@@ -176,6 +177,8 @@ pub enum Verdict {
     Goto(String),
     /// Destination NAT, to the place in words: `port 8000`, `172.17.0.2:8080`.
     Translate(String),
+    /// Source NAT, to whatever address. Else it accepts.
+    Masquerade,
     Opaque,
 }
 

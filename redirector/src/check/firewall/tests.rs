@@ -16,6 +16,7 @@ fn eth0(ipv6: bool, protocol: Protocol, port: u16) -> Packet<'static> {
         port,
         interface: "eth0",
         destination: None,
+        source: None,
         locals: &[],
         way: conditions::Way::In,
     }
@@ -185,6 +186,7 @@ fn found(tables: Vec<Table>, text: &str, unread: &[&str]) -> Vec<(Level, String,
     let firewall = Firewall {
         tables,
         unread: unread.iter().map(ToString::to_string).collect(),
+        bridges_call: Versions::NONE,
     };
     let link = Link {
         up: true,
