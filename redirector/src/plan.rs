@@ -61,9 +61,29 @@ pub struct LoadedInterface {
     pub interface: Interface,
     /// Both halves.
     pub attached: bool,
-    /// Whether the host has the interface; true where that is not seen, from another network namespace.
-    pub exists: bool,
+    pub place: Presence,
     pub hook: IngressHook,
+}
+
+/// Where an interface is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// In the instance's network namespace, as far as that is seen from here.
+    Here,
+    /// In another one, with programs of ours on it: links stay with an interface wherever it goes.
+    Elsewhere,
+    Gone,
+}
+
+impl Presence {
+    /// In one word, of one that is not attached.
+    pub const fn state(self) -> &'static str {
+        match self {
+            Self::Here => "detached",
+            Self::Elsewhere => "moved",
+            Self::Gone => "gone",
+        }
+    }
 }
 
 /// Wanted, and not attached.

@@ -46,7 +46,7 @@ fn loaded(interfaces: &[(u32, bool)], rules: &[&str]) -> Loaded {
             .map(|&(index, attached)| LoadedInterface {
                 interface: interface(index),
                 attached,
-                exists: true,
+                place: Presence::Here,
                 hook: IngressHook::Tcx,
             })
             .collect(),

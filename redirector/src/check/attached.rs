@@ -3,7 +3,7 @@
 use super::{Finding, Level};
 use crate::{
     config::{DEFAULT_FILE, Name},
-    plan::{Loaded, LoadedInterface, Missing},
+    plan::{Loaded, LoadedInterface, Missing, Presence},
 };
 
 /// One for each interface that is not as it was loaded, or that is wanted and not attached.
@@ -29,18 +29,23 @@ enum Way {
 
 fn off_finding(loaded: &LoadedInterface, way: &Way) -> Finding {
     let name = &loaded.interface.name;
-    let message = if loaded.exists {
-        format!("{name} is detached: somebody took a program of ours off")
-    } else {
-        format!("{name} is gone, and what was attached with it")
-    };
-    let help = match (way, loaded.exists) {
-        (Way::Run(pid), true) => {
-            format!("a SIGHUP has `redirector run` (pid {pid}) attach it again")
+    let message = match loaded.place {
+        Presence::Here => format!("{name} is detached: somebody took a program of ours off"),
+        Presence::Elsewhere => {
+            format!("{name} was moved to another network namespace, and redirects there")
         }
-        (Way::Run(_), false) => way.once_there(),
-        (Way::Reload(again), true) => format!("{again} attaches it again"),
-        (Way::Reload(_), false) => way.once_there() + "; -i names those to stay without",
+        Presence::Gone => format!("{name} is gone, and what was attached with it"),
+    };
+    let help = match (way, loaded.place) {
+        (Way::Run(pid), Presence::Here | Presence::Elsewhere) => {
+            format!("a SIGHUP has `redirector run` (pid {pid}) put it right")
+        }
+        (Way::Run(_), Presence::Gone) => way.once_there(),
+        (Way::Reload(again), Presence::Here) => format!("{again} attaches it again"),
+        (Way::Reload(again), Presence::Elsewhere) => {
+            format!("{again}, with -i for each interface that is to stay, takes it off there")
+        }
+        (Way::Reload(_), Presence::Gone) => way.once_there() + "; -i names those to stay without",
     };
     finding(name, message, help)
 }
@@ -106,7 +111,10 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::{config::Interface, plan::IngressHook};
+    use crate::{
+        config::Interface,
+        plan::{IngressHook, Presence},
+    };
 
     fn interface(name: &str) -> Interface {
         Interface {
@@ -115,11 +123,11 @@ mod tests {
         }
     }
 
-    fn loaded(name: &str, attached: bool, exists: bool) -> LoadedInterface {
+    fn loaded(name: &str, attached: bool, place: Presence) -> LoadedInterface {
         LoadedInterface {
             interface: interface(name),
             attached,
-            exists,
+            place,
             hook: IngressHook::Tcx,
         }
     }
@@ -130,9 +138,9 @@ mod tests {
         let loaded = Loaded {
             since: SystemTime::UNIX_EPOCH,
             interfaces: vec![
-                loaded("lo", true, true),
-                loaded("eth0", false, true),
-                loaded("eth1", false, false),
+                loaded("lo", true, Presence::Here),
+                loaded("eth0", false, Presence::Here),
+                loaded("eth1", false, Presence::Gone),
             ],
             wanted: Vec::new(),
             missing: vec![

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     config::{Interface, Name},
     host::Network,
-    plan::{Loaded, LoadedInterface, LoadedRule},
+    plan::{Loaded, LoadedInterface, LoadedRule, Presence},
 };
 
 /// An instance whose pins are there and whose layout is ours.
@@ -236,11 +236,18 @@ impl Instance {
                 let current = current.find(|interface| interface.index == index);
                 let name = current.map_or_else(|| name_of(&record), |found| found.name.clone());
                 let (attached, hook) = attach::state(&self.directory, index, &record)?;
+                let place = if current.is_some() || names.is_none() {
+                    Presence::Here
+                } else if attach::holds(&self.directory, index)? {
+                    Presence::Elsewhere
+                } else {
+                    Presence::Gone
+                };
                 Ok(LoadedInterface {
                     interface: Interface { name, index },
                     // A link goes with its interface.
-                    attached: attached && (current.is_some() || names.is_none()),
-                    exists: current.is_some() || names.is_none(),
+                    attached: attached && place == Presence::Here,
+                    place,
                     hook,
                 })
             })

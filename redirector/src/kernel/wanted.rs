@@ -88,7 +88,7 @@ fn selector(record: &WantedRecord) -> Option<Selector> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::IngressHook;
+    use crate::plan::{IngressHook, Presence};
 
     fn interface(name: &str, index: u32) -> Interface {
         Interface {
@@ -101,7 +101,7 @@ mod tests {
         LoadedInterface {
             interface: interface(name, index),
             attached,
-            exists: true,
+            place: Presence::Here,
             hook: IngressHook::Tcx,
         }
     }

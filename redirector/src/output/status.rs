@@ -185,10 +185,9 @@ pub fn text(name: &Name, reading: &Reading, now: SystemTime) -> String {
     let age = std::time::Duration::from_secs(age.as_secs());
     let mut interfaces = table(&["INTERFACE", "HOOK", "STATE"], 0..0);
     for loaded in &loaded.interfaces {
-        let state = match (loaded.attached, loaded.exists) {
-            (true, _) => "attached",
-            (false, true) => "detached",
-            (false, false) => "gone",
+        let state = match loaded.attached {
+            true => "attached",
+            false => loaded.place.state(),
         };
         interfaces.add_row([&loaded.interface.name, loaded.hook.name(), state]);
     }

@@ -1,5 +1,6 @@
 //! One thing broken. In the files of `mutations/` a table is a file and a name, the text of `find`
-//! is in that file exactly once, and `tests` names integration tests that are tried first.
+//! is in that file exactly once, and `tests` names integration tests that are tried first, each the file and
+//! perhaps what the names of its tests contain.
 
 use std::collections::BTreeMap;
 

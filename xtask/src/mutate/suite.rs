@@ -90,9 +90,9 @@ impl<'a> Suite<'a> {
                 outcome => return Ok(outcome),
             }
         }
-        let mut tests = self.integration.clone();
-        // Stable: the others stay in their order.
-        tests.sort_by_key(|test| !mutation.tests.contains(test));
+        let is_first = |test: &&String| mutation.tests.contains(test);
+        let others = self.integration.iter().filter(|test| !is_first(test));
+        let tests: Vec<_> = mutation.tests.iter().chain(others).cloned().collect();
         self.integration(&tests)
     }
 
@@ -110,7 +110,7 @@ impl<'a> Suite<'a> {
                 .env("PROPTEST_MAX_SHRINK_ITERS", "0");
             cargo
         };
-        self.test("native", &cargo)
+        self.test("native", &cargo, &[])
     }
 
     fn integration(&self, tests: &[String]) -> Result<Outcome> {
@@ -126,13 +126,16 @@ impl<'a> Suite<'a> {
         }
         let binary = self.copy.path("target/debug/redirector");
         for test in tests {
+            let mut words = test.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            let filters: Vec<_> = words.collect();
             let cargo = || {
                 let mut cargo = self.copy.cargo();
-                cargo.args(["test", "--package", "integration", "--test", test]);
+                cargo.args(["test", "--package", "integration", "--test", name]);
                 test::as_root(&mut cargo, &binary, &[]);
                 cargo
             };
-            match self.test(test, &cargo)? {
+            match self.test(name, &cargo, &filters)? {
                 Outcome::Survived => {}
                 outcome => return Ok(outcome),
             }
@@ -141,13 +144,15 @@ impl<'a> Suite<'a> {
     }
 
     /// Builds and runs, so that one failure is told from the other.
-    fn test(&self, name: &str, cargo: &dyn Fn() -> Command) -> Result<Outcome> {
+    fn test(&self, name: &str, cargo: &dyn Fn() -> Command, filters: &[&str]) -> Result<Outcome> {
         let mut build = cargo();
         build.arg("--no-run");
         if !self.succeeds(&build)? {
             return Ok(Outcome::Unbuilt(name.to_owned()));
         }
-        if self.succeeds(&cargo())? {
+        let mut run = cargo();
+        run.arg("--").args(filters);
+        if self.succeeds(&run)? {
             return Ok(Outcome::Survived);
         }
         Ok(Outcome::Caught(self.first_failure(name)?))

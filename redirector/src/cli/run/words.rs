@@ -78,10 +78,7 @@ pub fn status(loaded: &Loaded) -> String {
         .interfaces
         .iter()
         .filter(|loaded| !loaded.attached)
-        .map(|loaded| {
-            let state = if loaded.exists { "detached" } else { "gone" };
-            format!("{} is {state}", loaded.interface.name)
-        });
+        .map(|loaded| format!("{} is {}", loaded.interface.name, loaded.place.state()));
     let missing = loaded.missing.iter().map(|missing| match missing {
         Missing::Absent(selector) => format!("waiting for {selector}"),
         Missing::Unattached(interface) => format!("{} is not attached", interface.name),

@@ -183,6 +183,19 @@ pub fn is_gone(directory: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Whether links of an interface hold to it, in whatever network namespace it is. Nothing says so to those who cannot
+/// open links.
+pub fn holds(directory: &Path, ifindex: u32) -> Result<bool, Error> {
+    for half in DIRECTIONS.map(name).into_iter().chain([XDP]) {
+        match link::holds(&pin(directory, ifindex, half)) {
+            Ok(false) => {}
+            Err(error) if error.is_permission() => {}
+            held => return held,
+        }
+    }
+    Ok(false)
+}
+
 /// Whether an instance has filters on clsact qdiscs.
 pub fn has_filters(directory: &Path) -> bool {
     records(directory).is_ok_and(|records| {
