@@ -52,6 +52,34 @@ fn an_interface_that_was_made_again_is_attached_by_a_reload() {
     assert_answered(&lan.server, LOOPBACK.both(80), &listener);
 }
 
+/// A link of TCX goes with it and redirects there; a clsact qdisc does not (`dev_shutdown()`).
+#[test]
+fn an_interface_that_was_moved_is_told_from_one_that_is_gone() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, RULES);
+    let is_tcx = interface(&instance.status(), "eth0")["hook"] == "tcx";
+    let other = Namespace::new("other");
+    let listener = Listener::bind(&other, 8000);
+    lan.server
+        .ip(&format!("link set eth0 netns {}", other.name()));
+    other.ip("link set eth0 up");
+    number(&other, "eth0", SERVER);
+
+    let status = instance.run("status", "");
+    assert_eq!(status.code, Some(5), "{status:#?}");
+    let to = SocketAddr::new(SERVER.v4, 80);
+    if is_tcx {
+        assert_answered(&lan.client, [to], &listener);
+        let words = "eth0 was moved to another network namespace, and redirects there";
+        assert!(status.stdout.contains(words), "{status:#?}");
+    } else {
+        assert!(status.stdout.contains("eth0 is gone"), "{status:#?}");
+    }
+    instance.run("reload", "-i lo").success("reload");
+    assert!(is_refused(&lan.client, to));
+    assert_eq!(instance.run("status", "").code, Some(0));
+}
+
 /// A load must not take what is left of the earlier eth0 for the new one.
 #[test]
 fn an_interface_that_was_made_again_is_attached_by_a_load_after_an_unload() {
