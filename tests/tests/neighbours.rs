@@ -38,6 +38,31 @@ fn the_dispatcher_of_libxdp_is_known() {
     assert_eq!(Footprint::of(&instance).xdp, before.xdp);
 }
 
+/// What a load would refuse, `check` does, and the way out is one.
+#[test]
+fn a_foreign_xdp_program_fails_a_check_and_can_be_taken_off_as_told() {
+    let lan = Lan::new();
+    let _listener = Listener::bind(&lan.server, 8000);
+    let program = Program::xdp("somebody");
+    program.attach_xdp(&lan.server, "eth0", "xdpgeneric");
+    let instance = Instance::unloaded(&lan.server);
+    let arguments = format!("--hook xdp {RULES}");
+    let check = instance.run("check", &arguments);
+    assert_eq!(check.code, Some(1), "{check:#?}");
+    let told = "ip link set dev eth0 xdpgeneric off";
+    for output in [&check.stdout, &instance.run("load", &arguments).stderr] {
+        assert!(
+            output.contains("eth0 has the XDP program \"somebody\""),
+            "{output}"
+        );
+        assert!(output.contains(told), "{output}");
+    }
+    assert_eq!(instance.run("check", RULES).code, Some(0));
+    lan.server.run(told);
+    assert_eq!(instance.run("check", &arguments).code, Some(0));
+    instance.run("load", &arguments).success("load");
+}
+
 #[test]
 fn programs_before_and_after_ours_are_listed_in_order() {
     let lan = Lan::new();

@@ -82,6 +82,17 @@ pub fn examine_kernel() -> Vec<Finding> {
     kernel::findings()
 }
 
+/// Why a load of this would be refused, if it would. Whether it is permitted is for [`examine_kernel`] to say, and an
+/// instance of that name is changed by a reload.
+pub fn examine_load(name: &Name, config: &Config) -> Option<Finding> {
+    let error = crate::kernel::rehearse_load(name, config).err()?;
+    if error.is_permission() || matches!(error, crate::kernel::Error::Differs { .. }) {
+        return None;
+    }
+    let id = "load";
+    Some(Finding::new(id, Level::Failure, id, error.to_string()))
+}
+
 /// Whether what is loaded holds to its interfaces: a finding for each where it does not. The way out is
 /// another one where a `redirector run` keeps the instance.
 pub fn examine_loaded(name: &Name, loaded: &Loaded, supervisor: Option<i32>) -> Vec<Finding> {

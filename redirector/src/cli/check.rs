@@ -19,6 +19,7 @@ pub fn run(args: Check) -> anyhow::Result<Exit> {
     } else {
         None
     };
+    let is_loaded = instance.is_some();
     let degraded = instance
         .zip(loaded)
         .map(|(instance, loaded)| check::examine_loaded(name, &loaded, instance.supervisor()))
@@ -29,6 +30,9 @@ pub fn run(args: Check) -> anyhow::Result<Exit> {
     };
     let mut findings = check::examine_kernel();
     findings.extend(degraded);
+    if !is_loaded {
+        findings.extend(check::examine_load(name, &config));
+    }
     findings.extend(check::examine(&config)?.findings);
     if args.json.enabled {
         let document = output::check::Document::new(&findings, explanations.as_deref());

@@ -118,9 +118,15 @@ impl Draft {
         draft
     }
 
-    /// Replaces the hook, if one is given.
+    /// Replaces the hook, if one is given. A mode of XDP that came with the other one goes with it.
     pub fn hook(mut self, hook: Option<Hook>) -> Self {
-        self.hook = hook.unwrap_or(self.hook);
+        let Some(hook) = hook else {
+            return self;
+        };
+        self.hook = hook;
+        if hook != Hook::Xdp {
+            self.xdp_mode = None;
+        }
         self
     }
 

@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::*;
-use crate::config::{Hook, Interface, RuleSpec};
+use crate::config::{Hook, Interface, RuleSpec, XdpMode};
 
 fn network(names: &[&str], default_route: Option<&str>) -> Network {
     Network {
@@ -118,6 +118,27 @@ fn an_unreadable_file_is_one_line() {
     );
     fs::write(directory.path().join("latin1.toml"), b"# ok\n# \xe9\n").unwrap();
     assert!(read("latin1.toml").starts_with(&format!("{path}/latin1.toml:2:3: not UTF-8\n")));
+}
+
+/// A mode of XDP is no obstacle to the option that leaves XDP.
+#[test]
+fn an_option_takes_the_files_hook_with_its_mode() {
+    let text = "hook = \"xdp\"\nxdp_mode = \"native\"\n[[redirect]]\nfrom = 1\nto = 2\n";
+    let lowered = |hook, mode| {
+        let draft = from_file(text).hook(hook).xdp_mode(mode);
+        let config = draft.lower(&host()).map(|resolved| resolved.config);
+        config.map(|config| (config.hook, config.xdp_mode)).ok()
+    };
+    let generic = Some(XdpMode::Generic);
+    for (hook, mode, expected) in [
+        (None, None, Some((Hook::Xdp, XdpMode::Native))),
+        (None, generic, Some((Hook::Xdp, XdpMode::Generic))),
+        (Some(Hook::Tc), None, Some((Hook::Tc, XdpMode::Auto))),
+        (Some(Hook::Auto), None, Some((Hook::Auto, XdpMode::Auto))),
+        (Some(Hook::Tc), generic, None),
+    ] {
+        assert_eq!(lowered(hook, mode), expected, "{hook:?} {mode:?}");
+    }
 }
 
 #[test]

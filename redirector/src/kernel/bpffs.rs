@@ -3,9 +3,11 @@
 use std::{
     ffi::OsStr,
     fs::{self, File, Permissions},
-    io,
-    os::unix::fs::{PermissionsExt, symlink},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -13,7 +15,7 @@ use nix::{
     fcntl::{Flock, FlockArg},
     mount::{MsFlags, mount, umount},
     sys::statfs::{BPF_FS_MAGIC, statfs},
-    unistd::getppid,
+    unistd::{Uid, getppid},
 };
 
 use super::{Error, PinMode};
@@ -42,6 +44,7 @@ impl BpfFs {
     pub fn mount_and_lock() -> Result<Self, Error> {
         let mounted_here = !is_mounted()? && mount_once()?;
         let lock = lock_directory()?;
+        refuse_strangers()?;
         Ok(Self { lock, mounted_here })
     }
 
@@ -211,10 +214,43 @@ fn remove_tree(path: &Path) -> Result<(), Error> {
     }
 }
 
+/// A directory of ours that is another user's could be emptied by them, and nobody would find what is attached. It takes
+/// a mount point that everybody may write to (mode 1777, what mount(8) gives bpffs by itself).
+fn refuse_strangers() -> Result<(), Error> {
+    let Ok(metadata) = fs::symlink_metadata(parent()) else {
+        return Ok(());
+    };
+    let owner = Uid::from_raw(metadata.uid());
+    if owner.is_root() || owner == Uid::effective() {
+        return Ok(());
+    }
+    Err(Error::ForeignDirectory {
+        path: parent(),
+        owner: owner.as_raw(),
+    })
+}
+
+/// Waits for who has it, and says so if that takes long.
 fn lock_directory() -> Result<Flock<File>, Error> {
-    let root = File::open(MOUNT_POINT).map_err(Error::io("open", MOUNT_POINT))?;
-    Flock::lock(root, FlockArg::LockExclusive)
-        .map_err(|(_, errno)| Error::io("lock", MOUNT_POINT)(errno.into()))
+    const QUIET: Duration = Duration::from_secs(5);
+    const PAUSE: Duration = Duration::from_millis(20);
+    let error = |errno: Errno| Error::io("lock", MOUNT_POINT)(errno.into());
+    let mut root = File::open(MOUNT_POINT).map_err(Error::io("open", MOUNT_POINT))?;
+    let start = Instant::now();
+    while start.elapsed() < QUIET {
+        root = match Flock::lock(root, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((root, Errno::EWOULDBLOCK)) => root,
+            Err((_, errno)) => return Err(error(errno)),
+        };
+        thread::sleep(PAUSE);
+    }
+    // Nobody above could say so before it is over.
+    let note = format!(
+        "note: waiting for whoever has {MOUNT_POINT} locked, as another load or unload does"
+    );
+    let _ = writeln!(io::stderr().lock(), "{note}");
+    Flock::lock(root, FlockArg::LockExclusive).map_err(|(_, errno)| error(errno))
 }
 
 /// Mounts under a lock of the directory below, so that two first loads do not mount one over the

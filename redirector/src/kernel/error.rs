@@ -79,11 +79,16 @@ pub enum Error {
     Filtered,
     #[error(
         "bpffs is not mounted at {path}, and a mount made in this mount namespace would vanish with it; \
-         mount it first (mount -t bpf bpf {path}), or enter the network namespace with nsenter --net instead of `ip netns exec`"
+         mount it first (mount -t bpf -o mode=0700 bpf {path}), or enter the network namespace with nsenter --net instead of `ip netns exec`"
     )]
     PrivateMount { path: PathBuf },
-    #[error("cannot mount bpffs at {path}; `mount -t bpf bpf {path}` as root does it")]
+    #[error("cannot mount bpffs at {path}; `mount -t bpf -o mode=0700 bpf {path}` as root does it")]
     Mount { path: PathBuf, source: io::Error },
+    #[error(
+        "{path} belongs to user {owner}, who could hide what is loaded; remove it, and close its file system to \
+         others (chmod 0700 /sys/fs/bpf)"
+    )]
+    ForeignDirectory { path: PathBuf, owner: u32 },
     #[error(
         "cannot attach to {interface}: its packets begin neither with Ethernet nor with IP (hardware type {hardware})"
     )]
@@ -221,7 +226,12 @@ fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
     if other.is_dispatcher() {
         format!("xdp-loader unload {interface} --all")
     } else {
-        format!("ip link set dev {interface} xdp off")
+        // Without the mode iproute2 asks the driver, which has none of the other kind and says nothing.
+        let mode = match other.mode {
+            XdpMode::Native => "xdpdrv",
+            XdpMode::Generic => "xdpgeneric",
+        };
+        format!("ip link set dev {interface} {mode} off; if a link holds it, end who has that")
     }
 }
 

@@ -155,7 +155,7 @@ impl Figure {
                 "ingress program, under load",
                 "ns",
                 Lower,
-                "the kernel's run time by run count during keep-alive requests, in a pass of its own",
+                "the kernel's run time by run count during keep-alive requests, in a pass of its own; XDP's and TC's together",
             ),
             Self::Egress => (
                 "program-egress",

@@ -1,8 +1,8 @@
 //! How long a run of the programs takes under load, as the kernel itself counts it.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use aya::{
     programs::ProgramInfo,
     sys::{Stats, enable_stats},
@@ -11,40 +11,43 @@ use aya::{
 use super::{Numbers, Stage, web};
 use crate::bench::figures::Figure;
 
-/// Run time and run count, of ingress and of egress.
-type Sums = [(u64, u64); 2];
+/// Run time in nanoseconds and run count, by program.
+type Counts = BTreeMap<PathBuf, (u64, u64)>;
 
+/// A packet that comes in meets the program of XDP, if there is one, and that of traffic control: what a packet costs is
+/// the sum of what a run of each does.
 pub fn under_load(stage: &Stage<'_>) -> Result<Numbers> {
     // Counting costs more than the programs: it is on only for as long as this is held, whatever
     // becomes of this process, and kernel.bpf_stats_enabled keeps its value.
     let counting = enable_stats(Stats::RunTime).context("BPF_ENABLE_STATS")?;
-    let before = sums(stage)?;
+    let before = counts(stage)?;
     web::wrk(stage, &[])?;
-    let after = sums(stage)?;
+    let after = counts(stage)?;
     drop(counting);
-    let figures = [Figure::Ingress, Figure::Egress];
-    let numbers = figures.into_iter().zip(before).zip(after);
-    Ok(numbers
-        .filter_map(|((figure, before), after)| {
-            let [time, runs] = [
-                after.0.checked_sub(before.0)?,
-                after.1.checked_sub(before.1)?,
-            ];
-            (runs != 0).then(|| (figure, time as f64 / runs as f64))
-        })
-        .collect())
+    let mut numbers = Vec::new();
+    for (figure, egress) in [(Figure::Ingress, false), (Figure::Egress, true)] {
+        let mut sum = 0.0;
+        for (pin, (time, runs)) in after.iter().filter(|(pin, _)| is_egress(pin) == egress) {
+            let (time_before, runs_before) = before.get(pin).copied().unwrap_or_default();
+            let runs = runs.saturating_sub(runs_before);
+            if runs != 0 {
+                sum += time.saturating_sub(time_before) as f64 / runs as f64;
+            }
+        }
+        ensure!(sum > 0.0, "no program of that direction ran");
+        numbers.push((figure, sum));
+    }
+    Ok(numbers)
 }
 
-fn sums(stage: &Stage<'_>) -> Result<Sums> {
-    let mut sums = Sums::default();
+fn counts(stage: &Stage<'_>) -> Result<Counts> {
+    let mut counts = Counts::new();
     for pin in pins(stage)? {
         let info = ProgramInfo::from_pin(&pin).with_context(|| pin.display().to_string())?;
-        let [ingress, egress] = &mut sums;
-        let sum = if is_egress(&pin) { egress } else { ingress };
-        sum.0 += u64::try_from(info.run_time().as_nanos())?;
-        sum.1 += info.run_count();
+        let time = u64::try_from(info.run_time().as_nanos())?;
+        counts.insert(pin, (time, info.run_count()));
     }
-    Ok(sums)
+    Ok(counts)
 }
 
 /// The programs of the instance.
