@@ -180,7 +180,8 @@ impl<C: Context> State for Kernel<'_, C> {
         // SAFETY: not null; these fields are readable of every socket.
         let (state, local, remote) =
             unsafe { ((*socket).state, (*socket).src_port, (*socket).dst_port) };
-        // A RST or an ACK in TIME_WAIT is sent through a socket that belongs to the CPU.
+        // A raw socket is full and connected, and sends whatever it is given; a RST or an ACK in TIME_WAIT is sent
+        // through a socket that belongs to the CPU.
         let sends_it =
             local == u32::from(key.local_port.get()) && remote == key.remote_port.to_be();
         if sends_it && socket::is_connected(state) {

@@ -21,6 +21,7 @@ mod own;
 mod pair;
 mod path;
 mod raw;
+mod raw_socket;
 mod reloads;
 mod rules;
 mod stacked;
@@ -57,6 +58,7 @@ const TOPICS: &[(&str, &[Scenario])] = &[
     ("options", options::SCENARIOS),
     ("path", path::SCENARIOS),
     ("raw", raw::SCENARIOS),
+    ("raw", raw_socket::SCENARIOS),
     ("reloads", reloads::SCENARIOS),
     ("rules", rules::SCENARIOS),
     ("stacked", stacked::SCENARIOS),
