@@ -66,6 +66,10 @@ enum Event {
     Interface {
         other: bool,
     },
+    /// What leaves is this host's own again, or that of others.
+    Forwarded {
+        is_others: bool,
+    },
 }
 
 /// One of a list, however long that is.
@@ -161,6 +165,7 @@ impl Event {
                 host.memory.remote.insert(server);
             }
             Self::Interface { other } => host.memory.ifindex = INTERFACE + u32::from(*other),
+            Self::Forwarded { is_others } => host.memory.forwards = *is_others,
         }
     }
 }
