@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use integration::capture::{Capture, assert_checksums, ports_of};
@@ -98,7 +98,8 @@ fn a_direct_connection_beside_a_redirected_one_keeps_its_port() {
     }
 }
 
-/// Both connections of one client port are reset, of which the direct one was moved.
+/// Both connections of one client port are reset, of which the direct one was moved. Under SYN cookies no socket
+/// told that it is over.
 #[test]
 fn a_client_port_is_its_own_again() {
     let lan = Lan::new();
@@ -111,20 +112,29 @@ fn a_client_port_is_its_own_again() {
         let port = server.peer_addr().expect("a peer").port();
         (client, server, port)
     };
-    let both = [wire, target].map(open);
-    assert_ne!(both[0].2, both[1].2);
-    for (client, mut server, _) in both {
+    let reset = |client, mut server: TcpStream| {
         SockRef::from(&client)
             .set_linger(Some(Duration::ZERO))
             .expect("a reset at the end");
-        drop(client);
+        drop::<TcpStream>(client);
         let end = server.read(&mut [0]).expect_err("it is reset");
         assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    };
+    for cookies in ["1", "2"] {
+        let first = open(wire);
+        lan.server.sysctl("ipv4.tcp_syncookies", cookies);
+        let second = open(target);
+        lan.server.sysctl("ipv4.tcp_syncookies", "1");
+        assert_ne!(first.2, second.2);
+        for (client, server, _) in [first, second] {
+            reset(client, server);
+        }
+        let (mut client, mut server, _) = open(target);
+        client.write_all(b"again").expect("a request");
+        let mut request = [0; 5];
+        server.read_exact(&mut request).expect("the request");
+        reset(client, server);
     }
-    let (mut client, mut server, _) = open(target);
-    client.write_all(b"again").expect("a request");
-    let mut request = [0; 5];
-    server.read_exact(&mut request).expect("the request");
 }
 
 #[test]
