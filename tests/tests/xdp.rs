@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use aya::programs::XdpMode;
 use integration::capture::{Capture, assert_checksums};
@@ -16,6 +17,8 @@ use integration::transfer::transfer;
 use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
 use integration::xdp::{Accelerator, MODES};
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The first packet of a flow is TC's, all others are XDP's. Each is counted once, so that TC passed
 /// what XDP had rewritten.
@@ -201,6 +204,7 @@ fn settle(lan: &Lan) {
 fn echo(from: &mut TcpStream, to: &mut TcpStream) {
     let sent = [0x5a; 512];
     let mut received = [0; 512];
+    to.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     from.write_all(&sent).expect("to be sent");
     to.read_exact(&mut received).expect("to be received");
     assert_eq!(sent, received);
