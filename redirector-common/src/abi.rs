@@ -72,6 +72,8 @@ pub const PORT_TARGET: u16 = 1 << 1;
 pub const PORT_SCOPED: u16 = 1 << 2;
 /// `EARLIER` knows this port.
 pub const PORT_CHANGED: u16 = 1 << 3;
+/// `RULES` has rules for single interfaces.
+pub const PORT_LINKED: u16 = 1 << 4;
 
 /// Key of the `RULES` map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]

@@ -43,7 +43,7 @@ pub fn answer<S: State>(
     let Some(flow) = state.flow(Table::Answered, key) else {
         return claimed(state, key, segment, about).unwrap_or_default();
     };
-    if flow.from == NO_PORT {
+    if flow.is_outgoing() {
         return None;
     }
     if !is_tcp {
@@ -116,7 +116,7 @@ fn pending<S: State>(
     let Some(flow) = state.flow(Table::Pending, key) else {
         return Decision::PASS;
     };
-    if flow.from == NO_PORT {
+    if flow.is_outgoing() {
         return Decision::PASS;
     }
     if flow.is_opened() && about.is(Answer::ACKNOWLEDGES) {

@@ -309,6 +309,9 @@ fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> De
         track::forget(state, Table::Pending, key);
         return Decision::PASS;
     }
+    if track::is_forwarded(state, key) {
+        return Decision::skip(Skip::Outgoing);
+    }
     if arrival.is(PORT_CHANGED) {
         let decision = earlier_target(state, key, 0, 0);
         if decision != Decision::PASS {
@@ -320,9 +323,6 @@ fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> De
     }
     if !state.is_local(key) {
         return Decision::skip(Skip::NotLocal);
-    }
-    if track::is_forwarded(state, key) {
-        return Decision::skip(Skip::Outgoing);
     }
     let from = key.local_port;
     key.local_port = arrival.target();

@@ -1,6 +1,9 @@
 use crate::{
     Direction, Packet, Segment, Skip, State, Traced,
-    abi::{NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Protocol},
+    abi::{
+        NO_PORT, NO_RULE, PORT_CHANGED, PORT_LINKED, PORT_SOURCE, PORT_TARGET, Port, PortEntry,
+        Protocol,
+    },
     answer,
     begin::Arrival,
     decision::Decision,
@@ -176,8 +179,8 @@ fn egress<P: Packet, S: State>(
     if is_opening {
         let to = rules::target(packet, state, &key, entry).local;
         track::end(state, &mut key, to);
-        if is_source && !state.is_sent_here() {
-            track::note_outgoing(state, &key);
+        if is_source && !state.is_sent_here() && may_be_answered_elsewhere(entry, to) {
+            track::note_outgoing(state, &mut key, to);
         }
         return Err(Skip::Outgoing);
     }
@@ -187,14 +190,21 @@ fn egress<P: Packet, S: State>(
         }
         return Ok(Some(to));
     }
-    if may_be_outgoing
-        && (entry.flags & PORT_CHANGED != 0
-            || rules::target(packet, state, &key, entry).local != NO_PORT)
-    {
-        track::note_outgoing(state, &key);
+    if may_be_outgoing {
+        let to = rules::target(packet, state, &key, entry).local;
+        if may_be_answered_elsewhere(entry, to) {
+            track::note_outgoing(state, &mut key, to);
+        }
     }
     if is_source {
         return Ok(None);
     }
     Err(Skip::Direct)
+}
+
+/// Whether a rule may redirect the answers to what this host sends from its port: the one there is for the
+/// interface that it leaves by, or that of the one they come by, or an earlier one.
+#[inline(always)]
+fn may_be_answered_elsewhere(entry: PortEntry, target: Port) -> bool {
+    target != NO_PORT || entry.flags & (PORT_CHANGED | PORT_LINKED) != 0
 }

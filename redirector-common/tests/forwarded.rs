@@ -4,7 +4,7 @@ mod common;
 
 use std::net::IpAddr;
 
-use common::{CONNECTED, DATA, Host, OPENING, SYN_ACK, UDP, each_family};
+use common::{CONNECTED, DATA, FINAL_ACK, Host, INTERFACE, OPENING, SYN_ACK, UDP, each_family};
 use redirector_common::Skip;
 
 fn forwarding(rules: &[(u16, u16)]) -> Host {
@@ -122,5 +122,93 @@ fn a_wire_port_that_is_a_target_too() {
             }
             assert_eq!(host.flows(), [1, 0]);
         }
+    });
+}
+
+/// By an address that no rule covers.
+#[test]
+fn a_connection_beside_the_rule_is_not_noted() {
+    each_family(|talk| {
+        let mut host = forwarding(&[]);
+        let mut named = talk;
+        named.server = match talk.server {
+            IpAddr::V4(_) => "192.0.2.77".parse().expect("an address"),
+            IpAddr::V6(_) => "2001:db8::77".parse().expect("an address"),
+        };
+        host.rule(Some(named.server), 0, 4000, Some(8000));
+        assert_eq!(host.send(&talk.from(4000, OPENING)), Err(Skip::Outgoing));
+        assert_eq!(host.flows(), [0, 0]);
+        assert_eq!(host.send(&named.from(4000, OPENING)), Err(Skip::Outgoing));
+        assert_eq!(host.flows(), [1, 0]);
+    });
+}
+
+/// From the same port of the same peer, and the application has answered it.
+#[test]
+fn its_datagrams_come_after_a_client_s() {
+    each_family(|talk| {
+        for is_retargeted in [false, true] {
+            let mut host = Host::with(&[(443, 4430)]);
+            assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
+            assert_eq!(host.send(&talk.from(4430, UDP)), Ok(Some(443)));
+            if is_retargeted {
+                host.rule(None, 0, 443, Some(4431));
+            }
+            host.memory.forwards = true;
+            assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+            for _ in 0..2 {
+                assert_eq!(host.receive(&talk.to(443, UDP)), Err(Skip::Outgoing));
+            }
+        }
+    });
+}
+
+/// It leaves by another interface than that of the rule, which the answer comes by.
+#[test]
+fn an_answer_that_comes_by_another_interface() {
+    const OTHER: u32 = INTERFACE + 1;
+    each_family(|talk| {
+        for forwards in [false, true] {
+            let mut host = Host::with(&[]);
+            host.rule(None, OTHER, 4000, Some(8000));
+            host.memory.forwards = forwards;
+            let _ = host.send(&talk.from(4000, UDP));
+            let _ = host.send(&talk.from(4000, OPENING));
+            if !forwards {
+                host.has_socket(&talk, 4000, CONNECTED);
+            }
+            host.memory.ifindex = OTHER;
+            assert_eq!(host.receive(&talk.to(4000, UDP)), Err(Skip::Outgoing));
+            let answer = host.receive(&talk.to(4000, SYN_ACK));
+            let is_told = [Skip::Outgoing, Skip::Established].contains(&answer.expect_err("left"));
+            assert!(is_told, "{answer:?}");
+        }
+    });
+}
+
+/// Its packets still have the socket of the container, whose address is none of this host's.
+#[test]
+fn what_a_bridged_container_sends_fills_no_table_of_connections() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(443, 4430)]);
+        host.is_routed(&talk);
+        for _ in 0..2 {
+            assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+        }
+        assert_eq!(host.flows(), [1, 0]);
+    });
+}
+
+#[test]
+fn a_client_s_connection_ends_what_is_known_of_a_container_s() {
+    each_family(|talk| {
+        let mut host = forwarding(&[(4000, 8000)]);
+        assert_eq!(host.send(&talk.from(4000, OPENING)), Err(Skip::Outgoing));
+        host.memory.forwards = false;
+        assert_eq!(host.receive(&talk.to(4000, OPENING)), Ok(Some(8000)));
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(4000)));
+        assert_eq!(host.flows(), [2, 0]);
+        assert_eq!(host.receive(&talk.to(4000, FINAL_ACK)), Ok(Some(8000)));
+        assert_eq!(host.flows(), [0, 1]);
     });
 }

@@ -84,7 +84,13 @@ impl Flow {
     /// Whether a client began it, and one of its ports is another at the application, whose port is `local`.
     #[inline(always)]
     pub fn is_redirected(&self, local: Port) -> bool {
-        self.from != NO_PORT && !self.is_of(local, NO_PORT)
+        !self.is_outgoing() && !self.is_of(local, NO_PORT)
+    }
+
+    /// Whether this host began it, from a wire port, or forwards it from there.
+    #[inline(always)]
+    pub fn is_outgoing(&self) -> bool {
+        self.from == NO_PORT
     }
 
     /// Noted by a SYN, or by UDP's first datagram.

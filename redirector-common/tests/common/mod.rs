@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use redirector_common::{
     Direction, Peer, Skip, Verdict, Window,
     abi::{
-        ANY_ADDRESS, EarlierKey, EarlierTarget, FLOW_SYN_ACK, PORT_CHANGED, PORT_SCOPED,
-        PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters, RuleKey,
-        port_index, port_of_index,
+        ANY_ADDRESS, EarlierKey, EarlierTarget, FLOW_SYN_ACK, PORT_CHANGED, PORT_LINKED,
+        PORT_SCOPED, PORT_SOURCE, PORT_TARGET, Port, PortEntry, Protocol, Rule, RuleCounters,
+        RuleKey, port_index, port_of_index,
     },
     native::{
         Memory,
@@ -106,7 +106,11 @@ impl Host {
             let protocol = Protocol::from_number(u32::from(key.protocol));
             let is_scoped = key.address != ANY_ADDRESS || key.ifindex != 0;
             let scoped = if is_scoped { PORT_SCOPED } else { 0 };
-            flag(port_index(0, protocol, key.port), PORT_SOURCE | scoped);
+            let linked = if key.ifindex == 0 { 0 } else { PORT_LINKED };
+            flag(
+                port_index(0, protocol, key.port),
+                PORT_SOURCE | scoped | linked,
+            );
             flag(port_index(0, protocol, rule.target), PORT_TARGET);
         }
         for (key, earlier) in &self.memory.earlier {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use redirector_common::abi::{
-    self, ANY_ADDRESS, EARLIER_TARGETS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_SCOPED,
-    PORT_SOURCE, PORT_TARGET, PortEntry, RuleKey, port_index,
+    self, ANY_ADDRESS, EARLIER_TARGETS, EarlierKey, EarlierTarget, PORT_CHANGED, PORT_LINKED,
+    PORT_SCOPED, PORT_SOURCE, PORT_TARGET, PortEntry, RuleKey, port_index,
 };
 
 use super::{
@@ -135,6 +135,9 @@ impl Table {
                     source.rule = rule.number;
                 } else {
                     source.flags |= PORT_SCOPED;
+                }
+                if key.ifindex != 0 {
+                    source.flags |= PORT_LINKED;
                 }
             });
             entry(protocol, rule.target, &|target| target.flags |= PORT_TARGET);

@@ -204,7 +204,7 @@ fn ports_say_what_a_packet_needs() {
     let table = after(&[&["80:8000", "81:8100 on 2", "8000:9000", "192.0.2.1:80:8001"]]);
     for (port, target, flags) in [
         (80, 8000, PORT_SOURCE | PORT_SCOPED),
-        (81, 0, PORT_SOURCE | PORT_SCOPED),
+        (81, 0, PORT_SOURCE | PORT_SCOPED | PORT_LINKED),
         (8000, 9000, PORT_SOURCE | PORT_TARGET),
         (8001, 0, PORT_TARGET),
         (8100, 0, PORT_TARGET),

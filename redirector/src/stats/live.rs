@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use redirector_common::abi::{Flow, FlowKey, KEY_FLOW, NO_PORT, NO_RULE, Protocol};
+use redirector_common::abi::{Flow, FlowKey, KEY_FLOW, NO_RULE, Protocol};
 
 use crate::kernel::{Error, Instance, connections};
 
@@ -34,7 +34,7 @@ pub fn read(instance: &Instance) -> Result<HashMap<u32, u64>, Error> {
 }
 
 fn is_redirected(key: &FlowKey, flow: &Flow) -> bool {
-    key.kind == KEY_FLOW && flow.from != NO_PORT && flow.rule != NO_RULE
+    key.kind == KEY_FLOW && !flow.is_outgoing() && flow.rule != NO_RULE
 }
 
 /// A socket with a link-local peer is bound to a bridge where its packets are met on a port of that.
