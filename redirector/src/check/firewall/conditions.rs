@@ -38,7 +38,10 @@ pub enum Way {
     /// An answer by the interface, of which conntrack knows no connection.
     Out,
     /// The first packet of a connection of this host to itself, as it leaves by the interface.
-    Own,
+    Own {
+        /// Its source is the one that masquerading would choose.
+        stays: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +154,7 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
             matches!(name.as_str(), "host" | "unicast").into()
         }
         (Field::ConnectionState, Value::Name(name)) => match packet.way {
-            Way::In | Way::Own => (name == "new").into(),
+            Way::In | Way::Own { .. } => (name == "new").into(),
             Way::Out => (name == "invalid").into(),
         },
         (Field::ConnectionStatus, Value::Name(_)) => Tri::No,

@@ -77,11 +77,11 @@ fn meets(family: Family, base: &Base, packet: &Packet<'_>) -> bool {
         Family::Inet | Family::Netdev => true,
     };
     carried
-        && base.nat == (packet.way == Way::Own)
+        && base.nat == matches!(packet.way, Way::Own { .. })
         && match packet.way {
             Way::In => matches!(base.hook, Hook::Ingress | Hook::Prerouting | Hook::Input),
             Way::Out => base.hook == Hook::Output,
-            Way::Own => base.hook == Hook::Postrouting,
+            Way::Own { .. } => base.hook == Hook::Postrouting,
         }
         && (base.devices.is_empty() || base.devices.iter().any(|device| device == packet.interface))
 }
@@ -183,14 +183,14 @@ impl Walk<'_> {
 
     fn verdict(&mut self, verdict: &Verdict, cause: &Cause, depth: u8) -> Next {
         match verdict {
-            Verdict::Masquerade if self.packet.way == Way::Own => {
+            Verdict::Source(source) if source.changes(self.packet) => {
                 self.dropped.get_or_insert_with(|| cause.clone());
                 Next {
                     rule: false,
                     caller: false,
                 }
             }
-            Verdict::Accept | Verdict::Translate(_) | Verdict::Masquerade => {
+            Verdict::Accept | Verdict::Translate(_) | Verdict::Source(_) => {
                 self.accepted.get_or_insert_with(|| cause.clone());
                 Next {
                     rule: false,
