@@ -99,6 +99,7 @@ fn meets(family: Family, base: &Base, packet: &Packet<'_>) -> bool {
         && base.nat == matches!(packet.way, Way::Own { .. })
         && match packet.way {
             Way::In => matches!(base.hook, Hook::Ingress | Hook::Prerouting | Hook::Input),
+            Way::Later => matches!(base.hook, Hook::Prerouting | Hook::Input),
             Way::Out => matches!(base.hook, Hook::Output | Hook::Postrouting),
             Way::Own { .. } => base.hook == Hook::Postrouting,
         }

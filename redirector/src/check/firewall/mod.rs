@@ -92,9 +92,10 @@ pub fn findings(
     findings.extend(early::findings(config, &judge.chains, &judge.locals, text));
     findings.extend(bridged::findings(
         config,
-        &firewall.tables,
+        &judge.chains,
         links,
         firewall.bridges_call,
+        text,
     ));
     findings.extend(answers::findings(config, &judge.chains, links, text));
     findings.extend(masquerade::findings(
