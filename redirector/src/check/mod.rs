@@ -52,8 +52,18 @@ impl Versions {
         ipv6: false,
     };
 
+    #[cfg(test)]
     const fn of(ipv6: bool) -> Self {
         Self { ipv4: !ipv6, ipv6 }
+    }
+
+    /// For a message: nothing if it is about both.
+    const fn scope(self) -> &'static str {
+        match (self.ipv4, self.ipv6) {
+            (true, false) => " over IPv4",
+            (false, true) => " over IPv6",
+            _ => "",
+        }
     }
 }
 

@@ -152,7 +152,7 @@ const FIREWALLS: &[(&str, &[&str])] = &[
     ),
     (
         "iptables -A OUTPUT -m conntrack --ctstate INVALID -j DROP",
-        &["own connections to 80/tcp", "oif lo accept"],
+        &["own connections to 80/tcp", "-I OUTPUT -o lo"],
     ),
     (
         "iptables -t raw -A PREROUTING -s 192.0.2.66 -p tcp --dport 80 -j DROP",

@@ -1,13 +1,13 @@
-//! Do answers to this host's own connections get out? OUTPUT sees them leave from the target port, and has seen the
-//! connection begin with the wire port: to conntrack they are part of none.
+//! Do answers to this host's own connections get out? OUTPUT and POSTROUTING see them leave from the target port, and
+//! have seen the connection begin with the wire port: to conntrack they are part of none.
 
 use std::net::IpAddr;
 
 use super::{
     ID,
     conditions::{Packet, Way},
-    evaluate::{Answer, answer},
-    message::{RuleText, stopped_by},
+    evaluate::shut,
+    message::{RuleText, accept_first, stopped_by},
     ruleset::{Chain, Table},
 };
 use crate::{
@@ -37,47 +37,39 @@ pub fn findings(
                 let is_it = |address: &IpAddr| address.is_ipv6() == *ipv6;
                 rule.address.as_ref().is_none_or(is_it) && loopback.addresses.iter().any(is_it)
             };
-            let stops = [false, true].into_iter().filter(has).find_map(|ipv6| {
-                let packet = Packet {
-                    ipv6,
-                    protocol: rule.protocol,
-                    port: rule.to.get(),
-                    interface: LOOPBACK,
-                    destination: None,
-                    source: None,
-                    locals: &loopback.addresses,
-                    way: Way::Out,
-                };
-                match answer(table, name, chain, &packet)? {
-                    Answer::Shut(cause) => Some((cause, ipv6)),
-                    _ => None,
-                }
+            let packets = [false, true].into_iter().filter(has).map(|ipv6| Packet {
+                ipv6,
+                protocol: rule.protocol,
+                port: rule.to.get(),
+                interface: LOOPBACK,
+                destination: None,
+                source: None,
+                locals: &loopback.addresses,
+                way: Way::Out,
             });
-            if let Some((cause, ipv6)) = stops {
-                findings.push(finding(rule, ipv6, &stopped_by(&cause, table, text)));
+            if let Some((cause, versions)) = shut((table, name, chain), packets) {
+                let stopped = stopped_by(&cause, table, text);
+                findings.push(finding(rule, versions, &stopped).help(format!(
+                    "accept what leaves by lo before that: {}",
+                    accept_first(table, name, "-o lo", "oif lo")
+                )));
             }
         }
     }
     findings
 }
 
-fn finding(rule: &Rule, ipv6: bool, cause: &str) -> Finding {
+fn finding(rule: &Rule, versions: Versions, cause: &str) -> Finding {
     let Rule { from, protocol, .. } = rule;
-    let (family, iptables) = match ipv6 {
-        true => (" over IPv6", "ip6tables"),
-        false => ("", "iptables"),
-    };
     let message = format!(
-        "answers to this host's own connections to {from}/{protocol}{family} are stopped by {cause}: they leave by lo as part \
-         of no connection that conntrack knows"
+        "answers to this host's own connections to {from}/{protocol}{} are stopped by {cause}: they leave by lo as part of no \
+         connection that conntrack knows",
+        versions.scope()
     );
     Finding {
-        forbids_import: Versions::of(ipv6),
+        forbids_import: versions,
         ..Finding::new(ID, Level::Warning, subject(rule), message)
     }
-    .help(format!(
-        "accept what leaves by lo before that ({iptables} -I OUTPUT -o lo -j ACCEPT; nft: oif lo accept)"
-    ))
 }
 
 #[cfg(test)]
@@ -115,7 +107,40 @@ mod tests {
             panic!("{found:?}");
         };
         assert_eq!(finding.forbids_import, Versions::of(true));
-        assert!(finding.to_string().contains("(ip6tables -I"), "{finding}");
+        let said = finding.to_string();
+        assert!(said.contains("80/tcp over IPv6 are"), "{said}");
+        assert!(
+            said.ends_with(": ip6tables -I OUTPUT -o lo -j ACCEPT"),
+            "{said}"
+        );
+    }
+
+    /// By one chain; and what it stops may have left OUTPUT.
+    #[test]
+    fn both_versions_of_ip_are_stopped() {
+        let save = "*mangle\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n";
+        let tables = iptables::parse(save, Family::Inet, "iptables");
+        let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        let found = findings(
+            &config(vec![rule("80:8000/tcp")]),
+            &base_chains(&tables),
+            &loopback(&addresses),
+            &plain_text,
+        );
+        let [finding] = &found[..] else {
+            panic!("{found:?}");
+        };
+        let both = Versions {
+            ipv4: true,
+            ipv6: true,
+        };
+        assert_eq!(finding.forbids_import, both);
+        let said = finding.to_string();
+        assert!(said.contains("80/tcp are stopped"), "{said}");
+        assert!(
+            said.ends_with(": iptables -t mangle -I POSTROUTING -o lo -j ACCEPT"),
+            "{said}"
+        );
     }
 
     #[test]

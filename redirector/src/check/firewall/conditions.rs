@@ -35,10 +35,15 @@ impl Packet<'_> {
 pub enum Way {
     /// The first packet of a connection, to a port of this host.
     In,
+    /// A later one, which conntrack takes for part of none.
+    Later,
     /// An answer by the interface, of which conntrack knows no connection.
     Out,
     /// The first packet of a connection of this host to itself, as it leaves by the interface.
-    Own,
+    Own {
+        /// Its source is the one that masquerading would choose.
+        stays: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,8 +120,8 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
     match (field, value) {
         (_, Value::Any) => Tri::Yes,
         (Field::Port | Field::OriginalPort, _) if packet.way == Way::Out => UNKNOWN,
-        (Field::Interface, _) if packet.way != Way::In => Tri::No,
-        (Field::OutInterface, _) if packet.way == Way::In => UNKNOWN,
+        (Field::Interface, _) if matches!(packet.way, Way::Out | Way::Own { .. }) => Tri::No,
+        (Field::OutInterface, _) if matches!(packet.way, Way::In | Way::Later) => UNKNOWN,
         (Field::Port | Field::OriginalPort, Value::Number(n)) => {
             (*n == u64::from(packet.port)).into()
         }
@@ -151,12 +156,14 @@ fn fits_one(field: Field, value: &Value, packet: &Packet<'_>) -> Tri {
             matches!(name.as_str(), "host" | "unicast").into()
         }
         (Field::ConnectionState, Value::Name(name)) => match packet.way {
-            Way::In | Way::Own => (name == "new").into(),
-            Way::Out => (name == "invalid").into(),
+            Way::In | Way::Own { .. } => (name == "new").into(),
+            Way::Later | Way::Out => (name == "invalid").into(),
         },
         (Field::ConnectionStatus, Value::Name(_)) => Tri::No,
-        // An answer to a SYN has more flags.
-        (Field::LoneSyn, Value::Number(_)) if packet.way == Way::Out => UNKNOWN,
+        // An answer to a SYN has more flags, and what comes after it others.
+        (Field::LoneSyn, Value::Number(_)) if matches!(packet.way, Way::Later | Way::Out) => {
+            UNKNOWN
+        }
         (Field::LoneSyn, Value::Number(holds)) => (*holds != 0).into(),
         (Field::ConnectionDirection, Value::Name(name)) => (name == "original").into(),
         _ => UNKNOWN,

@@ -4,6 +4,7 @@ use super::{
     conditions::{Packet, Tri, Way, fits, matched},
     ruleset::{Base, Chain, Family, Hook, RuleName, Step, Table, Verdict},
 };
+use crate::check::Versions;
 
 /// The kernel refuses deeper jumps (NFT_JUMP_STACK_SIZE); older ones and legacy tables may nest further.
 const DEEPEST: u8 = 32;
@@ -70,6 +71,24 @@ pub fn answer(table: &Table, name: &str, chain: &Chain, packet: &Packet<'_>) -> 
     })
 }
 
+/// The versions of IP whose packets the chain certainly stops, and by what it stops the first of them.
+pub fn shut<'a>(
+    (table, name, chain): (&Table, &str, &Chain),
+    packets: impl IntoIterator<Item = Packet<'a>>,
+) -> Option<(Cause, Versions)> {
+    let mut first = None;
+    let mut versions = Versions::NONE;
+    for packet in packets {
+        let Some(Answer::Shut(cause)) = answer(table, name, chain, &packet) else {
+            continue;
+        };
+        first.get_or_insert(cause);
+        versions.ipv4 |= !packet.ipv6;
+        versions.ipv6 |= packet.ipv6;
+    }
+    Some((first?, versions))
+}
+
 fn meets(family: Family, base: &Base, packet: &Packet<'_>) -> bool {
     let carried = match family {
         Family::Ip => !packet.ipv6,
@@ -77,11 +96,12 @@ fn meets(family: Family, base: &Base, packet: &Packet<'_>) -> bool {
         Family::Inet | Family::Netdev => true,
     };
     carried
-        && base.nat == (packet.way == Way::Own)
+        && base.nat == matches!(packet.way, Way::Own { .. })
         && match packet.way {
             Way::In => matches!(base.hook, Hook::Ingress | Hook::Prerouting | Hook::Input),
-            Way::Out => base.hook == Hook::Output,
-            Way::Own => base.hook == Hook::Postrouting,
+            Way::Later => matches!(base.hook, Hook::Prerouting | Hook::Input),
+            Way::Out => matches!(base.hook, Hook::Output | Hook::Postrouting),
+            Way::Own { .. } => base.hook == Hook::Postrouting,
         }
         && (base.devices.is_empty() || base.devices.iter().any(|device| device == packet.interface))
 }
@@ -183,14 +203,14 @@ impl Walk<'_> {
 
     fn verdict(&mut self, verdict: &Verdict, cause: &Cause, depth: u8) -> Next {
         match verdict {
-            Verdict::Masquerade if self.packet.way == Way::Own => {
+            Verdict::Source(source) if source.changes(self.packet) => {
                 self.dropped.get_or_insert_with(|| cause.clone());
                 Next {
                     rule: false,
                     caller: false,
                 }
             }
-            Verdict::Accept | Verdict::Translate(_) | Verdict::Masquerade => {
+            Verdict::Accept | Verdict::Translate(_) | Verdict::Source(_) => {
                 self.accepted.get_or_insert_with(|| cause.clone());
                 Next {
                     rule: false,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     iptables_options::Options,
+    new_source::NewSource,
     ruleset::{Base, Chain, Family, Hook, Match, Rule, RuleName, Step, Table, Verdict},
 };
 
@@ -106,7 +107,7 @@ fn verdict(flag: &str, target: &str, options: &mut Options<'_>, table: &Table) -
     };
     match target {
         "ACCEPT" => Verdict::Accept,
-        "MASQUERADE" | "SNAT" => Verdict::Masquerade,
+        "MASQUERADE" | "SNAT" => Verdict::Source(NewSource::of_iptables(target, &arguments)),
         "DROP" | "REJECT" | "TARPIT" => Verdict::Drop,
         "RETURN" => Verdict::Return,
         "LOG" | "NFLOG" | "ULOG" | "MARK" | "CONNMARK" | "CT" | "NOTRACK" | "TCPMSS" | "SET"

@@ -124,33 +124,37 @@ pub fn finding(
 fn help(table: &Table, chain: &str, rule: &Rule) -> String {
     let Rule { to, protocol, .. } = rule;
     let has = |prefix: &str| table.chains.keys().any(|name| name.starts_with(prefix));
-    let by_iptables = match table.family {
-        Family::Ip if chain == "INPUT" => Some("iptables"),
-        Family::Ip6 if chain == "INPUT" => Some("ip6tables"),
-        _ => None,
-    };
-    let tool = if table.tool == "nft" {
-        by_iptables.unwrap_or("nft")
-    } else {
-        table.tool
-    };
     if table.name == "firewalld" || has("INPUT_ZONES") {
         format!("firewall-cmd --add-port={to}/{protocol} (and again with --permanent)")
     } else if has("ufw-") || has("ufw6-") {
         format!("ufw allow {to}/{protocol}")
-    } else if tool == "nft" {
-        format!(
-            "nft insert rule {} {} {chain} {protocol} dport {to} accept",
-            table.family.name(),
-            table.name
-        )
     } else {
-        let table = if table.name == "filter" {
-            String::new()
-        } else {
-            format!(" -t {}", table.name)
-        };
-        format!("{tool}{table} -I {chain} -p {protocol} --dport {to} -j ACCEPT")
+        let by_iptables = format!("-p {protocol} --dport {to}");
+        accept_first(
+            table,
+            chain,
+            &by_iptables,
+            &format!("{protocol} dport {to}"),
+        )
+    }
+}
+
+/// The command that has a chain let something in before all else; what that is, in the words of iptables and of nft.
+pub fn accept_first(table: &Table, chain: &str, by_iptables: &str, by_nft: &str) -> String {
+    let is_iptables = matches!(chain, "PREROUTING" | "INPUT" | "OUTPUT" | "POSTROUTING");
+    let tool = match (table.tool, table.family) {
+        ("nft", Family::Ip) if is_iptables => "iptables",
+        ("nft", Family::Ip6) if is_iptables => "ip6tables",
+        (tool, _) => tool,
+    };
+    let Table { family, name, .. } = table;
+    match (tool, name.as_str()) {
+        ("nft", _) => format!(
+            "nft insert rule {} {name} {chain} {by_nft} accept",
+            family.name()
+        ),
+        (_, "filter") => format!("{tool} -I {chain} {by_iptables} -j ACCEPT"),
+        _ => format!("{tool} -t {name} -I {chain} {by_iptables} -j ACCEPT"),
     }
 }
 

@@ -10,6 +10,7 @@ mod iptables_options;
 mod kernel;
 mod masquerade;
 mod message;
+mod new_source;
 mod nft;
 mod nft_match;
 mod nft_statement;
@@ -39,6 +40,8 @@ pub struct Firewall {
     pub unread: Vec<String>,
     /// Whether bridges have it look at what they carry.
     pub bridges_call: Versions,
+    /// The address that masquerading gives to what leaves by lo.
+    pub masqueraded: Option<IpAddr>,
 }
 
 impl Firewall {
@@ -89,15 +92,17 @@ pub fn findings(
     findings.extend(early::findings(config, &judge.chains, &judge.locals, text));
     findings.extend(bridged::findings(
         config,
-        &firewall.tables,
+        &judge.chains,
         links,
         firewall.bridges_call,
+        text,
     ));
     findings.extend(answers::findings(config, &judge.chains, links, text));
     findings.extend(masquerade::findings(
         config,
         &judge.chains,
-        &judge.locals,
+        links,
+        firewall.masqueraded,
         text,
     ));
     findings

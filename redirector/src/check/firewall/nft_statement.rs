@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 
 use super::{
+    new_source::NewSource,
     nft::only_entry,
     nft_match::{condition, fields, parts},
-    ruleset::{Match, Step, Verdict},
+    ruleset::{Field, Match, Step, Value, Verdict},
 };
 
 /// The named sets and verdict maps of one table.
@@ -31,9 +32,13 @@ pub fn steps(expressions: &[Json], sets: &Sets) -> Vec<Step> {
             }
             Some(("xt", inner)) => extension(inner, &mut steps),
             Some((kind, _)) if CHANGES_NOTHING.contains(&kind) => {}
-            _ => steps.push(Step::Verdict(
-                verdict(expression).unwrap_or(Verdict::Opaque),
-            )),
+            // In a table for both versions of IP it is for one of them, and nothing to the other.
+            Some(("snat" | "dnat", inner)) => {
+                let family = inner["family"].as_str().map(Value::name);
+                steps.extend(family.map(|family| Step::Match(Match::one(Field::Version, family))));
+                steps.push(verdict_step(expression));
+            }
+            _ => steps.push(verdict_step(expression)),
         }
     }
     steps
@@ -83,6 +88,10 @@ fn bare(element: &Json) -> &Json {
     element.get("elem").map_or(element, |elem| &elem["val"])
 }
 
+fn verdict_step(expression: &Json) -> Step {
+    Step::Verdict(verdict(expression).unwrap_or(Verdict::Opaque))
+}
+
 fn verdict(expression: &Json) -> Option<Verdict> {
     let bare = expression.as_str();
     let (kind, inner) =
@@ -90,7 +99,7 @@ fn verdict(expression: &Json) -> Option<Verdict> {
     let target = || inner["target"].as_str().map(str::to_owned);
     Some(match kind {
         "accept" => Verdict::Accept,
-        "masquerade" | "snat" => Verdict::Masquerade,
+        "masquerade" | "snat" => Verdict::Source(NewSource::of_nft(kind, inner)),
         "drop" | "reject" => Verdict::Drop,
         "return" => Verdict::Return,
         "continue" => Verdict::Continue,
@@ -125,8 +134,9 @@ fn extension(inner: &Json, steps: &mut Vec<Step>) {
             "LOG" | "NFLOG" | "MARK" | "CONNMARK" | "CT" | "NOTRACK" | "TCPMSS" | "SET",
         ) => {}
         (Some("target"), "REJECT") => steps.push(Step::Verdict(Verdict::Drop)),
-        (Some("target"), "MASQUERADE" | "SNAT") => {
-            steps.push(Step::Verdict(Verdict::Masquerade));
+        (Some("target"), target @ ("MASQUERADE" | "SNAT")) => {
+            let source = NewSource::of_iptables(target, &[]);
+            steps.push(Step::Verdict(Verdict::Source(source)));
         }
         (Some("target"), "REDIRECT" | "DNAT") => {
             steps.push(Step::Verdict(Verdict::Translate(

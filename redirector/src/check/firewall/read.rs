@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::HashMap, io};
 
 use super::{
-    Firewall, bridged, iptables, kernel, nft, plain_text,
+    Firewall, bridged, iptables, kernel, masquerade, nft, plain_text,
     ruleset::{Chain, Family, Hook, RuleName, Table},
 };
 use crate::netfilter::{BackEnd, LEGACY_NAMES, Trouble, has_legacy, program, run};
@@ -16,6 +16,7 @@ pub fn read() -> Firewall {
         tables: Vec::new(),
         unread: Vec::new(),
         bridges_call: bridged::read(),
+        masqueraded: masquerade::read(),
     };
     match run("nft", &["-j", "list", "ruleset"]).map(|text| nft::parse(&text)) {
         Ok(Ok(listing)) => {

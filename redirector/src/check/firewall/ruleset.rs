@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
+use super::new_source::NewSource;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {
     Ip,
@@ -177,8 +179,8 @@ pub enum Verdict {
     Goto(String),
     /// Destination NAT, to the place in words: `port 8000`, `172.17.0.2:8080`.
     Translate(String),
-    /// Source NAT, to whatever address. Else it accepts.
-    Masquerade,
+    /// Source NAT. Where the source stays, it accepts.
+    Source(NewSource),
     Opaque,
 }
 
