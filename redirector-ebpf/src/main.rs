@@ -10,6 +10,7 @@ mod context;
 mod count;
 mod decide;
 mod kernel;
+mod link;
 mod log;
 mod maps;
 mod mark;
@@ -50,6 +51,9 @@ pub fn egress(ctx: TcContext) -> i32 {
 
 #[classifier]
 pub fn ingress_l3(ctx: TcContext) -> i32 {
+    if link::has_ethernet(&ctx) {
+        return run::<true>(&ctx, Direction::Ingress);
+    }
     run::<false>(&ctx, Direction::Ingress)
 }
 
