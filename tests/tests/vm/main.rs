@@ -2,7 +2,9 @@
 //! boots one that has them.
 
 mod ipsec;
+mod netem;
 mod traffic;
 mod tuning;
+mod tunnels;
 mod vlan;
 mod wireguard;

@@ -1,6 +1,6 @@
 //! What is asked of a server on every kind of device.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use integration::datapath::{Datapath, Redirected};
 use integration::netns::Namespace;
@@ -18,8 +18,8 @@ const FRAGMENTED: usize = 4000;
 pub struct Traffic {
     pub client: Namespace,
     pub server: Namespace,
-    /// The server's addresses.
-    pub host: Host,
+    /// Those of the server that are asked.
+    addresses: Vec<IpAddr>,
     tcp: Listener,
     udp: UdpServer,
 }
@@ -31,10 +31,25 @@ impl Traffic {
         Self {
             client,
             server,
-            host,
+            addresses: vec![host.v4, host.v6],
             tcp,
             udp,
         }
+    }
+
+    /// Only these of the server's addresses are asked.
+    pub fn of(self, addresses: Vec<IpAddr>) -> Self {
+        Self { addresses, ..self }
+    }
+
+    fn each(&self, ports: &[u16]) -> Vec<SocketAddr> {
+        let of = |port: &u16| {
+            let port = *port;
+            self.addresses
+                .iter()
+                .map(move |address| SocketAddr::new(*address, port))
+        };
+        ports.iter().flat_map(of).collect()
     }
 
     #[track_caller]
@@ -45,7 +60,7 @@ impl Traffic {
     /// Through the redirected port, with some bulk, and straight to the application.
     #[track_caller]
     pub fn tcp(&self, case: &str) {
-        for to in [80, 8000].into_iter().flat_map(|port| self.host.both(port)) {
+        for to in self.each(&[80, 8000]) {
             let case = format!("{to}, {case}");
             println!("{case}");
             let mut connection = Connection::open(&self.client, to, &self.tcp);
@@ -59,7 +74,7 @@ impl Traffic {
     /// The same with datagrams of every size.
     #[track_caller]
     pub fn udp(&self, case: &str) {
-        for to in [53, 5353].into_iter().flat_map(|port| self.host.both(port)) {
+        for to in self.each(&[53, 5353]) {
             let case = format!("{to}, {case}");
             println!("{case}");
             let client = self.datagrams(to);
@@ -71,10 +86,10 @@ impl Traffic {
     /// One request and its answer to the redirected port of each family.
     #[track_caller]
     pub fn once(&self, case: &str) {
-        for to in self.host.both(80) {
+        for to in self.each(&[80]) {
             Connection::open(&self.client, to, &self.tcp).exchange(case);
         }
-        for to in self.host.both(53) {
+        for to in self.each(&[53]) {
             self.udp.echo(&self.datagrams(to), 1, case);
         }
     }
