@@ -58,6 +58,13 @@ fn a_foreign_xdp_program_fails_a_check_and_can_be_taken_off_as_told() {
         assert!(output.contains(told), "{output}");
     }
     assert_eq!(instance.run("check", RULES).code, Some(0));
+    // What is loaded would be changed by a reload.
+    instance.run("load", RULES).success("load");
+    let check = instance.run("check", &arguments);
+    assert_eq!(check.code, Some(1), "{check:#?}");
+    assert!(check.stdout.contains("reload: eth0 has"), "{check:#?}");
+    assert_eq!(instance.run("check", "-i eth0 81:8001").code, Some(0));
+    instance.run("unload", "").success("unload");
     lan.server.run(told);
     assert_eq!(instance.run("check", &arguments).code, Some(0));
     instance.run("load", &arguments).success("load");

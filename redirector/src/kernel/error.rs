@@ -85,10 +85,15 @@ pub enum Error {
     #[error("cannot mount bpffs at {path}; `mount -t bpf -o mode=0700 bpf {path}` as root does it")]
     Mount { path: PathBuf, source: io::Error },
     #[error(
-        "{path} belongs to user {owner}, who could hide what is loaded; remove it, and close its file system to \
-         others (chmod 0700 /sys/fs/bpf)"
+        "{path} belongs to user {owner}, who could hide what is loaded; {way}, and close its file system to \
+         others (chmod 0700 /sys/fs/bpf), or if that user is to load here, leave it to them (chown {owner} /sys/fs/bpf)",
+        way = remove_foreign(.loaded)
     )]
-    ForeignDirectory { path: PathBuf, owner: u32 },
+    ForeignDirectory {
+        path: PathBuf,
+        owner: u32,
+        loaded: Vec<Name>,
+    },
     #[error(
         "cannot attach to {interface}: its packets begin neither with Ethernet nor with IP (hardware type {hardware})"
     )]
@@ -216,6 +221,15 @@ fn xdp_help(mode: &XdpMode) -> &'static str {
         }
         XdpMode::Generic => "--hook tc takes it",
     }
+}
+
+fn remove_foreign(loaded: &[Name]) -> String {
+    if loaded.is_empty() {
+        return "remove it".to_owned();
+    }
+    let names: Vec<_> = loaded.iter().map(Name::as_str).collect();
+    let names = names.join(", ");
+    format!("unload what is there ({names}; `redirector unload --all --any-namespace`), remove it")
 }
 
 fn process(pid: &Option<i32>) -> String {

@@ -87,6 +87,17 @@ pub fn rehearse_reload(name: &Name, config: &Config) -> Result<Option<(Plan, Vec
     capability::require()?;
     let _bpffs = BpfFs::lock_if_mounted()?;
     supervision::refuse(name)?;
+    rehearse_locked(name, config)
+}
+
+/// The same, whoever keeps the instance.
+pub fn rehearse_change(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
+    capability::require()?;
+    let _bpffs = BpfFs::lock_if_mounted()?;
+    rehearse_locked(name, config)
+}
+
+fn rehearse_locked(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
     let (instance, loaded) = open(name)?;
     let plan = Plan::new(Some(&loaded), config);
     if plan.is_empty() {
