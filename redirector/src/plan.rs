@@ -73,6 +73,8 @@ pub enum Presence {
     /// In another one, with programs of ours on it: links stay with an interface wherever it goes.
     Elsewhere,
     Gone,
+    /// One of the two, for those who may not know.
+    GoneOrElsewhere,
 }
 
 impl Presence {
@@ -82,6 +84,7 @@ impl Presence {
             Self::Here => "detached",
             Self::Elsewhere => "moved",
             Self::Gone => "gone",
+            Self::GoneOrElsewhere => "gone or moved",
         }
     }
 }

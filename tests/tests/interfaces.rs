@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use integration::footprint::Footprint;
 use integration::netns::Namespace;
-use integration::process::Background;
+use integration::process::{Background, run};
 use integration::redirector::{Instance, interface, json};
 use integration::server::{Connection, Listener, is_refused};
 use integration::topology::{CLIENT, Host, LOOPBACK, Lan, SERVER};
+use integration::user::User;
 use integration::wait;
 use nix::net::if_::if_nametoindex;
 
@@ -70,8 +71,12 @@ fn an_interface_that_was_moved_is_told_from_one_that_is_gone() {
     let to = SocketAddr::new(SERVER.v4, 80);
     if is_tcx {
         assert_answered(&lan.client, [to], &listener);
-        let words = "eth0 was moved to another network namespace, and redirects there";
+        let words = "eth0 was moved to another network namespace, and programs of ours with it";
         assert!(status.stdout.contains(words), "{status:#?}");
+        let theirs = run(&mut User::new().command(&instance, "status", ""));
+        assert_eq!(theirs.code, Some(5), "{theirs:#?}");
+        let words = "eth0 is gone, or was moved to another network namespace";
+        assert!(theirs.stdout.contains(words), "{theirs:#?}");
     } else {
         assert!(status.stdout.contains("eth0 is gone"), "{status:#?}");
     }

@@ -183,17 +183,18 @@ pub fn is_gone(directory: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Whether links of an interface hold to it, in whatever network namespace it is. Nothing says so to those who cannot
-/// open links.
-pub fn holds(directory: &Path, ifindex: u32) -> Result<bool, Error> {
+/// Whether links of an interface hold to it, in whatever network namespace it is; `None` where this user cannot open
+/// them.
+pub fn holds(directory: &Path, ifindex: u32) -> Result<Option<bool>, Error> {
+    let mut held = Some(false);
     for half in DIRECTIONS.map(name).into_iter().chain([XDP]) {
         match link::holds(&pin(directory, ifindex, half)) {
             Ok(false) => {}
-            Err(error) if error.is_permission() => {}
-            held => return held,
+            Err(error) if error.is_permission() => held = None,
+            found => return found.map(Some),
         }
     }
-    Ok(false)
+    Ok(held)
 }
 
 /// Whether an instance has filters on clsact qdiscs.
