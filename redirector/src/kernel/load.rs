@@ -94,6 +94,7 @@ pub fn rehearse_load(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<S
         return Ok(None);
     };
     let sites = attach::choose(name, config, &Hooks::default())?;
+    attach::rehearse(&bpffs::directory(name), &sites)?;
     Ok(Some((plan, sites)))
 }
 

@@ -7,8 +7,10 @@ mod clsact;
 mod explain;
 mod link;
 mod neighbours;
+mod rehearse;
 mod replace;
 mod site;
+mod state;
 mod tcx;
 mod xdp;
 
@@ -28,12 +30,13 @@ use redirector_common::{
 pub use self::{
     explain::{Explanation, Probed, explain},
     neighbours::{Hook as NeighbourHook, Neighbour, Neighbourhood, Order, Owners},
+    rehearse::rehearse,
     replace::run_pinned,
     site::{Reason, Site, Tc, choose, has_tcx, own_programs},
+    state::{has_filters, holds, is_gone, state},
     xdp::ForeignXdp,
 };
 use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
-use crate::plan::IngressHook;
 
 /// In the order in which they come; they go in the reverse one. Egress alone redirects nothing,
 /// ingress alone would leave clients without an answer.
@@ -67,12 +70,12 @@ pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Att
     let mut attached = Attached::default();
     for site in sites {
         for direction in DIRECTIONS {
+            if has_tc(directory, site, direction)? {
+                continue;
+            }
             match site.tc {
                 Tc::Tcx => {
                     let pin = pin(directory, site.interface.index, name(direction));
-                    if link::is_attached(&pin, site.interface.index)? {
-                        continue;
-                    }
                     // The link of an interface that is gone.
                     link::detach(&pin)?;
                     steps.next()?;
@@ -80,10 +83,6 @@ pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Att
                     attached.links.push((pin, link));
                 }
                 Tc::Clsact { .. } => {
-                    let known = clsact::programs(directory)?;
-                    if clsact::is_attached(site.interface.index, direction, &known)? {
-                        continue;
-                    }
                     steps.next()?;
                     clsact::attach(directory, site, direction)?;
                 }
@@ -107,6 +106,14 @@ pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Att
         }
     }
     Ok(attached)
+}
+
+fn has_tc(directory: &Path, site: &Site, direction: Direction) -> Result<bool, Error> {
+    let index = site.interface.index;
+    match site.tc {
+        Tc::Tcx => link::is_attached(&pin(directory, index, name(direction)), index),
+        Tc::Clsact { .. } => clsact::is_attached(index, direction, &clsact::programs(directory)?),
+    }
 }
 
 /// Makes the links outlive this process.
@@ -165,46 +172,6 @@ pub fn discard(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether nothing of an instance holds to any interface. Filters cannot be asked from another network
-/// namespace; those may still be there.
-pub fn is_gone(directory: &Path) -> Result<bool, Error> {
-    if has_filters(directory) {
-        return Ok(false);
-    }
-    for pin in link_pins(directory)? {
-        match link::holds(&pin) {
-            Ok(false) => {}
-            Ok(true) => return Ok(false),
-            // Nothing says so.
-            Err(error) if error.is_permission() => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(true)
-}
-
-/// Whether links of an interface hold to it, in whatever network namespace it is; `None` where this user cannot open
-/// them.
-pub fn holds(directory: &Path, ifindex: u32) -> Result<Option<bool>, Error> {
-    let mut held = Some(false);
-    for half in DIRECTIONS.map(name).into_iter().chain([XDP]) {
-        match link::holds(&pin(directory, ifindex, half)) {
-            Ok(false) => {}
-            Err(error) if error.is_permission() => held = None,
-            found => return found.map(Some),
-        }
-    }
-    Ok(held)
-}
-
-/// Whether an instance has filters on clsact qdiscs.
-pub fn has_filters(directory: &Path) -> bool {
-    records(directory).is_ok_and(|records| {
-        let mut records = records.iter();
-        records.any(|(_, record)| record.attach & ATTACH_CLSACT != 0)
-    })
-}
-
 fn is_elsewhere(directory: &Path) -> Result<bool, Error> {
     let settings = Maps::new(directory.join("maps")).settings();
     let netns = settings
@@ -215,47 +182,6 @@ fn is_elsewhere(directory: &Path) -> Result<bool, Error> {
         .filter(|netns| *netns != 0);
     let here = namespace::current()?;
     Ok(netns.is_some_and(|netns| netns != here))
-}
-
-/// Whether everything that an interface has of an instance still holds to it, and where its ingress
-/// half is.
-pub fn state(
-    directory: &Path,
-    ifindex: u32,
-    record: &InterfaceRecord,
-) -> Result<(bool, IngressHook), Error> {
-    let mut attached = true;
-    let mut hook = IngressHook::Tcx;
-    if record.attach & ATTACH_CLSACT != 0 {
-        hook = IngressHook::Clsact;
-        for direction in DIRECTIONS {
-            attached &= match clsact::programs(directory) {
-                Err(error) if error.is_permission() => clsact::is_named(ifindex, direction)?,
-                known => clsact::is_attached(ifindex, direction, &known?)?,
-            };
-        }
-    } else {
-        for direction in DIRECTIONS {
-            attached &= seems_attached(&pin(directory, ifindex, name(direction)), ifindex)?;
-        }
-    }
-    let xdp = pin(directory, ifindex, XDP);
-    if xdp.exists() {
-        attached &= seems_attached(&xdp, ifindex)?;
-        hook = match xdp::hook(directory, &xdp) {
-            Err(error) if error.is_permission() => xdp::told(ifindex),
-            hook => hook?,
-        };
-    }
-    Ok((attached, hook))
-}
-
-/// Whoever can open a link can detach it, so others see its pin alone: it was attached.
-fn seems_attached(pin: &Path, ifindex: u32) -> Result<bool, Error> {
-    match link::is_attached(pin, ifindex) {
-        Err(error) if error.is_permission() => Ok(pin.exists()),
-        attached => attached,
-    }
 }
 
 fn link_pins(directory: &Path) -> Result<Vec<PathBuf>, Error> {
