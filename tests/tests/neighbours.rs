@@ -70,6 +70,26 @@ fn a_foreign_xdp_program_fails_a_check_and_can_be_taken_off_as_told() {
     instance.run("load", &arguments).success("load");
 }
 
+/// Not as a stranger's, and it is asked to go in its own way.
+#[test]
+fn xdp_of_another_instance_is_told_as_such() {
+    let lan = Lan::new();
+    let first = Instance::unloaded(&lan.server);
+    let xdp = |rules: &str| format!("--hook xdp {rules}");
+    first.run("load", &xdp(RULES)).success("load");
+    let second = Instance::unloaded(&lan.server);
+    let name = first.name();
+    let arguments = xdp("-i eth0 81:8001");
+    for words in [
+        format!("of instance \"{name}\" (id "),
+        format!("redirector reload --name {name} --hook tc"),
+    ] {
+        assert_refused(&second, &arguments, &words);
+    }
+    first.run("reload", "--hook tc").success("reload");
+    second.run("load", &arguments).success("load");
+}
+
 #[test]
 fn programs_before_and_after_ours_are_listed_in_order() {
     let lan = Lan::new();

@@ -115,7 +115,7 @@ pub enum Error {
     },
     #[error(
         "{interface} has the XDP program {other} already, and an interface has one; \
-         detach it ({off}), or use --hook tc, which goes beside it",
+         {off}, or use --hook tc, which goes beside it",
         off = xdp_off(.interface, .other)
     )]
     ForeignXdp {
@@ -237,7 +237,11 @@ fn process(pid: &Option<i32>) -> String {
 }
 
 fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
-    if other.is_dispatcher() {
+    let command = if let Some(instance) = &other.instance {
+        return format!(
+            "let that instance go without (redirector reload --name {instance} --hook tc)"
+        );
+    } else if other.is_dispatcher() {
         format!("xdp-loader unload {interface} --all")
     } else {
         // Without the mode iproute2 asks the driver, which has none of the other kind and says nothing.
@@ -246,7 +250,8 @@ fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
             XdpMode::Generic => "xdpgeneric",
         };
         format!("ip link set dev {interface} {mode} off; if a link holds it, end who has that")
-    }
+    };
+    format!("detach it ({command})")
 }
 
 fn not_loaded_help(others: &[Name]) -> String {

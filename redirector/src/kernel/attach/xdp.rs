@@ -9,11 +9,11 @@ use std::{
 
 use aya::programs::loaded_programs;
 
-use super::{link, netlink};
+use super::{link, netlink, own_programs};
 use crate::{
-    config::{self, Interface},
+    config::{self, Interface, Name},
     kernel::{
-        Error,
+        Error, bpffs,
         netlink::XdpMode,
         object::{self, INGRESS_XDP, INGRESS_XDP_GENERIC},
         sys::{self, Access},
@@ -138,6 +138,8 @@ pub struct ForeignXdp {
     /// Empty where it cannot be read, which takes CAP_SYS_ADMIN.
     pub name: String,
     pub mode: XdpMode,
+    /// Whose it is, if it is another instance's.
+    pub instance: Option<Name>,
 }
 
 /// Who has the interface's XDP already, other than those that run one of our own programs.
@@ -150,7 +152,13 @@ pub fn foreign(ifindex: u32, own: &BTreeSet<u32>) -> Result<Option<ForeignXdp>, 
         program: other.program,
         name: program_name(other.program).unwrap_or_default(),
         mode: other.mode,
+        instance: instance_of(other.program),
     }))
+}
+
+fn instance_of(program: u32) -> Option<Name> {
+    let runs = |name: &Name| own_programs(name).is_ok_and(|own| own.contains(&program));
+    bpffs::names().ok()?.into_iter().find(runs)
 }
 
 /// As the kernel has it: 15 bytes at most.
@@ -170,13 +178,13 @@ impl ForeignXdp {
 
 impl fmt::Display for ForeignXdp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let libxdp = if self.is_dispatcher() {
-            " of libxdp"
-        } else {
-            ""
-        };
-        let (name, id, mode) = (&self.name, self.program, self.mode);
-        write!(f, "\"{name}\"{libxdp} (id {id}, {mode})")
+        write!(f, "\"{}\"", self.name)?;
+        match &self.instance {
+            Some(instance) => write!(f, " of instance \"{instance}\"")?,
+            None if self.is_dispatcher() => f.write_str(" of libxdp")?,
+            None => {}
+        }
+        write!(f, " (id {}, {})", self.program, self.mode)
     }
 }
 
