@@ -107,6 +107,11 @@ pub enum Error {
         other: Box<Rule>,
         instance: Name,
     },
+    #[error(
+        "{interface} went, or became another one, while it was looked at or attached; try again once it is there, or have \
+         `redirector run` wait for it"
+    )]
+    Vanished { interface: String },
     #[error("cannot attach to {interface} {direction}: {reason}")]
     Attach {
         interface: String,

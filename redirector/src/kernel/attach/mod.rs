@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::net::if_::if_nameindex;
+use nix::net::if_::{if_nameindex, if_nametoindex};
 use redirector_common::{
     Direction,
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC, InterfaceRecord},
@@ -37,6 +37,7 @@ pub use self::{
     xdp::ForeignXdp,
 };
 use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
+use crate::config::Interface;
 
 /// In the order in which they come; they go in the reverse one. Egress alone redirects nothing,
 /// ingress alone would leave clients without an answer.
@@ -69,43 +70,64 @@ pub struct Attached {
 pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Attached, Error> {
     let mut attached = Attached::default();
     for site in sites {
-        for direction in DIRECTIONS {
-            if has_tc(directory, site, direction)? {
-                continue;
-            }
-            match site.tc {
-                Tc::Tcx => {
-                    let pin = pin(directory, site.interface.index, name(direction));
-                    // The link of an interface that is gone.
-                    link::detach(&pin)?;
-                    steps.next()?;
-                    let link = tcx::attach(directory, site, direction)?;
-                    attached.links.push((pin, link));
-                }
-                Tc::Clsact { .. } => {
-                    steps.next()?;
-                    clsact::attach(directory, site, direction)?;
-                }
-            }
-        }
-        let pin = pin(directory, site.interface.index, XDP);
-        match site.xdp {
-            Some(mode) if !xdp::fits(directory, &pin, site.interface.index, mode)? => {
-                steps.next()?;
-                link::detach(&pin)?;
-                let (link, notice) = xdp::attach(directory, &site.interface, mode)?;
-                attached.links.push((pin, link));
-                attached.notices.extend(notice);
-            }
-            Some(_) => {}
-            None if pin.exists() => {
-                steps.next()?;
-                link::detach(&pin)?;
-            }
-            None => {}
-        }
+        attach_site(directory, site, steps, &mut attached)
+            .map_err(|error| or_vanished(&site.interface, error))?;
     }
     Ok(attached)
+}
+
+/// What the kernel says of an interface that has gone differs from hook to hook, and is no help.
+fn or_vanished(interface: &Interface, error: Error) -> Error {
+    match if_nametoindex(&interface.name[..]) {
+        Ok(index) if index == interface.index => error,
+        _ => Error::Vanished {
+            interface: interface.name.clone(),
+        },
+    }
+}
+
+fn attach_site(
+    directory: &Path,
+    site: &Site,
+    steps: &mut Steps,
+    attached: &mut Attached,
+) -> Result<(), Error> {
+    for direction in DIRECTIONS {
+        if has_tc(directory, site, direction)? {
+            continue;
+        }
+        match site.tc {
+            Tc::Tcx => {
+                let pin = pin(directory, site.interface.index, name(direction));
+                // The link of an interface that is gone.
+                link::detach(&pin)?;
+                steps.next()?;
+                let link = tcx::attach(directory, site, direction)?;
+                attached.links.push((pin, link));
+            }
+            Tc::Clsact { .. } => {
+                steps.next()?;
+                clsact::attach(directory, site, direction)?;
+            }
+        }
+    }
+    let pin = pin(directory, site.interface.index, XDP);
+    match site.xdp {
+        Some(mode) if !xdp::fits(directory, &pin, site.interface.index, mode)? => {
+            steps.next()?;
+            link::detach(&pin)?;
+            let (link, notice) = xdp::attach(directory, &site.interface, mode)?;
+            attached.links.push((pin, link));
+            attached.notices.extend(notice);
+        }
+        Some(_) => {}
+        None if pin.exists() => {
+            steps.next()?;
+            link::detach(&pin)?;
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 fn has_tc(directory: &Path, site: &Site, direction: Direction) -> Result<bool, Error> {

@@ -11,7 +11,7 @@ use redirector_common::{
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC},
 };
 
-use super::{clsact, netlink, tcx, xdp, xdp::ForeignXdp};
+use super::{clsact, netlink, or_vanished, tcx, xdp, xdp::ForeignXdp};
 use crate::{
     config::{self, Config, Hook, Interface, Name},
     kernel::{Error, bpffs, fault, netlink::Stack, sys},
@@ -153,7 +153,11 @@ pub fn choose(name: &Name, config: &Config, hooks: &Hooks) -> Result<Vec<Site>, 
     let sites = config
         .interfaces
         .iter()
-        .map(|each| decide(config, each, facts(each, &own, hooks)?))
+        .map(|each| {
+            facts(each, &own, hooks)
+                .and_then(|facts| decide(config, each, facts))
+                .map_err(|error| or_vanished(each, error))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let with_xdp: Vec<_> = sites.iter().filter(|site| site.xdp.is_some()).collect();
     if with_xdp.len() > 1 {
