@@ -133,7 +133,7 @@ impl IngressHook {
         match (config.hook, config.xdp_mode) {
             (Hook::Auto, _) => true,
             (Hook::Tc, _) => !is_xdp,
-            (Hook::Xdp, _) if interface.name == "lo" => true,
+            (Hook::Xdp, _) if interface.is_loopback() => true,
             (Hook::Xdp, XdpMode::Auto) => is_xdp,
             (Hook::Xdp, XdpMode::Native) => self == Self::XdpNative,
             (Hook::Xdp, XdpMode::Generic) => self == Self::XdpGeneric,

@@ -54,6 +54,21 @@ fn an_interface_that_was_made_again_is_attached_by_a_reload() {
     assert_answered(&lan.server, LOOPBACK.both(80), &listener);
 }
 
+#[test]
+fn loopback_is_known_by_any_name() {
+    let host = Namespace::new("lone");
+    let _listener = Listener::bind(&host, 8000);
+    for change in ["down", "name loop0", "up"] {
+        let name = if change == "up" { "loop0" } else { "lo" };
+        host.ip(&format!("link set {name} {change}"));
+    }
+    let arguments = "--hook xdp -i loop0 80:8000";
+    let instance = Instance::unloaded(&host);
+    instance.run("load", arguments).success("load");
+    let reload = instance.run("reload", &format!("--dry-run {arguments}"));
+    assert_eq!(reload.success("rehearsal"), "nothing would change\n");
+}
+
 /// It has read the configuration, and waits for somebody else's change.
 #[test]
 fn an_interface_that_goes_while_it_is_loaded_is_named() {

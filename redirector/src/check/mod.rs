@@ -17,7 +17,7 @@ use serde::Serialize;
 
 pub use self::sockets::bound as bound_sockets;
 use crate::{
-    config::{Config, Name, Rule},
+    config::{Config, Interface, Name, Rule},
     kernel::{Error as Refusal, rehearse_change, rehearse_load},
     output::chain,
     plan::Loaded,
@@ -233,12 +233,16 @@ fn bracketed(address: std::net::IpAddr) -> String {
 
 /// Names of the interfaces whose traffic the rule takes.
 fn interfaces<'a>(config: &'a Config, rule: &'a Rule) -> impl Iterator<Item = &'a str> {
+    places(config, rule).map(|interface| interface.name.as_str())
+}
+
+fn places<'a>(config: &'a Config, rule: &'a Rule) -> impl Iterator<Item = &'a Interface> {
     let own = if rule.interfaces.is_empty() {
         &config.interfaces
     } else {
         &rule.interfaces
     };
-    own.iter().map(|interface| interface.name.as_str())
+    own.iter()
 }
 
 #[cfg(test)]
