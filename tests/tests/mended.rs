@@ -169,6 +169,15 @@ fn a_reload_puts_an_interface_back_on_its_hook() {
     lan.connect();
     instance.run("reload", "").success("reload");
     assert_eq!(["eth0", "lo"].map(hook), before);
+
+    // Nobody asked for native XDP, so a driver without it is no obstacle.
+    lan.server.ip("link delete eth0");
+    lan.server.ip("link add eth0 up type bridge");
+    let reload = instance.run("reload", "");
+    assert!(reload.stderr.contains("generically"), "{reload:#?}");
+    reload.success("reload");
+    assert_eq!(hook("eth0"), "xdp-generic");
+    instance.run("reload", "--hook tc -i lo").success("reload");
 }
 
 #[track_caller]

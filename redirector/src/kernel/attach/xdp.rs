@@ -9,7 +9,7 @@ use std::{
 
 use aya::programs::loaded_programs;
 
-use super::{link, netlink, own_programs};
+use super::{XDP, link, netlink, own_programs, pin};
 use crate::{
     config::{self, Interface, Name},
     kernel::{
@@ -100,6 +100,21 @@ pub fn fits(
         config::XdpMode::Native => hook(directory, pin)? == IngressHook::XdpNative,
         config::XdpMode::Generic => hook(directory, pin)? == IngressHook::XdpGeneric,
     })
+}
+
+/// The mode to keep where it is not asked for. What auto had chosen for an interface that is gone or another one by now,
+/// auto chooses again: whoever asks for a mode loads its program alone.
+pub fn kept(
+    directory: &Path,
+    ifindex: u32,
+    mode: config::XdpMode,
+) -> Result<config::XdpMode, Error> {
+    let may_choose =
+        mode == config::XdpMode::Native && pinned(directory, XdpMode::Generic).exists();
+    if may_choose && !fits(directory, &pin(directory, ifindex, XDP), ifindex, mode)? {
+        return Ok(config::XdpMode::Auto);
+    }
+    Ok(mode)
 }
 
 /// The mode of a pinned link. Each has its program, so that no interface is asked, which another
