@@ -79,6 +79,26 @@ fn every_reading_command_works_for_everybody() {
     assert!(watch.stderr().contains("not loaded"), "{}", watch.stderr());
 }
 
+/// Links are not theirs to open, but who has XDP may be asked by everybody.
+#[test]
+fn xdp_that_has_gone_is_missed_by_everybody() {
+    let lan = Lan::new();
+    let instance = Instance::unloaded(&lan.server);
+    let user = User::new();
+    instance
+        .run("load", "--hook xdp -i eth0 80:8000")
+        .success("load");
+    let status = || run(&mut user.command(&instance, "status", ""));
+    assert_eq!(status().code, Some(0));
+    let index = interface(&instance.status(), "eth0")["ifindex"].clone();
+    lan.server.ip("link delete eth0");
+    let again = format!("link add eth0 index {index} up type bridge");
+    lan.server.ip(&again);
+    let output = status();
+    assert_eq!(output.code, Some(5), "{output:#?}");
+    assert!(output.stdout.contains("eth0 is detached"), "{output:#?}");
+}
+
 /// Where nothing else is loaded, bpffs is closed to others before the load and after the unload.
 #[test]
 fn who_cannot_look_is_told_so() {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redirector_common::abi::{ATTACH_CLSACT, InterfaceRecord};
 
-use super::{DIRECTIONS, XDP, clsact, link, link_pins, name, pin, records, xdp};
+use super::{DIRECTIONS, XDP, clsact, is_elsewhere, link, link_pins, name, pin, records, xdp};
 use crate::{kernel::Error, plan::IngressHook};
 
 /// Whether nothing of an instance holds to any interface. Filters cannot be asked from another network
@@ -48,17 +48,18 @@ pub fn has_filters(directory: &Path) -> bool {
 }
 
 /// Whether everything that an interface has of an instance still holds to it, and where its ingress
-/// half is.
+/// half is. What rtnetlink alone tells is not known of another network namespace's, and holds then.
 pub fn state(
     directory: &Path,
     ifindex: u32,
     record: &InterfaceRecord,
 ) -> Result<(bool, IngressHook), Error> {
+    let is_here = !is_elsewhere(directory)?;
     let mut attached = true;
     let mut hook = IngressHook::Tcx;
     if record.attach & ATTACH_CLSACT != 0 {
         hook = IngressHook::Clsact;
-        for direction in DIRECTIONS {
+        for direction in DIRECTIONS.into_iter().filter(|_| is_here) {
             attached &= match clsact::programs(directory) {
                 Err(error) if error.is_permission() => clsact::is_named(ifindex, direction)?,
                 known => clsact::is_attached(ifindex, direction, &known?)?,
@@ -73,7 +74,11 @@ pub fn state(
     if xdp.exists() {
         attached &= seems_attached(&xdp, ifindex)?;
         hook = match xdp::hook(directory, &xdp) {
-            Err(error) if error.is_permission() => xdp::told(ifindex),
+            Err(error) if error.is_permission() => {
+                let told = xdp::told(ifindex).filter(|_| is_here);
+                attached &= told.is_some() || !is_here;
+                told.unwrap_or(IngressHook::XdpGeneric)
+            }
             hook => hook?,
         };
     }

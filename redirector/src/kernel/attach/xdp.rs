@@ -131,15 +131,14 @@ pub fn hook(directory: &Path, pin: &Path) -> Result<IngressHook, Error> {
     })
 }
 
-/// The same for whoever may not open links: as rtnetlink tells.
-pub fn told(ifindex: u32) -> IngressHook {
-    let attached = netlink().ok().and_then(|netlink| netlink.xdp(ifindex).ok());
-    let modes = attached.into_iter().flatten().map(|xdp| xdp.mode);
-    if modes.into_iter().any(|mode| mode == XdpMode::Native) {
-        IngressHook::XdpNative
-    } else {
-        IngressHook::XdpGeneric
-    }
+/// The same for whoever may not open links, as rtnetlink tells; `None` where it tells of no program.
+pub fn told(ifindex: u32) -> Option<IngressHook> {
+    let attached = netlink().ok()?.xdp(ifindex).ok()?;
+    let first = attached.first()?;
+    Some(match first.mode {
+        XdpMode::Native => IngressHook::XdpNative,
+        XdpMode::Generic => IngressHook::XdpGeneric,
+    })
 }
 
 fn pinned(directory: &Path, mode: XdpMode) -> std::path::PathBuf {
