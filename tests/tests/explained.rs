@@ -99,7 +99,9 @@ fn a_check_explains_the_hook_of_each_interface() {
         assert!(rule.starts_with("hook = auto is traffic control"), "{rule}");
     }
 
-    let text = check(server, &format!("--hook xdp {INTERFACES}")).success("check");
+    let refused = check(server, &format!("--hook xdp {INTERFACES}"));
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    let text = refused.stdout;
     for words in [
         "eth0: xdp, as asked",
         "br0: none: br0 has the XDP program \"xdp_dispatcher\" of libxdp",
