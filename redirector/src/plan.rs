@@ -73,6 +73,8 @@ pub enum Presence {
     /// In another one, with programs of ours on it: links stay with an interface wherever it goes.
     Elsewhere,
     Gone,
+    /// One of the two, for those who may not know.
+    GoneOrElsewhere,
 }
 
 impl Presence {
@@ -82,6 +84,7 @@ impl Presence {
             Self::Here => "detached",
             Self::Elsewhere => "moved",
             Self::Gone => "gone",
+            Self::GoneOrElsewhere => "gone or moved",
         }
     }
 }
@@ -130,7 +133,7 @@ impl IngressHook {
         match (config.hook, config.xdp_mode) {
             (Hook::Auto, _) => true,
             (Hook::Tc, _) => !is_xdp,
-            (Hook::Xdp, _) if interface.name == "lo" => true,
+            (Hook::Xdp, _) if interface.is_loopback() => true,
             (Hook::Xdp, XdpMode::Auto) => is_xdp,
             (Hook::Xdp, XdpMode::Native) => self == Self::XdpNative,
             (Hook::Xdp, XdpMode::Generic) => self == Self::XdpGeneric,

@@ -39,6 +39,7 @@ pub mod topology;
 pub mod tracing;
 pub mod transfer;
 pub mod udp;
+pub mod user;
 pub mod wait;
 pub mod wire;
 pub mod xdp;

@@ -218,6 +218,8 @@ fn where_the_driver_refuses_the_kernel_runs_it() {
         let native = instance.run("load", &format!("{NATIVE} {rules}"));
         assert_eq!(native.code, Some(1), "{native:#?}");
         assert!(native.stderr.contains(refusal), "{native:#?}");
+        let check = instance.run("check", &format!("{NATIVE} {rules}"));
+        assert!(check.stdout.contains(refusal), "{check:#?}");
         assert_eq!(Footprint::of(&instance), before);
     }
 

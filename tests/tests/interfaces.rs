@@ -1,15 +1,17 @@
 //! Interfaces that go and come, and interfaces of other kinds.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::path::Path;
 
 use integration::footprint::Footprint;
 use integration::netns::Namespace;
 use integration::process::Background;
 use integration::redirector::{Instance, interface, json};
 use integration::server::{Connection, Listener, is_refused};
-use integration::topology::{CLIENT, Host, LOOPBACK, Lan, SERVER};
+use integration::topology::{CLIENT, LOOPBACK, Lan, SERVER, number};
 use integration::wait;
+use nix::fcntl::{Flock, FlockArg};
 use nix::net::if_::if_nametoindex;
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
@@ -52,32 +54,54 @@ fn an_interface_that_was_made_again_is_attached_by_a_reload() {
     assert_answered(&lan.server, LOOPBACK.both(80), &listener);
 }
 
-/// A link of TCX goes with it and redirects there; a clsact qdisc does not (`dev_shutdown()`).
 #[test]
-fn an_interface_that_was_moved_is_told_from_one_that_is_gone() {
-    let lan = Lan::new();
-    let instance = Instance::load(&lan.server, RULES);
-    let is_tcx = interface(&instance.status(), "eth0")["hook"] == "tcx";
-    let other = Namespace::new("other");
-    let listener = Listener::bind(&other, 8000);
-    lan.server
-        .ip(&format!("link set eth0 netns {}", other.name()));
-    other.ip("link set eth0 up");
-    number(&other, "eth0", SERVER);
-
-    let status = instance.run("status", "");
-    assert_eq!(status.code, Some(5), "{status:#?}");
-    let to = SocketAddr::new(SERVER.v4, 80);
-    if is_tcx {
-        assert_answered(&lan.client, [to], &listener);
-        let words = "eth0 was moved to another network namespace, and redirects there";
-        assert!(status.stdout.contains(words), "{status:#?}");
-    } else {
-        assert!(status.stdout.contains("eth0 is gone"), "{status:#?}");
+fn loopback_is_known_by_any_name() {
+    let host = Namespace::new("lone");
+    let _listener = Listener::bind(&host, 8000);
+    for change in ["down", "name loop0", "up"] {
+        let name = if change == "up" { "loop0" } else { "lo" };
+        host.ip(&format!("link set {name} {change}"));
     }
-    instance.run("reload", "-i lo").success("reload");
-    assert!(is_refused(&lan.client, to));
-    assert_eq!(instance.run("status", "").code, Some(0));
+    let arguments = "--hook xdp -i loop0 80:8000";
+    let instance = Instance::unloaded(&host);
+    instance.run("load", arguments).success("load");
+    let reload = instance.run("reload", &format!("--dry-run {arguments}"));
+    assert_eq!(reload.success("rehearsal"), "nothing would change\n");
+}
+
+/// It has read the configuration, and waits for somebody else's change.
+#[test]
+fn an_interface_that_goes_while_it_is_loaded_is_named() {
+    let bpffs = || {
+        let file = File::open("/sys/fs/bpf").expect("bpffs");
+        Flock::lock(file, FlockArg::LockExclusive).expect("the lock")
+    };
+    for comes_again in [false, true] {
+        let lan = Lan::new();
+        let _mounted = Instance::load(&lan.server, "-i lo 81:8001");
+        let instance = Instance::unloaded(&lan.server);
+        let before = Footprint::of(&instance);
+        let lock = bpffs();
+        let mut load = Background::start(
+            &mut instance.command("load", RULES),
+            Background::directory(),
+        );
+        let files = format!("/proc/{}/fd", load.pid());
+        wait::until("it waits for the lock", || {
+            let files = fs::read_dir(&files).expect("its files").flatten();
+            let mut targets = files.filter_map(|file| fs::read_link(file.path()).ok());
+            targets.any(|target| target == Path::new("/sys/fs/bpf"))
+        });
+        lan.server.ip("link delete eth0");
+        if comes_again {
+            lan.connect();
+        }
+        drop(lock);
+        assert_eq!(load.end(), Some(1), "{}", load.stderr());
+        let told = "error: eth0 went, or became another one";
+        assert!(load.stderr().contains(told), "{}", load.stderr());
+        assert_eq!(Footprint::of(&instance).pins, before.pins);
+    }
 }
 
 /// A load must not take what is left of the earlier eth0 for the new one.
@@ -235,11 +259,6 @@ fn connect(client: &Namespace, server: &Namespace, client_eth: &str, server_eth:
     client.connect(client_eth, server, server_eth);
     number(client, client_eth, CLIENT);
     number(server, server_eth, SERVER);
-}
-
-fn number(host: &Namespace, interface: &str, addresses: Host) {
-    host.address(interface, &format!("{}/24", addresses.v4));
-    host.address(interface, &format!("{}/64", addresses.v6));
 }
 
 #[track_caller]

@@ -1,13 +1,16 @@
 //! What a reload keeps unless it is told otherwise, and what has come off that it mends.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use integration::footprint::Footprint;
-use integration::process::Background;
+use integration::netns::Namespace;
+use integration::process::{Background, run};
 use integration::redirector::{Instance, interface, json};
-use integration::server::{Connection, Listener};
+use integration::server::{Connection, Listener, is_refused};
 use integration::system::detach_link;
-use integration::topology::{Lan, SERVER};
+use integration::topology::{Lan, SERVER, number};
+use integration::user::User;
 use nix::net::if_::if_nametoindex;
 use serde_json::json;
 
@@ -45,6 +48,38 @@ fn what_was_detached_is_told_and_mended() {
     instance.run("reload", "").success("reload");
     assert_eq!(instance.run("status", "").code, Some(0));
     assert_answered(&lan, &listener);
+}
+
+/// A link of TCX goes with it and redirects there; a clsact qdisc does not (`dev_shutdown()`).
+#[test]
+fn an_interface_that_was_moved_is_told_from_one_that_is_gone() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, RULES);
+    let is_tcx = interface(&instance.status(), "eth0")["hook"] == "tcx";
+    let other = Namespace::new("other");
+    let listener = Listener::bind(&other, 8000);
+    lan.server
+        .ip(&format!("link set eth0 netns {}", other.name()));
+    other.ip("link set eth0 up");
+    number(&other, "eth0", SERVER);
+
+    let status = instance.run("status", "");
+    assert_eq!(status.code, Some(5), "{status:#?}");
+    let to = SocketAddr::new(SERVER.v4, 80);
+    if is_tcx {
+        Connection::open(&lan.client, to, &listener).exchange("where it was moved");
+        let words = "eth0 was moved to another network namespace, and programs of ours with it";
+        assert!(status.stdout.contains(words), "{status:#?}");
+        let theirs = run(&mut User::new().command(&instance, "status", ""));
+        assert_eq!(theirs.code, Some(5), "{theirs:#?}");
+        let words = "eth0 is gone, or was moved to another network namespace";
+        assert!(theirs.stdout.contains(words), "{theirs:#?}");
+    } else {
+        assert!(status.stdout.contains("eth0 is gone"), "{status:#?}");
+    }
+    instance.run("reload", "-i lo").success("reload");
+    assert!(is_refused(&lan.client, to));
+    assert_eq!(instance.run("status", "").code, Some(0));
 }
 
 #[track_caller]
@@ -134,6 +169,15 @@ fn a_reload_puts_an_interface_back_on_its_hook() {
     lan.connect();
     instance.run("reload", "").success("reload");
     assert_eq!(["eth0", "lo"].map(hook), before);
+
+    // Nobody asked for native XDP, so a driver without it is no obstacle.
+    lan.server.ip("link delete eth0");
+    lan.server.ip("link add eth0 up type bridge");
+    let reload = instance.run("reload", "");
+    assert!(reload.stderr.contains("generically"), "{reload:#?}");
+    reload.success("reload");
+    assert_eq!(hook("eth0"), "xdp-generic");
+    instance.run("reload", "--hook tc -i lo").success("reload");
 }
 
 #[track_caller]

@@ -65,6 +65,19 @@ fn an_instance_of_another_namespace_is_left_alone() {
     assert_eq!(instance.run("status", "").code, Some(3));
 }
 
+/// They cannot be asked for from there.
+#[test]
+fn filters_of_another_namespace_do_not_count_as_detached() {
+    let [host, other] = ["lone", "other"].map(Namespace::new);
+    let mut instance = Instance::unloaded(&host);
+    instance.set("REDIRECTOR_NO_TCX", 1);
+    instance.run("load", "-i lo 80:8000").success("load");
+    let mut command = other.command(&binary().display().to_string());
+    command.args(["status", "--json", "--name", instance.name()]);
+    let document = json(&run(&mut command).success("status"));
+    assert_eq!(document["interfaces"][0]["attached"], true, "{document}");
+}
+
 /// In a mount namespace of its own, so that the instances of other tests are out of reach.
 #[test]
 fn unloading_all_is_about_one_namespace() {

@@ -58,9 +58,36 @@ fn a_foreign_xdp_program_fails_a_check_and_can_be_taken_off_as_told() {
         assert!(output.contains(told), "{output}");
     }
     assert_eq!(instance.run("check", RULES).code, Some(0));
+    // What is loaded would be changed by a reload.
+    instance.run("load", RULES).success("load");
+    let check = instance.run("check", &arguments);
+    assert_eq!(check.code, Some(1), "{check:#?}");
+    assert!(check.stdout.contains("reload: eth0 has"), "{check:#?}");
+    assert_eq!(instance.run("check", "-i eth0 81:8001").code, Some(0));
+    instance.run("unload", "").success("unload");
     lan.server.run(told);
     assert_eq!(instance.run("check", &arguments).code, Some(0));
     instance.run("load", &arguments).success("load");
+}
+
+/// Not as a stranger's, and it is asked to go in its own way.
+#[test]
+fn xdp_of_another_instance_is_told_as_such() {
+    let lan = Lan::new();
+    let first = Instance::unloaded(&lan.server);
+    let xdp = |rules: &str| format!("--hook xdp {rules}");
+    first.run("load", &xdp(RULES)).success("load");
+    let second = Instance::unloaded(&lan.server);
+    let name = first.name();
+    let arguments = xdp("-i eth0 81:8001");
+    for words in [
+        format!("of instance \"{name}\" (id "),
+        format!("redirector reload --name {name} --hook tc"),
+    ] {
+        assert_refused(&second, &arguments, &words);
+    }
+    first.run("reload", "--hook tc").success("reload");
+    second.run("load", &arguments).success("load");
 }
 
 #[test]
@@ -143,6 +170,50 @@ fn filters_before_and_after_ours_are_listed_in_order() {
             ["ingress", "after", "clsact", "filter_last"],
         ]
     );
+}
+
+/// The kernel's limit, of which it says "Numerical result out of range".
+#[test]
+fn a_full_tcx_hook_is_told() {
+    let lan = Lan::new();
+    let programs: Vec<_> = (0..63).map(|_| Program::tc("one_of_many")).collect();
+    let mut links: Vec<_> = programs
+        .iter()
+        .map(|program| program.tcx(&lan.server, "eth0", LinkOrder::first()))
+        .collect();
+    let instance = Instance::unloaded(&lan.server);
+    let before = Footprint::of(&instance);
+    let why = "cannot attach to eth0 ingress: its TCX hook has 63 programs";
+    assert_refused(&instance, RULES, why);
+    assert_eq!(Footprint::of(&instance), before);
+    links.pop();
+    assert_eq!(instance.run("check", RULES).code, Some(0));
+    instance.run("load", RULES).success("load");
+}
+
+#[test]
+fn an_ingress_qdisc_is_told_and_can_be_removed_as_told() {
+    let lan = Lan::new();
+    lan.server.run("tc qdisc add dev eth0 ingress");
+    let mut instance = Instance::unloaded(&lan.server);
+    instance.set("REDIRECTOR_NO_TCX", 1);
+    let told = "tc qdisc del dev eth0 ingress";
+    assert_refused(&instance, RULES, told);
+    lan.server.run(told);
+    assert_eq!(instance.run("check", RULES).code, Some(0));
+    instance.run("load", RULES).success("load");
+}
+
+/// By the load, and before by whoever asks.
+#[track_caller]
+fn assert_refused(instance: &Instance, arguments: &str, why: &str) {
+    for verb in ["check", "load --dry-run", "load"] {
+        let (verb, option) = verb.split_once(' ').unwrap_or((verb, ""));
+        let output = instance.run(verb, &format!("{option} {arguments}"));
+        assert_eq!(output.code, Some(1), "{verb}: {output:#?}");
+        let told = output.stdout.clone() + &output.stderr;
+        assert!(told.contains(why), "{verb}: {output:#?}");
+    }
 }
 
 /// The rest is there, and what is missing is said.

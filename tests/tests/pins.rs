@@ -7,6 +7,8 @@ use integration::footprint::Footprint;
 use integration::netns::Namespace;
 use integration::process::run;
 use integration::redirector::{Instance, binary};
+use integration::scene::Machine;
+use integration::user::{NOBODY, User};
 
 /// A map of another size, as another version would have pinned it.
 #[test]
@@ -53,4 +55,54 @@ fn a_bpffs_that_would_vanish_is_refused() {
         assert!(output.stderr.contains(word), "{word}: {output:#?}");
     }
     assert_eq!(Footprint::of(&instance), before);
+}
+
+/// On a bpffs that everybody may write to, as mount(8) makes it, any user can be there first. Who was given the whole of
+/// it may be.
+#[test]
+fn a_directory_of_a_stranger_is_refused_and_ways_out_are_told() {
+    let host = Namespace::new("lone");
+    let machine = Machine::new(&host);
+    let copy = User::new();
+    let stranger = format!("setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups");
+    let user = format!(
+        "{stranger} --inh-caps=+bpf,+net_admin --ambient-caps=+bpf,+net_admin {}",
+        copy.binary().display()
+    );
+    let sh = |line: &str| machine.sh(line).success(line);
+    let assert_refused = |words: &[&str]| {
+        for verb in ["check", "load", "load --dry-run"] {
+            let output = machine.sh(&format!("redirector {verb} -i lo 80:8000"));
+            assert_eq!(output.code, Some(1), "{verb}: {output:#?}");
+            for word in words {
+                assert!(output.stdout.contains(word), "{word}: {output:#?}");
+            }
+        }
+    };
+    sh(&format!("{stranger} mkdir /sys/fs/bpf/redirector"));
+    let owner = "/sys/fs/bpf/redirector belongs to user 65534";
+    assert_refused(&[owner, "loaded; remove it"]);
+    sh("rmdir /sys/fs/bpf/redirector");
+    sh("redirector load -i lo 80:8000");
+    sh("redirector unload");
+
+    sh(&format!("{user} load --name theirs -i lo 81:8001"));
+    let way = "chown 65534 /sys/fs/bpf";
+    let unload = "redirector unload --all --any-namespace";
+    assert_refused(&[owner, "(theirs; ", unload, way]);
+    sh(way);
+    sh("redirector load -i lo 80:8000");
+    sh(&format!("{user} reload --name theirs -i lo 82:8002"));
+    sh("redirector unload");
+    sh("chown root /sys/fs/bpf");
+    assert_refused(&[owner]);
+    sh(unload);
+    sh("redirector load -i lo 80:8000");
+    sh("redirector unload");
+
+    sh("chmod 0700 /sys/fs/bpf");
+    let closed = machine.sh(&format!("{user} check -i lo 80:8000"));
+    assert_eq!(closed.code, Some(1), "{closed:#?}");
+    let why = "cannot write to /sys/fs/bpf: Permission denied";
+    assert!(closed.stdout.contains(why), "{closed:#?}");
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
 use std::{fs, thread};
 
 use aya::maps::MapData;
@@ -13,15 +12,14 @@ use integration::dashboard::{Dashboard, event};
 use integration::footprint::Footprint;
 use integration::netns::Namespace;
 use integration::process::{Background, run};
-use integration::redirector::{Instance, binary, interface, json};
+use integration::redirector::{Instance, interface, json};
 use integration::scene::Machine;
 use integration::server::{Connection, Listener};
 use integration::topology::{Lan, SERVER};
+use integration::user::{NOBODY, User};
 use integration::wait;
-use tempfile::TempDir;
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
-const NOBODY: &str = "65534";
 
 #[test]
 fn every_reading_command_works_for_everybody() {
@@ -79,6 +77,26 @@ fn every_reading_command_works_for_everybody() {
     instance.run("unload", "").success("unload");
     assert_eq!(watch.end(), Some(3), "{}", watch.stderr());
     assert!(watch.stderr().contains("not loaded"), "{}", watch.stderr());
+}
+
+/// Links are not theirs to open, but who has XDP may be asked by everybody.
+#[test]
+fn xdp_that_has_gone_is_missed_by_everybody() {
+    let lan = Lan::new();
+    let instance = Instance::unloaded(&lan.server);
+    let user = User::new();
+    instance
+        .run("load", "--hook xdp -i eth0 80:8000")
+        .success("load");
+    let status = || run(&mut user.command(&instance, "status", ""));
+    assert_eq!(status().code, Some(0));
+    let index = interface(&instance.status(), "eth0")["ifindex"].clone();
+    lan.server.ip("link delete eth0");
+    let again = format!("link add eth0 index {index} up type bridge");
+    lan.server.ip(&again);
+    let output = status();
+    assert_eq!(output.code, Some(5), "{output:#?}");
+    assert!(output.stdout.contains("eth0 is detached"), "{output:#?}");
 }
 
 /// Where nothing else is loaded, bpffs is closed to others before the load and after the unload.
@@ -144,7 +162,8 @@ fn who_cannot_look_is_told_so() {
     wait::until("a document", || watch.stdout().contains('\n'));
     root(&format!("redirector unload --name {name}"));
     assert_eq!(watch.end(), Some(3), "{}", watch.stderr());
-    let gone = "not loaded any more";
+    // Or "any more", where the unload is through.
+    let gone = "is not loaded";
     assert!(watch.stderr().contains(gone), "{}", watch.stderr());
     let sample = until_loaded(false);
     assert!(sample["reason"].to_string().contains(gone), "{sample}");
@@ -240,35 +259,6 @@ fn a_pin_mode_keeps_others_out() {
     {
         let mode = file.metadata().expect("its mode").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file:?}");
-    }
-}
-
-/// Somebody without any capability, and a copy of the binary in a directory that anybody may enter.
-struct User(TempDir);
-
-impl User {
-    fn new() -> Self {
-        let directory = Background::directory();
-        let open = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(directory.path(), open).expect("a directory for everybody");
-        fs::copy(binary(), directory.path().join("redirector")).expect("a copy of the binary");
-        Self(directory)
-    }
-
-    fn command(&self, instance: &Instance, verb: &str, arguments: &str) -> Command {
-        let setpriv = instance.host().command("setpriv");
-        self.on(setpriv, instance.name(), verb, arguments)
-    }
-
-    /// Of a host whose setpriv this is.
-    fn on(&self, mut command: Command, name: &str, verb: &str, arguments: &str) -> Command {
-        command
-            .args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"])
-            .args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"])
-            .arg(self.0.path().join("redirector"))
-            .args([verb, "--name", name])
-            .args(arguments.split_whitespace());
-        command
     }
 }
 

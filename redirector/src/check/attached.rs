@@ -30,22 +30,29 @@ enum Way {
 fn off_finding(loaded: &LoadedInterface, way: &Way) -> Finding {
     let name = &loaded.interface.name;
     let message = match loaded.place {
-        Presence::Here => format!("{name} is detached: somebody took a program of ours off"),
+        Presence::Here => format!(
+            "{name} is detached: it lacks a program of ours, which somebody took off, or an interrupted change left out"
+        ),
         Presence::Elsewhere => {
-            format!("{name} was moved to another network namespace, and redirects there")
+            format!("{name} was moved to another network namespace, and programs of ours with it")
         }
         Presence::Gone => format!("{name} is gone, and what was attached with it"),
+        Presence::GoneOrElsewhere => format!(
+            "{name} is gone, or was moved to another network namespace, which root may tell"
+        ),
     };
     let help = match (way, loaded.place) {
         (Way::Run(pid), Presence::Here | Presence::Elsewhere) => {
             format!("a SIGHUP has `redirector run` (pid {pid}) put it right")
         }
-        (Way::Run(_), Presence::Gone) => way.once_there(),
+        (Way::Run(_), Presence::Gone | Presence::GoneOrElsewhere) => way.once_there(),
         (Way::Reload(again), Presence::Here) => format!("{again} attaches it again"),
         (Way::Reload(again), Presence::Elsewhere) => {
             format!("{again}, with -i for each interface that is to stay, takes it off there")
         }
-        (Way::Reload(_), Presence::Gone) => way.once_there() + "; -i names those to stay without",
+        (Way::Reload(_), Presence::Gone | Presence::GoneOrElsewhere) => {
+            way.once_there() + "; -i names those to stay without"
+        }
     };
     finding(name, message, help)
 }

@@ -8,7 +8,7 @@ use super::{
         place,
         ruleset::{Family, Field, Hook, Rule as NatRule, RuleName, Step, Table, Verdict},
     },
-    interfaces, subject,
+    places, subject,
 };
 use crate::config::{Config, Rule};
 
@@ -76,8 +76,9 @@ fn applies(redirect: &Redirect<'_>, config: &Config, rule: &Rule) -> bool {
     };
     let (protocol, port, destination) = (rule.protocol, rule.from.get(), rule.address);
     carried
-        && interfaces(config, rule)
-            .filter(|interface| !redirect.outgoing || *interface == "lo")
+        && places(config, rule)
+            .filter(|interface| !redirect.outgoing || interface.is_loopback())
+            .map(|interface| interface.name.as_str())
             .any(|interface| {
                 may_apply(
                     &redirect.rule.steps,

@@ -1,5 +1,8 @@
 use super::{Finding, Level};
-use crate::kernel::{self, ObjectSettings};
+use crate::{
+    kernel::{self, ObjectSettings},
+    output::chain,
+};
 
 const ID: &str = "kernel";
 const SUBJECT: &str = "kernel";
@@ -15,7 +18,7 @@ pub fn findings() -> Vec<Finding> {
     });
     let finding = match outcome {
         Ok(_) => Finding::new(ID, Level::Ok, SUBJECT, "it accepts the programs"),
-        Err(error) => Finding::new(ID, Level::Failure, SUBJECT, error.to_string()),
+        Err(error) => Finding::new(ID, Level::Failure, SUBJECT, chain(&error)),
     };
     vec![finding]
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{
     Finding, Level, bracketed,
     interface::Links,
-    interfaces,
+    interfaces, places,
     sockets::{Socket, Sockets},
     subject,
 };
@@ -18,7 +18,7 @@ pub fn findings(config: &Config, sockets: &Sockets, links: &Links) -> Vec<Findin
         let listening = sockets
             .get(&(rule.protocol, rule.to.get()))
             .map_or(&[][..], Vec::as_slice);
-        let remote = interfaces(config, rule).any(|name| name != "lo");
+        let remote = places(config, rule).any(|interface| !interface.is_loopback());
         let ipv6 = interfaces(config, rule)
             .any(|name| links.get(name).is_some_and(|link| link.routable_ipv6));
         finding(rule, listening, remote, ipv6)

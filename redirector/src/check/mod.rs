@@ -17,7 +17,9 @@ use serde::Serialize;
 
 pub use self::sockets::bound as bound_sockets;
 use crate::{
-    config::{Config, Name, Rule},
+    config::{Config, Interface, Name, Rule},
+    kernel::{Error as Refusal, rehearse_change, rehearse_load},
+    output::chain,
     plan::Loaded,
 };
 
@@ -92,15 +94,18 @@ pub fn examine_kernel() -> Vec<Finding> {
     kernel::findings()
 }
 
-/// Why a load of this would be refused, if it would. Whether it is permitted is for [`examine_kernel`] to say, and an
-/// instance of that name is changed by a reload.
+/// Why a load of this would be refused, if it would, or a reload where an instance of that name is loaded with something
+/// else. Whether bpf(2) is permitted is for [`examine_kernel`] to say.
 pub fn examine_load(name: &Name, config: &Config) -> Option<Finding> {
-    let error = crate::kernel::rehearse_load(name, config).err()?;
-    if error.is_permission() || matches!(error, crate::kernel::Error::Differs { .. }) {
-        return None;
+    const ID: &str = "load";
+    let (verb, rehearsed) = match rehearse_load(name, config) {
+        Err(Refusal::Differs { .. }) => ("reload", rehearse_change(name, config)),
+        rehearsed => (ID, rehearsed),
+    };
+    match rehearsed.err()? {
+        Refusal::NotPermitted { .. } | Refusal::Filtered => None,
+        error => Some(Finding::new(ID, Level::Failure, verb, chain(&error))),
     }
-    let id = "load";
-    Some(Finding::new(id, Level::Failure, id, error.to_string()))
 }
 
 /// Whether what is loaded holds to its interfaces: a finding for each where it does not. The way out is
@@ -238,12 +243,16 @@ fn bracketed(address: std::net::IpAddr) -> String {
 
 /// Names of the interfaces whose traffic the rule takes.
 fn interfaces<'a>(config: &'a Config, rule: &'a Rule) -> impl Iterator<Item = &'a str> {
+    places(config, rule).map(|interface| interface.name.as_str())
+}
+
+fn places<'a>(config: &'a Config, rule: &'a Rule) -> impl Iterator<Item = &'a Interface> {
     let own = if rule.interfaces.is_empty() {
         &config.interfaces
     } else {
         &rule.interfaces
     };
-    own.iter().map(|interface| interface.name.as_str())
+    own.iter()
 }
 
 #[cfg(test)]

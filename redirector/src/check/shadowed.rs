@@ -1,11 +1,11 @@
 //! Does a process listen on the port that the rule takes away?
 
 use super::{
-    Finding, Level, interfaces,
+    Finding, Level, places,
     sockets::{Owner, Socket, Sockets},
     subject,
 };
-use crate::config::{Config, Rule};
+use crate::config::{Config, Interface, Rule};
 
 pub fn findings(config: &Config, sockets: &Sockets) -> Vec<Finding> {
     let on = |rule: &Rule, port| {
@@ -14,7 +14,7 @@ pub fn findings(config: &Config, sockets: &Sockets) -> Vec<Finding> {
             .map_or(&[][..], Vec::as_slice)
     };
     let finding = |rule: &Rule| {
-        let loopback = interfaces(config, rule).any(|name| name == "lo");
+        let loopback = places(config, rule).any(Interface::is_loopback);
         finding(
             rule,
             on(rule, rule.from.get()),

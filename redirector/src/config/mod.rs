@@ -61,6 +61,16 @@ pub struct Interface {
     pub index: u32,
 }
 
+impl Interface {
+    /// Whatever it was renamed to: every network namespace has one, of this index (`LOOPBACK_IFINDEX` of
+    /// `include/net/flow.h`).
+    pub const LOOPBACK: u32 = 1;
+
+    pub const fn is_loopback(&self) -> bool {
+        self.index == Self::LOOPBACK
+    }
+}
+
 /// What was written `[ADDRESS:]FROM:TO[/PROTOCOL]`; `both` has become two rules.
 ///
 /// Several rules of a [`Config`] can match one packet; the most specific wins: address and interface, then

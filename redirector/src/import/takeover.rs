@@ -103,7 +103,7 @@ impl Takeover<'_> {
     /// Netfilter redirects what passes through as well; nobody can tell from here whether anything does.
     fn forwarding(&self) -> Option<String> {
         let is_forwarding = |interface: &&Interface| {
-            interface.name != "lo"
+            !interface.is_loopback()
                 && ["ipv4", "ipv6"].iter().any(|family| {
                     let file = format!("/proc/sys/net/{family}/conf/{}/forwarding", interface.name);
                     fs::read_to_string(file).is_ok_and(|text| text.trim() == "1")
@@ -223,7 +223,7 @@ impl Takeover<'_> {
     fn connect_sources(&self, instance: &Instance) -> Result<BTreeSet<SocketAddr>, String> {
         let mut probed = BTreeSet::new();
         for (rule, imported) in self.rules() {
-            let has_loopback = interfaces(self.config, rule).any(|each| each.name == "lo");
+            let has_loopback = interfaces(self.config, rule).any(Interface::is_loopback);
             if !has_loopback || rule.protocol == Protocol::Udp {
                 continue;
             }

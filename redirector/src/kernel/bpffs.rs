@@ -1,5 +1,7 @@
 //! The BPF file system: mounted where it is not, and the directories of the instances in it.
 
+mod mount;
+
 use std::{
     ffi::OsStr,
     fs::{self, File, Permissions},
@@ -12,10 +14,9 @@ use std::{
 
 use nix::{
     errno::Errno,
-    fcntl::{Flock, FlockArg},
-    mount::{MsFlags, mount, umount},
-    sys::statfs::{BPF_FS_MAGIC, statfs},
-    unistd::{Uid, getppid},
+    fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg},
+    mount::umount,
+    unistd::{AccessFlags, Uid, faccessat},
 };
 
 use super::{Error, PinMode};
@@ -42,15 +43,35 @@ pub struct BpfFs {
 impl BpfFs {
     /// Mounts bpffs if it is not there, and waits for whoever else is changing something.
     pub fn mount_and_lock() -> Result<Self, Error> {
-        let mounted_here = !is_mounted()? && mount_once()?;
+        let mounted_here = !mount::is_mounted()? && mount_once()?;
         let lock = lock_directory()?;
+        // Before it is asked whose it is: what is made later could be somebody else's.
+        match fs::create_dir(parent()) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => made.map_err(Error::io("create", parent()))?,
+        }
         refuse_strangers()?;
         Ok(Self { lock, mounted_here })
     }
 
+    /// Why it would be refused, if so. Changes nothing.
+    pub fn rehearse_mount() -> Result<(), Error> {
+        if !mount::is_mounted()? {
+            return mount::refuse_private();
+        }
+        refuse_strangers()?;
+        let mut places = [parent(), MOUNT_POINT.into()].into_iter();
+        let Some(place) = places.find(|place| place.exists()) else {
+            return Ok(());
+        };
+        let wanted = AccessFlags::W_OK | AccessFlags::X_OK;
+        faccessat(AT_FDCWD, &place, wanted, AtFlags::AT_EACCESS)
+            .map_err(|errno| Error::io("write to", place)(errno.into()))
+    }
+
     /// `None` where bpffs is not mounted, so that nothing is loaded.
     pub fn lock_if_mounted() -> Result<Option<Self>, Error> {
-        if !is_mounted()? {
+        if !mount::is_mounted()? {
             return Ok(None);
         }
         Ok(Some(Self {
@@ -215,18 +236,24 @@ fn remove_tree(path: &Path) -> Result<(), Error> {
 }
 
 /// A directory of ours that is another user's could be emptied by them, and nobody would find what is attached. It takes
-/// a mount point that everybody may write to (mode 1777, what mount(8) gives bpffs by itself).
+/// a mount point that everybody may write to (mode 1777, what mount(8) gives bpffs by itself). Whoever has got the mount
+/// point itself could do that anyway.
 fn refuse_strangers() -> Result<(), Error> {
-    let Ok(metadata) = fs::symlink_metadata(parent()) else {
+    let owner = |path: &Path| {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        Some(Uid::from_raw(metadata.uid()))
+    };
+    let Some(found) = owner(&parent()) else {
         return Ok(());
     };
-    let owner = Uid::from_raw(metadata.uid());
-    if owner.is_root() || owner == Uid::effective() {
+    let may = found.is_root() || found == Uid::effective();
+    if may || owner(Path::new(MOUNT_POINT)) == Some(found) {
         return Ok(());
     }
     Err(Error::ForeignDirectory {
         path: parent(),
-        owner: owner.as_raw(),
+        owner: found.as_raw(),
+        loaded: names().unwrap_or_default(),
     })
 }
 
@@ -257,43 +284,9 @@ fn lock_directory() -> Result<Flock<File>, Error> {
 /// other. False if someone else was faster.
 fn mount_once() -> Result<bool, Error> {
     let _below = lock_directory()?;
-    if is_mounted()? {
+    if mount::is_mounted()? {
         return Ok(false);
     }
-    mount_bpffs()?;
+    mount::mount()?;
     Ok(true)
-}
-
-fn is_mounted() -> Result<bool, Error> {
-    match statfs(MOUNT_POINT) {
-        Ok(found) => Ok(found.filesystem_type() == BPF_FS_MAGIC),
-        Err(Errno::ENOENT) => Ok(false),
-        Err(errno) => Err(Error::io("look at", MOUNT_POINT)(errno.into())),
-    }
-}
-
-fn mount_bpffs() -> Result<(), Error> {
-    let path = Path::new(MOUNT_POINT);
-    if !mounts_last() {
-        return Err(Error::PrivateMount { path: path.into() });
-    }
-    mount(
-        Some("bpf"),
-        path,
-        Some("bpf"),
-        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
-        Some("mode=700"),
-    )
-    .map_err(|errno| Error::Mount {
-        path: path.into(),
-        source: errno.into(),
-    })
-}
-
-/// Whether the first process shares our mounts, or where that may not be known, our parent. Where
-/// they do not (`ip netns exec`), a mount and all pins in it are gone as soon as this command ends.
-fn mounts_last() -> bool {
-    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt")).ok();
-    let other = of("1").or_else(|| of(&getppid().to_string()));
-    other.is_none() || other == of("self")
 }

@@ -85,10 +85,15 @@ pub enum Error {
     #[error("cannot mount bpffs at {path}; `mount -t bpf -o mode=0700 bpf {path}` as root does it")]
     Mount { path: PathBuf, source: io::Error },
     #[error(
-        "{path} belongs to user {owner}, who could hide what is loaded; remove it, and close its file system to \
-         others (chmod 0700 /sys/fs/bpf)"
+        "{path} belongs to user {owner}, who could hide what is loaded; {way}, and close its file system to \
+         others (chmod 0700 /sys/fs/bpf), or if that user is to load here, leave it to them (chown {owner} /sys/fs/bpf)",
+        way = remove_foreign(.loaded)
     )]
-    ForeignDirectory { path: PathBuf, owner: u32 },
+    ForeignDirectory {
+        path: PathBuf,
+        owner: u32,
+        loaded: Vec<Name>,
+    },
     #[error(
         "cannot attach to {interface}: its packets begin neither with Ethernet nor with IP (hardware type {hardware})"
     )]
@@ -102,6 +107,11 @@ pub enum Error {
         other: Box<Rule>,
         instance: Name,
     },
+    #[error(
+        "{interface} went, or became another one, while it was looked at or attached; try again once it is there, or have \
+         `redirector run` wait for it"
+    )]
+    Vanished { interface: String },
     #[error("cannot attach to {interface} {direction}: {reason}")]
     Attach {
         interface: String,
@@ -110,7 +120,7 @@ pub enum Error {
     },
     #[error(
         "{interface} has the XDP program {other} already, and an interface has one; \
-         detach it ({off}), or use --hook tc, which goes beside it",
+         {off}, or use --hook tc, which goes beside it",
         off = xdp_off(.interface, .other)
     )]
     ForeignXdp {
@@ -218,12 +228,25 @@ fn xdp_help(mode: &XdpMode) -> &'static str {
     }
 }
 
+fn remove_foreign(loaded: &[Name]) -> String {
+    if loaded.is_empty() {
+        return "remove it".to_owned();
+    }
+    let names: Vec<_> = loaded.iter().map(Name::as_str).collect();
+    let names = names.join(", ");
+    format!("unload what is there ({names}; `redirector unload --all --any-namespace`), remove it")
+}
+
 fn process(pid: &Option<i32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
 }
 
 fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
-    if other.is_dispatcher() {
+    let command = if let Some(instance) = &other.instance {
+        return format!(
+            "let that instance go without (redirector reload --name {instance} --hook tc)"
+        );
+    } else if other.is_dispatcher() {
         format!("xdp-loader unload {interface} --all")
     } else {
         // Without the mode iproute2 asks the driver, which has none of the other kind and says nothing.
@@ -232,7 +255,8 @@ fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
             XdpMode::Generic => "xdpgeneric",
         };
         format!("ip link set dev {interface} {mode} off; if a link holds it, end who has that")
-    }
+    };
+    format!("detach it ({command})")
 }
 
 fn not_loaded_help(others: &[Name]) -> String {

@@ -238,10 +238,12 @@ impl Instance {
                 let (attached, hook) = attach::state(&self.directory, index, &record)?;
                 let place = if current.is_some() || names.is_none() {
                     Presence::Here
-                } else if attach::holds(&self.directory, index)? {
-                    Presence::Elsewhere
                 } else {
-                    Presence::Gone
+                    match attach::holds(&self.directory, index)? {
+                        Some(true) => Presence::Elsewhere,
+                        Some(false) => Presence::Gone,
+                        None => Presence::GoneOrElsewhere,
+                    }
                 };
                 Ok(LoadedInterface {
                     interface: Interface { name, index },

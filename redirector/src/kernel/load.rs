@@ -89,10 +89,12 @@ pub fn load_and<T>(
 /// Changes nothing.
 pub fn rehearse_load(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
     capability::require()?;
+    BpfFs::rehearse_mount()?;
     let Some(plan) = admit(name, config)? else {
         return Ok(None);
     };
     let sites = attach::choose(name, config, &Hooks::default())?;
+    attach::rehearse(&bpffs::directory(name), &sites)?;
     Ok(Some((plan, sites)))
 }
 

@@ -52,7 +52,7 @@ pub use self::{
     },
     pin_mode::{PinMode, PinModeError},
     probe::{Probe, probe},
-    reload::{rehearse_reload, reload},
+    reload::{rehearse_change, rehearse_reload, reload},
     supervision::Claim,
     sys::unacknowledged,
     table::Table,

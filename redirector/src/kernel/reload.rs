@@ -87,12 +87,25 @@ pub fn rehearse_reload(name: &Name, config: &Config) -> Result<Option<(Plan, Vec
     capability::require()?;
     let _bpffs = BpfFs::lock_if_mounted()?;
     supervision::refuse(name)?;
+    rehearse_locked(name, config)
+}
+
+/// The same, whoever keeps the instance.
+pub fn rehearse_change(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
+    capability::require()?;
+    let _bpffs = BpfFs::lock_if_mounted()?;
+    rehearse_locked(name, config)
+}
+
+fn rehearse_locked(name: &Name, config: &Config) -> Result<Option<(Plan, Vec<Site>)>, Error> {
     let (instance, loaded) = open(name)?;
     let plan = Plan::new(Some(&loaded), config);
     if plan.is_empty() {
         return Ok(None);
     }
     let (_, sites) = admit(&instance, config, &loaded.hooks())?;
+    let changed = sites.iter().filter(|site| is_changed(&plan, site));
+    attach::rehearse(&instance.directory, changed)?;
     Ok(Some((plan, sites)))
 }
 
@@ -120,14 +133,16 @@ fn attach_new(
     sites: &[Site],
     steps: &mut Steps,
 ) -> Result<Vec<String>, Error> {
-    let is_changed = |site: &&Site| {
-        plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
-    };
-    let sites: Vec<_> = sites.iter().filter(is_changed).cloned().collect();
+    let changed = sites.iter().filter(|site| is_changed(plan, site));
+    let sites: Vec<_> = changed.cloned().collect();
     load_missing(instance, &sites)?;
     write_interfaces(&instance.maps, &sites)?;
     let attached = attach::attach(&instance.directory, &sites, steps)?;
     attach::pin_all(attached, steps)
+}
+
+fn is_changed(plan: &Plan, site: &Site) -> bool {
+    plan.attach.contains(&site.interface) || plan.rehook.contains(&site.interface)
 }
 
 /// What was to be elsewhere is where it was.

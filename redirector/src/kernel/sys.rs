@@ -74,13 +74,14 @@ struct Query {
     revision: u64,
 }
 
+/// Of a TCX hook (`bpf_mprog_max()` of `include/linux/bpf_mprog.h`: the last of `BPF_MPROG_MAX` stays empty).
+pub const MAX_PROGRAMS: usize = 63;
+
 /// The ids of the programs of a TCX hook, in the order in which packets meet them.
 ///
 /// aya asks for each program's details too, which takes CAP_SYS_ADMIN; this takes CAP_NET_ADMIN.
 pub fn query(ifindex: u32, attach_type: u32) -> io::Result<Vec<u32>> {
-    /// `BPF_MPROG_MAX` of `include/linux/bpf_mprog.h`.
-    const MAX: usize = 64;
-    let mut ids = vec![0_u32; MAX];
+    let mut ids = vec![0_u32; MAX_PROGRAMS];
     let mut attribute = Query {
         target_ifindex: ifindex,
         attach_type,

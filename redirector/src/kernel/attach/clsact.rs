@@ -37,20 +37,10 @@ pub fn programs(directory: &Path) -> Result<BTreeSet<u32>, Error> {
 pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(), Error> {
     let ifindex = site.interface.index;
     let netlink = netlink()?;
-    let refused = |reason: String| Error::Attach {
-        interface: site.interface.name.clone(),
-        direction: name(direction),
-        reason,
-    };
+    let refused = |reason| refused(site, direction, reason);
     match netlink.add_clsact(ifindex) {
         Ok(Clsact::Created | Clsact::WasThere) => {}
-        Ok(Clsact::Ingress) => {
-            return Err(refused(format!(
-                "there is an ingress qdisc, which has no egress: replace it by clsact \
-                 (tc qdisc replace dev {} clsact)",
-                site.interface.name
-            )));
-        }
+        Ok(Clsact::Ingress) => return Err(refused(has_ingress(site))),
         Err(error) => return Err(refused(error.to_string())),
     }
     let path = directory.join("programs").join(site.program(direction));
@@ -58,13 +48,45 @@ pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(),
     let filters = netlink
         .filters(ifindex, direction)
         .map_err(|error| refused(error.to_string()))?;
-    let priority = first_priority(&filters).ok_or_else(|| {
-        refused("a filter of another kind has priority 1: move it to a later one".to_owned())
-    })?;
+    let priority = first_priority(&filters).ok_or_else(|| refused(TAKEN.to_owned()))?;
     let program = program.as_raw_fd();
     netlink
         .add_filter(ifindex, direction, priority, program, FILTER)
         .map_err(|error| refused(error.to_string()))
+}
+
+/// Fails where [`attach`] would, and changes nothing.
+pub fn rehearse(site: &Site, direction: Direction) -> Result<(), Error> {
+    let ifindex = site.interface.index;
+    let refused = |reason| refused(site, direction, reason);
+    let netlink = netlink()?;
+    let ask = |error: Refusal| refused(error.to_string());
+    if netlink.has_ingress(ifindex).map_err(ask)? {
+        return Err(refused(has_ingress(site)));
+    }
+    let filters = netlink.filters(ifindex, direction).map_err(ask)?;
+    match first_priority(&filters) {
+        Some(_) => Ok(()),
+        None => Err(refused(TAKEN.to_owned())),
+    }
+}
+
+const TAKEN: &str = "a filter of another kind has priority 1: move it to a later one";
+
+fn has_ingress(site: &Site) -> String {
+    format!(
+        "there is an ingress qdisc, which has no egress, in the place of clsact: remove it (tc qdisc del dev {} ingress), \
+         and make its filters again on clsact, which has both",
+        site.interface.name
+    )
+}
+
+fn refused(site: &Site, direction: Direction, reason: String) -> Error {
+    Error::Attach {
+        interface: site.interface.name.clone(),
+        direction: name(direction),
+        reason,
+    }
 }
 
 /// From the next packet on the filter runs another program (`cls_bpf_change()` swaps them under RCU).

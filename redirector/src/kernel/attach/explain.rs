@@ -63,7 +63,9 @@ pub fn explain(
         .iter()
         .map(|interface| {
             let facts = match &own {
-                Ok(own) => site::facts(interface, own, &hooks).map_err(|error| error.to_string()),
+                Ok(own) => {
+                    site::facts(interface, name, own, &hooks).map_err(|error| error.to_string())
+                }
                 Err(error) => Err(error.to_string()),
             };
             let mut probed = host.probe(interface);

@@ -7,8 +7,10 @@ mod clsact;
 mod explain;
 mod link;
 mod neighbours;
+mod rehearse;
 mod replace;
 mod site;
+mod state;
 mod tcx;
 mod xdp;
 
@@ -19,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::net::if_::if_nameindex;
+use nix::net::if_::{if_nameindex, if_nametoindex};
 use redirector_common::{
     Direction,
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC, InterfaceRecord},
@@ -28,12 +30,14 @@ use redirector_common::{
 pub use self::{
     explain::{Explanation, Probed, explain},
     neighbours::{Hook as NeighbourHook, Neighbour, Neighbourhood, Order, Owners},
+    rehearse::rehearse,
     replace::run_pinned,
     site::{Reason, Site, Tc, choose, has_tcx, own_programs},
+    state::{has_filters, holds, is_gone, state},
     xdp::ForeignXdp,
 };
 use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
-use crate::plan::IngressHook;
+use crate::config::Interface;
 
 /// In the order in which they come; they go in the reverse one. Egress alone redirects nothing,
 /// ingress alone would leave clients without an answer.
@@ -66,47 +70,72 @@ pub struct Attached {
 pub fn attach(directory: &Path, sites: &[Site], steps: &mut Steps) -> Result<Attached, Error> {
     let mut attached = Attached::default();
     for site in sites {
-        for direction in DIRECTIONS {
-            match site.tc {
-                Tc::Tcx => {
-                    let pin = pin(directory, site.interface.index, name(direction));
-                    if link::is_attached(&pin, site.interface.index)? {
-                        continue;
-                    }
-                    // The link of an interface that is gone.
-                    link::detach(&pin)?;
-                    steps.next()?;
-                    let link = tcx::attach(directory, site, direction)?;
-                    attached.links.push((pin, link));
-                }
-                Tc::Clsact { .. } => {
-                    let known = clsact::programs(directory)?;
-                    if clsact::is_attached(site.interface.index, direction, &known)? {
-                        continue;
-                    }
-                    steps.next()?;
-                    clsact::attach(directory, site, direction)?;
-                }
-            }
-        }
-        let pin = pin(directory, site.interface.index, XDP);
-        match site.xdp {
-            Some(mode) if !xdp::fits(directory, &pin, site.interface.index, mode)? => {
-                steps.next()?;
-                link::detach(&pin)?;
-                let (link, notice) = xdp::attach(directory, &site.interface, mode)?;
-                attached.links.push((pin, link));
-                attached.notices.extend(notice);
-            }
-            Some(_) => {}
-            None if pin.exists() => {
-                steps.next()?;
-                link::detach(&pin)?;
-            }
-            None => {}
-        }
+        attach_site(directory, site, steps, &mut attached)
+            .map_err(|error| or_vanished(&site.interface, error))?;
     }
     Ok(attached)
+}
+
+/// What the kernel says of an interface that has gone differs from hook to hook, and is no help.
+fn or_vanished(interface: &Interface, error: Error) -> Error {
+    match if_nametoindex(&interface.name[..]) {
+        Ok(index) if index == interface.index => error,
+        _ => Error::Vanished {
+            interface: interface.name.clone(),
+        },
+    }
+}
+
+fn attach_site(
+    directory: &Path,
+    site: &Site,
+    steps: &mut Steps,
+    attached: &mut Attached,
+) -> Result<(), Error> {
+    for direction in DIRECTIONS {
+        if has_tc(directory, site, direction)? {
+            continue;
+        }
+        match site.tc {
+            Tc::Tcx => {
+                let pin = pin(directory, site.interface.index, name(direction));
+                // The link of an interface that is gone.
+                link::detach(&pin)?;
+                steps.next()?;
+                let link = tcx::attach(directory, site, direction)?;
+                attached.links.push((pin, link));
+            }
+            Tc::Clsact { .. } => {
+                steps.next()?;
+                clsact::attach(directory, site, direction)?;
+            }
+        }
+    }
+    let pin = pin(directory, site.interface.index, XDP);
+    match site.xdp {
+        Some(mode) if !xdp::fits(directory, &pin, site.interface.index, mode)? => {
+            steps.next()?;
+            link::detach(&pin)?;
+            let (link, notice) = xdp::attach(directory, &site.interface, mode)?;
+            attached.links.push((pin, link));
+            attached.notices.extend(notice);
+        }
+        Some(_) => {}
+        None if pin.exists() => {
+            steps.next()?;
+            link::detach(&pin)?;
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+fn has_tc(directory: &Path, site: &Site, direction: Direction) -> Result<bool, Error> {
+    let index = site.interface.index;
+    match site.tc {
+        Tc::Tcx => link::is_attached(&pin(directory, index, name(direction)), index),
+        Tc::Clsact { .. } => clsact::is_attached(index, direction, &clsact::programs(directory)?),
+    }
 }
 
 /// Makes the links outlive this process.
@@ -165,45 +194,6 @@ pub fn discard(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether nothing of an instance holds to any interface. Filters cannot be asked from another network
-/// namespace; those may still be there.
-pub fn is_gone(directory: &Path) -> Result<bool, Error> {
-    if has_filters(directory) {
-        return Ok(false);
-    }
-    for pin in link_pins(directory)? {
-        match link::holds(&pin) {
-            Ok(false) => {}
-            Ok(true) => return Ok(false),
-            // Nothing says so.
-            Err(error) if error.is_permission() => return Ok(false),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(true)
-}
-
-/// Whether links of an interface hold to it, in whatever network namespace it is. Nothing says so to those who cannot
-/// open links.
-pub fn holds(directory: &Path, ifindex: u32) -> Result<bool, Error> {
-    for half in DIRECTIONS.map(name).into_iter().chain([XDP]) {
-        match link::holds(&pin(directory, ifindex, half)) {
-            Ok(false) => {}
-            Err(error) if error.is_permission() => {}
-            held => return held,
-        }
-    }
-    Ok(false)
-}
-
-/// Whether an instance has filters on clsact qdiscs.
-pub fn has_filters(directory: &Path) -> bool {
-    records(directory).is_ok_and(|records| {
-        let mut records = records.iter();
-        records.any(|(_, record)| record.attach & ATTACH_CLSACT != 0)
-    })
-}
-
 fn is_elsewhere(directory: &Path) -> Result<bool, Error> {
     let settings = Maps::new(directory.join("maps")).settings();
     let netns = settings
@@ -214,47 +204,6 @@ fn is_elsewhere(directory: &Path) -> Result<bool, Error> {
         .filter(|netns| *netns != 0);
     let here = namespace::current()?;
     Ok(netns.is_some_and(|netns| netns != here))
-}
-
-/// Whether everything that an interface has of an instance still holds to it, and where its ingress
-/// half is.
-pub fn state(
-    directory: &Path,
-    ifindex: u32,
-    record: &InterfaceRecord,
-) -> Result<(bool, IngressHook), Error> {
-    let mut attached = true;
-    let mut hook = IngressHook::Tcx;
-    if record.attach & ATTACH_CLSACT != 0 {
-        hook = IngressHook::Clsact;
-        for direction in DIRECTIONS {
-            attached &= match clsact::programs(directory) {
-                Err(error) if error.is_permission() => clsact::is_named(ifindex, direction)?,
-                known => clsact::is_attached(ifindex, direction, &known?)?,
-            };
-        }
-    } else {
-        for direction in DIRECTIONS {
-            attached &= seems_attached(&pin(directory, ifindex, name(direction)), ifindex)?;
-        }
-    }
-    let xdp = pin(directory, ifindex, XDP);
-    if xdp.exists() {
-        attached &= seems_attached(&xdp, ifindex)?;
-        hook = match xdp::hook(directory, &xdp) {
-            Err(error) if error.is_permission() => xdp::told(ifindex),
-            hook => hook?,
-        };
-    }
-    Ok((attached, hook))
-}
-
-/// Whoever can open a link can detach it, so others see its pin alone: it was attached.
-fn seems_attached(pin: &Path, ifindex: u32) -> Result<bool, Error> {
-    match link::is_attached(pin, ifindex) {
-        Err(error) if error.is_permission() => Ok(pin.exists()),
-        attached => attached,
-    }
 }
 
 fn link_pins(directory: &Path) -> Result<Vec<PathBuf>, Error> {

@@ -11,7 +11,7 @@ use redirector_common::{
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC},
 };
 
-use super::{clsact, netlink, tcx, xdp, xdp::ForeignXdp};
+use super::{clsact, netlink, or_vanished, tcx, xdp, xdp::ForeignXdp};
 use crate::{
     config::{self, Config, Hook, Interface, Name},
     kernel::{Error, bpffs, fault, netlink::Stack, sys},
@@ -48,8 +48,8 @@ pub struct Facts {
     pub hardware: u16,
     pub tc: Tc,
     pub foreign_xdp: Option<ForeignXdp>,
-    /// What the instance has there, or had before the interface was made again.
-    pub loaded: Option<IngressHook>,
+    /// The mode of XDP that the instance has there, or had before the interface was made again.
+    pub kept: Option<config::XdpMode>,
 }
 
 /// Why an interface gets its hook.
@@ -153,7 +153,11 @@ pub fn choose(name: &Name, config: &Config, hooks: &Hooks) -> Result<Vec<Site>, 
     let sites = config
         .interfaces
         .iter()
-        .map(|each| decide(config, each, facts(each, &own, hooks)?))
+        .map(|each| {
+            facts(each, name, &own, hooks)
+                .and_then(|facts| decide(config, each, facts))
+                .map_err(|error| or_vanished(each, error))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let with_xdp: Vec<_> = sites.iter().filter(|site| site.xdp.is_some()).collect();
     if with_xdp.len() > 1 {
@@ -187,7 +191,12 @@ pub fn own_programs(name: &Name) -> Result<BTreeSet<u32>, Error> {
     Ok(own)
 }
 
-pub fn facts(interface: &Interface, own: &BTreeSet<u32>, hooks: &Hooks) -> Result<Facts, Error> {
+pub fn facts(
+    interface: &Interface,
+    name: &Name,
+    own: &BTreeSet<u32>,
+    hooks: &Hooks,
+) -> Result<Facts, Error> {
     let loaded = hooks.of(interface);
     let has_filters = loaded == Some(IngressHook::Clsact);
     let tc = if has_tcx() && !has_filters {
@@ -202,7 +211,10 @@ pub fn facts(interface: &Interface, own: &BTreeSet<u32>, hooks: &Hooks) -> Resul
             .map_err(Error::io("look at", &interface.name))?,
         tc,
         foreign_xdp: xdp::foreign(interface.index, own)?,
-        loaded,
+        kept: loaded
+            .and_then(IngressHook::xdp_mode)
+            .map(|mode| xdp::kept(&bpffs::directory(name), interface.index, mode))
+            .transpose()?,
     })
 }
 
@@ -218,8 +230,8 @@ pub fn decide(config: &Config, interface: &Interface, facts: Facts) -> Result<Si
             });
         }
     };
-    let (xdp, reason) = match (config.hook, facts.loaded.map(IngressHook::xdp_mode)) {
-        (Hook::Auto, Some(Some(mode))) => (Some(mode), Reason::Kept),
+    let (xdp, reason) = match (config.hook, facts.kept) {
+        (Hook::Auto, Some(mode)) => (Some(mode), Reason::Kept),
         (Hook::Auto, _) => (None, Reason::Default),
         (Hook::Tc, _) => (None, Reason::Asked),
         (Hook::Xdp, _) if facts.hardware == ARPHRD_LOOPBACK => (None, Reason::Loopback),
@@ -257,14 +269,12 @@ pub fn has_tcx() -> bool {
 
 /// The same; `None` where this process may not ask.
 pub fn tcx() -> Option<bool> {
-    /// The same in every network namespace (`LOOPBACK_IFINDEX` of `include/net/flow.h`).
-    const LOOPBACK: u32 = 1;
     static HAS_TCX: OnceLock<Option<bool>> = OnceLock::new();
     *HAS_TCX.get_or_init(|| {
         if fault::pretends_no_tcx() {
             return Some(false);
         }
-        match tcx::programs(LOOPBACK, Direction::Ingress) {
+        match tcx::programs(Interface::LOOPBACK, Direction::Ingress) {
             Ok(_) => Some(true),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => None,
             Err(_) => Some(false),

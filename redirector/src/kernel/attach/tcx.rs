@@ -7,7 +7,7 @@ use redirector_common::Direction;
 use super::{Site, name};
 use crate::kernel::{
     Error,
-    sys::{self, Access},
+    sys::{self, Access, MAX_PROGRAMS},
 };
 
 /// `include/uapi/linux/bpf.h`.
@@ -25,11 +25,36 @@ pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<Own
         hook(direction),
         BPF_F_BEFORE,
     )
-    .map_err(|source: io::Error| Error::Attach {
+    .map_err(|error| match error.raw_os_error() {
+        Some(libc::ERANGE) => full(site, direction),
+        _ => refused(site, direction, error.to_string()),
+    })
+}
+
+/// Fails where no program fits any more.
+pub fn refuse_full(site: &Site, direction: Direction) -> Result<(), Error> {
+    match programs(site.interface.index, direction) {
+        Ok(ids) if ids.len() >= MAX_PROGRAMS => Err(full(site, direction)),
+        // Whoever may not ask is refused elsewhere.
+        _ => Ok(()),
+    }
+}
+
+fn full(site: &Site, direction: Direction) -> Error {
+    let reason = format!(
+        "its TCX hook has {MAX_PROGRAMS} programs, and no room for more; `bpftool net show dev {}` lists them, and one \
+         must be detached",
+        site.interface.name
+    );
+    refused(site, direction, reason)
+}
+
+fn refused(site: &Site, direction: Direction, reason: String) -> Error {
+    Error::Attach {
         interface: site.interface.name.clone(),
         direction: name(direction),
-        reason: source.to_string(),
-    })
+        reason,
+    }
 }
 
 /// The ids of everybody's programs, in the order in which packets meet them. Kernels without TCX answer

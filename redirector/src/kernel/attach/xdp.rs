@@ -9,11 +9,11 @@ use std::{
 
 use aya::programs::loaded_programs;
 
-use super::{link, netlink};
+use super::{XDP, link, netlink, own_programs, pin};
 use crate::{
-    config::{self, Interface},
+    config::{self, Interface, Name},
     kernel::{
-        Error,
+        Error, bpffs,
         netlink::XdpMode,
         object::{self, INGRESS_XDP, INGRESS_XDP_GENERIC},
         sys::{self, Access},
@@ -102,6 +102,21 @@ pub fn fits(
     })
 }
 
+/// The mode to keep where it is not asked for. What auto had chosen for an interface that is gone or another one by now,
+/// auto chooses again: whoever asks for a mode loads its program alone.
+pub fn kept(
+    directory: &Path,
+    ifindex: u32,
+    mode: config::XdpMode,
+) -> Result<config::XdpMode, Error> {
+    let may_choose =
+        mode == config::XdpMode::Native && pinned(directory, XdpMode::Generic).exists();
+    if may_choose && !fits(directory, &pin(directory, ifindex, XDP), ifindex, mode)? {
+        return Ok(config::XdpMode::Auto);
+    }
+    Ok(mode)
+}
+
 /// The mode of a pinned link. Each has its program, so that no interface is asked, which another
 /// network namespace may not have.
 pub fn hook(directory: &Path, pin: &Path) -> Result<IngressHook, Error> {
@@ -116,15 +131,14 @@ pub fn hook(directory: &Path, pin: &Path) -> Result<IngressHook, Error> {
     })
 }
 
-/// The same for whoever may not open links: as rtnetlink tells.
-pub fn told(ifindex: u32) -> IngressHook {
-    let attached = netlink().ok().and_then(|netlink| netlink.xdp(ifindex).ok());
-    let modes = attached.into_iter().flatten().map(|xdp| xdp.mode);
-    if modes.into_iter().any(|mode| mode == XdpMode::Native) {
-        IngressHook::XdpNative
-    } else {
-        IngressHook::XdpGeneric
-    }
+/// The same for whoever may not open links, as rtnetlink tells; `None` where it tells of no program.
+pub fn told(ifindex: u32) -> Option<IngressHook> {
+    let attached = netlink().ok()?.xdp(ifindex).ok()?;
+    let first = attached.first()?;
+    Some(match first.mode {
+        XdpMode::Native => IngressHook::XdpNative,
+        XdpMode::Generic => IngressHook::XdpGeneric,
+    })
 }
 
 fn pinned(directory: &Path, mode: XdpMode) -> std::path::PathBuf {
@@ -138,6 +152,8 @@ pub struct ForeignXdp {
     /// Empty where it cannot be read, which takes CAP_SYS_ADMIN.
     pub name: String,
     pub mode: XdpMode,
+    /// Whose it is, if it is another instance's.
+    pub instance: Option<Name>,
 }
 
 /// Who has the interface's XDP already, other than those that run one of our own programs.
@@ -150,7 +166,13 @@ pub fn foreign(ifindex: u32, own: &BTreeSet<u32>) -> Result<Option<ForeignXdp>, 
         program: other.program,
         name: program_name(other.program).unwrap_or_default(),
         mode: other.mode,
+        instance: instance_of(other.program),
     }))
+}
+
+fn instance_of(program: u32) -> Option<Name> {
+    let runs = |name: &Name| own_programs(name).is_ok_and(|own| own.contains(&program));
+    bpffs::names().ok()?.into_iter().find(runs)
 }
 
 /// As the kernel has it: 15 bytes at most.
@@ -170,13 +192,13 @@ impl ForeignXdp {
 
 impl fmt::Display for ForeignXdp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let libxdp = if self.is_dispatcher() {
-            " of libxdp"
-        } else {
-            ""
-        };
-        let (name, id, mode) = (&self.name, self.program, self.mode);
-        write!(f, "\"{name}\"{libxdp} (id {id}, {mode})")
+        write!(f, "\"{}\"", self.name)?;
+        match &self.instance {
+            Some(instance) => write!(f, " of instance \"{instance}\"")?,
+            None if self.is_dispatcher() => f.write_str(" of libxdp")?,
+            None => {}
+        }
+        write!(f, " (id {}, {})", self.program, self.mode)
     }
 }
 

@@ -66,12 +66,21 @@ impl Netlink {
     }
 
     pub fn has_clsact(&self, ifindex: u32) -> Result<bool, Refusal> {
+        self.has_qdisc(ifindex, CLSACT)
+    }
+
+    /// The qdisc without egress, which is at the same place.
+    pub fn has_ingress(&self, ifindex: u32) -> Result<bool, Refusal> {
+        self.has_qdisc(ifindex, "ingress")
+    }
+
+    fn has_qdisc(&self, ifindex: u32, wanted: &str) -> Result<bool, Refusal> {
         // The kernel dumps every interface's, whatever is asked.
         let request = RouteNetlinkMessage::GetQueueDiscipline(message(ifindex, TcHandle::UNSPEC));
         let qdiscs = self.request(request, NLM_F_DUMP)?;
         Ok(qdiscs.iter().any(|qdisc| match qdisc {
             RouteNetlinkMessage::NewQueueDiscipline(qdisc) => {
-                qdisc.header.index == ifindex as i32 && kind(qdisc) == CLSACT
+                qdisc.header.index == ifindex as i32 && kind(qdisc) == wanted
             }
             _ => false,
         }))
