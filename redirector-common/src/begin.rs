@@ -7,7 +7,7 @@ use crate::{
         Flow, FlowKey, NO_PORT, NO_RULE, PORT_CHANGED, PORT_SOURCE, PORT_TARGET, Port, Protocol,
     },
     decision::Decision,
-    earlier, moved,
+    earlier, moved, outgoing,
     owner::{self, Owner},
     resume,
     track::{self, Translation},
@@ -309,7 +309,7 @@ fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> De
         track::forget(state, Table::Pending, key);
         return Decision::PASS;
     }
-    if track::is_forwarded(state, key) {
+    if outgoing::is_forwarded(state, key) {
         return Decision::skip(Skip::Outgoing);
     }
     if arrival.is(PORT_CHANGED) {

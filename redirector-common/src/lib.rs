@@ -22,6 +22,7 @@ mod ip;
 mod moved;
 #[cfg(any(test, feature = "native"))]
 pub mod native;
+mod outgoing;
 mod owner;
 mod packet;
 mod parse;

@@ -7,7 +7,7 @@ use crate::{
     answer,
     begin::Arrival,
     decision::Decision,
-    icmp, parse, rewrite, rules,
+    icmp, outgoing, parse, rewrite, rules,
     track::{self, Translation},
 };
 
@@ -135,7 +135,7 @@ fn ingress<P: Packet, S: State>(
     let mut arrival = Arrival::new(key, segment, entry.flags);
     let key = &mut arrival.key;
     if is_source {
-        if is_udp && track::is_outgoing(state, key) {
+        if is_udp && outgoing::is_own(state, key) {
             return Err(Skip::Outgoing);
         }
         let to = rules::target(packet, state, key, entry);
@@ -180,7 +180,7 @@ fn egress<P: Packet, S: State>(
         let to = rules::target(packet, state, &key, entry).local;
         track::end(state, &mut key, to);
         if is_source && !state.is_sent_here() && may_be_answered_elsewhere(entry, to) {
-            track::note_outgoing(state, &mut key, to);
+            outgoing::note(state, &mut key, to);
         }
         return Err(Skip::Outgoing);
     }
@@ -193,7 +193,7 @@ fn egress<P: Packet, S: State>(
     if may_be_outgoing {
         let to = rules::target(packet, state, &key, entry).local;
         if may_be_answered_elsewhere(entry, to) {
-            track::note_outgoing(state, &mut key, to);
+            outgoing::note(state, &mut key, to);
         }
     }
     if is_source {

@@ -5,6 +5,7 @@ use crate::{
     abi::{FlowKey, NO_PORT, Port},
     begin::Arrival,
     decision::Decision,
+    outgoing,
     owner::{Owner, owner},
     track::{self, Translation},
 };
@@ -24,7 +25,7 @@ pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> 
         return Decision::skip(Skip::Established);
     }
     // A masqueraded container's, unless the target has a socket for it.
-    let is_forwarded = track::is_forwarded(state, key);
+    let is_forwarded = outgoing::is_forwarded(state, key);
     let from = key.local_port;
     key.local_port = target;
     if is_forwarded && state.peer(key) == Peer::None {

@@ -9,7 +9,7 @@ use crate::{
     decision::Decision,
     earlier,
     ip::{Addresses, addresses},
-    moved,
+    moved, outgoing,
     parse::Ends,
 };
 
@@ -225,78 +225,12 @@ pub fn end<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
 
 /// With this local port instead of the key's.
 #[inline(always)]
-fn end_at<S: State>(state: &mut S, key: &mut FlowKey, local: Port) {
+pub fn end_at<S: State>(state: &mut S, key: &mut FlowKey, local: Port) {
     let port = key.local_port;
     key.local_port = local;
     forget(state, Table::Answered, key);
     forget(state, Table::Pending, key);
     key.local_port = port;
-}
-
-/// Records that this host itself began a flow from a wire port, or goes on with it; `target` is that of the rule.
-/// A TCP socket tells that itself. What is forwarded has none here, and takes no room from what is real: a
-/// masqueraded container's, or a bridged one's with another address and a socket elsewhere.
-#[inline(never)]
-pub fn note_outgoing<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
-    let is_sent_here = state.is_sent_here();
-    if is_sent_here && refresh_note(state, Table::Answered, key) {
-        return;
-    }
-    if refresh_note(state, Table::Pending, key) {
-        return;
-    }
-    if key.protocol == Protocol::UDP {
-        end_at(state, key, target);
-    }
-    let flow = Flow {
-        opening: (state.now() >> TICK) as u32,
-        ..Flow::default()
-    };
-    let table = if is_sent_here && state.is_local(key) {
-        Table::Answered
-    } else {
-        Table::Pending
-    };
-    state.insert_flow(table, key, &flow);
-}
-
-/// Whether there was one.
-#[inline(always)]
-fn refresh_note<S: State>(state: &mut S, table: Table, key: &FlowKey) -> bool {
-    let Some(flow) = state.flow(table, key).filter(Flow::is_outgoing) else {
-        return false;
-    };
-    let now = state.now();
-    refresh(state, table, key, &flow, now);
-    true
-}
-
-/// Whether this host itself began the UDP flow, and either side has spoken lately; the key's local port is the
-/// wire port. The packet is one of that flow then.
-#[inline(never)]
-pub fn is_outgoing<S: State>(state: &mut S, key: &FlowKey) -> bool {
-    is_noted(state, Table::Answered, key)
-}
-
-/// The same of a flow that this host forwarded, be it TCP.
-#[inline(never)]
-pub fn is_forwarded<S: State>(state: &mut S, key: &FlowKey) -> bool {
-    is_noted(state, Table::Pending, key)
-}
-
-#[inline(always)]
-fn is_noted<S: State>(state: &mut S, table: Table, key: &FlowKey) -> bool {
-    let flow = state.flow(table, key);
-    let Some(flow) = flow.filter(Flow::is_outgoing) else {
-        return false;
-    };
-    let now = state.now();
-    // What is noted may be that much older than the last packet. TCP has an end.
-    if key.protocol == Protocol::UDP && flow.idle(now) > UDP_IDLE + UDP_REFRESH {
-        return false;
-    }
-    refresh(state, table, key, &flow, now);
-    true
 }
 
 /// Both sides were seen: the flow is real, whatever floods the other table. Once a connection.
@@ -333,21 +267,12 @@ fn end_others<S: State>(state: &mut S, key: &mut FlowKey, flow: &Flow) {
         let target = key.local_port;
         key.local_port = flow.from;
         moved::forget(state, key);
-        forget_forwarded(state, key);
+        outgoing::forget_forwarded(state, key);
         key.local_port = target;
     }
     let entry = state.port(key.protocol, flow.from);
     if entry.is_some_and(|entry| entry.flags & PORT_CHANGED != 0) {
         end_earlier(state, key, flow.from, flow.client);
-    }
-}
-
-/// What this host forwarded from the wire port is over, as a client has its tuple.
-#[inline(always)]
-fn forget_forwarded<S: State>(state: &mut S, key: &FlowKey) {
-    let flow = state.flow(Table::Pending, key);
-    if flow.as_ref().is_some_and(Flow::is_outgoing) {
-        state.remove_flow(Table::Pending, key);
     }
 }
 

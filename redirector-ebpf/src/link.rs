@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use redirector_common::{
     LinkLayer,
-    headers::{Ethernet, Ipv4},
+    headers::{ETH_P_IPV4, ETH_P_IPV6, Ethernet, Ipv4},
 };
 
 use crate::context;
@@ -24,10 +24,13 @@ pub fn has_ethernet(ctx: &TcContext) -> bool {
 #[inline(never)]
 fn look(skb: *mut __sk_buff) -> u64 {
     let ctx = &TcContext::new(skb);
-    let ethernet = context::header::<_, Ethernet>(ctx, LinkLayer::Ethernet, 0);
+    let Ok(ethernet) = context::header::<_, Ethernet>(ctx, LinkLayer::Ethernet, 0) else {
+        return 0;
+    };
     // SAFETY: the kernel's context lives as long as the program runs.
     let protocol = unsafe { (*skb).protocol };
-    if ethernet.is_err() || ethernet.is_ok_and(|it| u32::from(it.ethertype) != protocol) {
+    let is_ip = matches!(ethernet.ethertype, ETH_P_IPV4 | ETH_P_IPV6);
+    if !is_ip || u32::from(ethernet.ethertype) != protocol {
         return 0;
     }
     // Or part of an address is there.
