@@ -2,46 +2,33 @@
 
 use crate::{
     State, Table,
-    abi::{Flow, FlowKey, Port, Protocol, TICK, UDP_IDLE, UDP_REFRESH},
+    abi::{Flow, FlowKey, NO_PORT, Port, Protocol, TICK, UDP_IDLE, UDP_REFRESH},
     track,
 };
 
 /// Records that this host itself began a flow from a wire port, or goes on with it; `target` is that of the rule.
 /// A TCP socket tells that itself. What is forwarded has none here, and takes no room from what is real: a
-/// masqueraded container's, or a bridged one's with another address and a socket elsewhere.
+/// container's, be it masqueraded or on a bridge; nor does what only another interface's rule could redirect.
 #[inline(never)]
 pub fn note<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
-    let is_sent_here = state.is_sent_here();
-    if is_sent_here && refresh_note(state, Table::Answered, key) {
-        return;
-    }
-    if refresh_note(state, Table::Pending, key) {
+    let table = if state.is_sent_here() && target != NO_PORT {
+        Table::Answered
+    } else {
+        Table::Pending
+    };
+    let now = state.now();
+    if let Some(flow) = state.flow(table, key).filter(Flow::is_outgoing) {
+        track::refresh(state, table, key, &flow, now);
         return;
     }
     if key.protocol == Protocol::UDP {
         track::end_at(state, key, target);
     }
     let flow = Flow {
-        opening: (state.now() >> TICK) as u32,
+        opening: (now >> TICK) as u32,
         ..Flow::default()
     };
-    let table = if is_sent_here && state.is_local(key) {
-        Table::Answered
-    } else {
-        Table::Pending
-    };
     state.insert_flow(table, key, &flow);
-}
-
-/// Whether there was one.
-#[inline(always)]
-fn refresh_note<S: State>(state: &mut S, table: Table, key: &FlowKey) -> bool {
-    let Some(flow) = state.flow(table, key).filter(Flow::is_outgoing) else {
-        return false;
-    };
-    let now = state.now();
-    track::refresh(state, table, key, &flow, now);
-    true
 }
 
 /// Whether this host itself began the UDP flow, and either side has spoken lately; the key's local port is the
@@ -66,6 +53,7 @@ fn is_noted<S: State>(state: &mut S, table: Table, key: &FlowKey) -> bool {
     let now = state.now();
     // What is noted may be that much older than the last packet. TCP has an end.
     if key.protocol == Protocol::UDP && flow.idle(now) > UDP_IDLE + UDP_REFRESH {
+        state.remove_flow(table, key);
         return false;
     }
     track::refresh(state, table, key, &flow, now);

@@ -24,11 +24,11 @@ pub fn resume<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> 
     if state.peer(key) != Peer::None {
         return Decision::skip(Skip::Established);
     }
-    // A masqueraded container's, unless the target has a socket for it.
+    // A masqueraded container's, unless the target has a connection of it: anybody's SYN makes more than none.
     let is_forwarded = outgoing::is_forwarded(state, key);
     let from = key.local_port;
     key.local_port = target;
-    if is_forwarded && state.peer(key) == Peer::None {
+    if is_forwarded && !matches!(state.peer(key), Peer::Connected { .. }) {
         return Decision::skip(Skip::Outgoing);
     }
     let decision = is_free(

@@ -72,7 +72,7 @@ pub trait State {
     fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
     fn remove_flow(&mut self, table: Table, key: &FlowKey);
 
-    /// Whether a socket of this host sends this packet: else it is forwarded.
+    /// Whether this host sends this packet: else it came in by an interface, and is forwarded.
     fn is_sent_here(&self) -> bool;
 
     /// What the socket that sends this packet remembers.

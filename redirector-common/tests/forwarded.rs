@@ -5,7 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use common::{CONNECTED, DATA, FINAL_ACK, Host, INTERFACE, OPENING, SYN_ACK, UDP, each_family};
-use redirector_common::Skip;
+use redirector_common::{Peer, Skip};
 
 fn forwarding(rules: &[(u16, u16)]) -> Host {
     let mut host = Host::with(rules);
@@ -186,16 +186,43 @@ fn an_answer_that_comes_by_another_interface() {
     });
 }
 
-/// Its packets still have the socket of the container, whose address is none of this host's.
+/// On an interface that the rule is not for.
 #[test]
-fn what_a_bridged_container_sends_fills_no_table_of_connections() {
+fn a_server_beside_the_rule_s_interface_fills_no_table_of_connections() {
     each_family(|talk| {
-        let mut host = Host::with(&[(443, 4430)]);
-        host.is_routed(&talk);
+        let mut host = Host::with(&[]);
+        host.rule(None, INTERFACE + 1, 53, Some(5353));
         for _ in 0..2 {
-            assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+            assert_eq!(host.send(&talk.from(53, UDP)), Ok(None));
         }
         assert_eq!(host.flows(), [1, 0]);
+    });
+}
+
+/// Both are silent for long, the peer speaks first, and then the container again.
+#[test]
+fn its_datagrams_come_again_after_a_client_s() {
+    each_family(|talk| {
+        let mut host = forwarding(&[(443, 4430)]);
+        assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+        host.memory.now += 200_000_000_000;
+        assert_eq!(host.receive(&talk.to(443, UDP)), Ok(Some(4430)));
+        assert_eq!(host.send(&talk.from(443, UDP)), Ok(None));
+        assert_eq!(host.receive(&talk.to(443, UDP)), Err(Skip::Outgoing));
+    });
+}
+
+/// A spoofed SYN has a handshake begin at the target, or a connection there is just over.
+#[test]
+fn its_connections_are_left_alone_beside_what_is_none() {
+    each_family(|talk| {
+        for peer in [Peer::Handshake, Peer::TimeWait] {
+            let mut host = forwarding(&[(4000, 8000)]);
+            assert_eq!(host.send(&talk.from(4000, OPENING)), Err(Skip::Outgoing));
+            assert_eq!(host.receive(&talk.to(4000, OPENING)), Ok(Some(8000)));
+            host.has_socket(&talk, 8000, peer);
+            assert_eq!(host.receive(&talk.to(4000, DATA)), Err(Skip::Outgoing));
+        }
     });
 }
 

@@ -159,7 +159,11 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn is_sent_here(&self) -> bool {
-        !self.socket().is_null()
+        // A socket would not tell: it may be another network namespace's.
+        self.ctx.skb().is_some_and(|skb| {
+            // SAFETY: the kernel's context lives as long as the program runs.
+            unsafe { (*skb).ingress_ifindex == 0 }
+        })
     }
 
     #[inline(always)]

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use integration::datapath::Datapath;
 use integration::flood::{datagram_flood, handshake_flood, syn_flood};
+use integration::netns::Namespace;
+use integration::redirector::Instance;
 use integration::scale;
 use integration::server::{Connection, Listener};
-use integration::topology::{CLIENT, LOOPBACK, Lan, SERVER};
+use integration::topology::{CLIENT, LOOPBACK, Lan, SERVER, number};
+use integration::udp::{UdpClient, UdpServer};
 use integration::wait;
 
 /// More than the second that a connection may have to live before it is remembered for good.
@@ -146,4 +149,25 @@ fn server_port(port: u16) -> SocketAddrV4 {
         unreachable!("v4 is an IPv4 address")
     };
     SocketAddrV4::new(address, port)
+}
+
+/// It crosses the port of the bridge, as what the host itself sends does.
+#[test]
+fn what_a_bridged_container_sends_fills_no_table_of_connections() {
+    let [client, host, container] = ["client", "host", "container"].map(Namespace::new);
+    client.connect("eth0", &host, "eth0");
+    container.connect("eth0", &host, "port0");
+    host.ip("link add br0 up type bridge");
+    for port in ["eth0", "port0"] {
+        host.ip(&format!("link set {port} master br0"));
+    }
+    number(&client, "eth0", CLIENT);
+    number(&container, "eth0", SERVER);
+    let server = UdpServer::bind(&container, 53);
+    let instance = Instance::load(&host, "-i eth0 53:5353/udp");
+    for to in SERVER.both(53) {
+        server.exchange(&UdpClient::connect(&client, 0, to), "over the bridge");
+    }
+    let flows = |table| instance.flow_table(table).keys().count();
+    assert_eq!(["FLOWS", "PENDING"].map(flows), [0, 2]);
 }

@@ -236,18 +236,14 @@ fn remove_tree(path: &Path) -> Result<(), Error> {
 }
 
 /// A directory of ours that is another user's could be emptied by them, and nobody would find what is attached. It takes
-/// a mount point that everybody may write to (mode 1777, what mount(8) gives bpffs by itself). Whoever has got the mount
-/// point itself could do that anyway.
+/// a mount point that everybody may write to (mode 1777, what mount(8) gives bpffs by itself). Root follows no user there
+/// either: whoever may write could put links in the way of what is created, whose targets would get its modes.
 fn refuse_strangers() -> Result<(), Error> {
-    let owner = |path: &Path| {
-        let metadata = fs::symlink_metadata(path).ok()?;
-        Some(Uid::from_raw(metadata.uid()))
-    };
-    let Some(found) = owner(&parent()) else {
+    let Ok(metadata) = fs::symlink_metadata(parent()) else {
         return Ok(());
     };
-    let may = found.is_root() || found == Uid::effective();
-    if may || owner(Path::new(MOUNT_POINT)) == Some(found) {
+    let found = Uid::from_raw(metadata.uid());
+    if found.is_root() || found == Uid::effective() {
         return Ok(());
     }
     Err(Error::ForeignDirectory {

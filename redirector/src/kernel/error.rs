@@ -86,7 +86,7 @@ pub enum Error {
     Mount { path: PathBuf, source: io::Error },
     #[error(
         "{path} belongs to user {owner}, who could hide what is loaded; {way}, and close its file system to \
-         others (chmod 0700 /sys/fs/bpf), or if that user is to load here, leave it to them (chown {owner} /sys/fs/bpf)",
+         others (chmod 0700 /sys/fs/bpf)",
         way = remove_foreign(.loaded)
     )]
     ForeignDirectory {
