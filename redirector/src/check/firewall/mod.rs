@@ -22,6 +22,7 @@ use std::{collections::HashMap, net::IpAddr};
 use self::{
     conditions::Packet,
     evaluate::{Answer, answer},
+    masquerade::Masqueraded,
     message::{Obstacle, Way, finding, scope},
     ruleset::{Chain, PortGroups, Table},
 };
@@ -40,8 +41,7 @@ pub struct Firewall {
     pub unread: Vec<String>,
     /// Whether bridges have it look at what they carry.
     pub bridges_call: Versions,
-    /// The address that masquerading gives to what leaves by lo.
-    pub masqueraded: Option<IpAddr>,
+    pub masqueraded: Masqueraded,
 }
 
 impl Firewall {

@@ -187,7 +187,7 @@ fn found(tables: Vec<Table>, text: &str, unread: &[&str]) -> Vec<(Level, String,
         tables,
         unread: unread.iter().map(ToString::to_string).collect(),
         bridges_call: Versions::NONE,
-        masqueraded: None,
+        masqueraded: Masqueraded::Unknown,
     };
     let link = Link {
         up: true,
