@@ -1,6 +1,7 @@
 //! Does a host firewall let the target port in? The rewrite comes before netfilter, which sees the target port only.
 
 mod answers;
+mod bridge_calls;
 mod bridged;
 pub mod conditions;
 mod early;
@@ -20,6 +21,7 @@ pub mod ruleset;
 use std::{collections::HashMap, net::IpAddr};
 
 use self::{
+    bridge_calls::Calls,
     conditions::Packet,
     evaluate::{Answer, answer},
     masquerade::Masqueraded,
@@ -40,7 +42,7 @@ pub struct Firewall {
     /// What could not be read, and why.
     pub unread: Vec<String>,
     /// Whether bridges have it look at what they carry.
-    pub bridges_call: Versions,
+    pub bridges_call: Calls,
     pub masqueraded: Masqueraded,
 }
 
@@ -94,7 +96,7 @@ pub fn findings(
         config,
         &judge.chains,
         links,
-        firewall.bridges_call,
+        &firewall.bridges_call,
         text,
     ));
     findings.extend(answers::findings(config, &judge.chains, links, text));
