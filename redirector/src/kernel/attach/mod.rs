@@ -34,7 +34,7 @@ pub use self::{
     replace::run_pinned,
     site::{Reason, Site, Tc, choose, has_tcx, own_programs},
     state::{has_filters, holds, is_gone, state},
-    xdp::ForeignXdp,
+    xdp::{ForeignXdp, settle},
 };
 use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
 use crate::config::Interface;
