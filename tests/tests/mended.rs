@@ -180,6 +180,21 @@ fn a_reload_puts_an_interface_back_on_its_hook() {
     instance.run("reload", "--hook tc -i lo").success("reload");
 }
 
+/// Also where auto had chosen the mode before.
+#[test]
+fn a_reload_keeps_the_mode_that_an_earlier_one_asked_for() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, "--hook xdp -i eth0 80:8000");
+    instance
+        .run("reload", "--hook xdp --xdp-mode native -i eth0 80:8000")
+        .success("reload");
+    lan.server.ip("link delete eth0");
+    lan.server.ip("link add eth0 up type bridge");
+    let reload = instance.run("reload", "");
+    assert_eq!(reload.code, Some(1), "{reload:#?}");
+    assert!(reload.stderr.contains("native mode"), "{reload:#?}");
+}
+
 #[track_caller]
 fn assert_answered(lan: &Lan, listener: &Listener) {
     for to in SERVER.both(80) {

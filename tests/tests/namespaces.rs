@@ -188,6 +188,19 @@ fn what_a_deleted_namespace_had_is_unloaded_from_anywhere() {
     instance.run("load", RULES_OF_LO).success("load");
 }
 
+/// Else it would say for ever that all is well.
+#[test]
+fn filters_count_as_detached_once_nothing_leads_to_their_namespace() {
+    let here = Namespace::new("here");
+    let instance = Instance::unloaded(&here);
+    load_in_a_namespace_that_goes(&instance, "REDIRECTOR_NO_TCX=1");
+    let status = instance.run("status", "--json");
+    assert_eq!(status.code, Some(5), "{status:#?}");
+    let document = json(&status.stdout);
+    assert_eq!(document["interfaces"][0]["attached"], false, "{document}");
+    instance.run("unload", "--any-namespace").success("unload");
+}
+
 /// Filters cannot be asked for from another namespace. The index of their interface is another
 /// interface's here, whose qdisc is nobody's business.
 #[test]

@@ -42,7 +42,7 @@ pub struct Finding {
 }
 
 /// Of IP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Versions {
     pub ipv4: bool,
     pub ipv6: bool,
@@ -57,6 +57,10 @@ impl Versions {
     #[cfg(test)]
     const fn of(ipv6: bool) -> Self {
         Self { ipv4: !ipv6, ipv6 }
+    }
+
+    const fn has(self, ipv6: bool) -> bool {
+        if ipv6 { self.ipv6 } else { self.ipv4 }
     }
 
     /// For a message: nothing if it is about both.

@@ -244,7 +244,8 @@ fn process(pid: &Option<i32>) -> String {
 fn xdp_off(interface: &str, other: &ForeignXdp) -> String {
     let command = if let Some(instance) = &other.instance {
         return format!(
-            "let that instance go without (redirector reload --name {instance} --hook tc)"
+            "let that instance go without (redirector reload --name {instance} --hook tc, or that hook for the \
+             `redirector run` that keeps it)"
         );
     } else if other.is_dispatcher() {
         format!("xdp-loader unload {interface} --all")

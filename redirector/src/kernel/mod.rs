@@ -45,7 +45,9 @@ pub use self::{
         Place, Way, cookie as namespace_cookie, current as namespace_inode, is_first_process_here,
     },
     namespaces::Namespaces,
-    netlink::{LinkChange, LinkEvents, Listener, XdpMode, bridges, connections, listeners},
+    netlink::{
+        LinkChange, LinkEvents, Listener, XdpMode, bridge_options, bridges, connections, listeners,
+    },
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
         load as load_object, open as open_object, program_id,

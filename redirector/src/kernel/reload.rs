@@ -46,6 +46,7 @@ pub fn reload_locked(
         let slot = instance.settings.slot;
         switch(&instance.maps, slot, &instance.table(slot)?, netfilter())?;
         wanted::write(&instance.maps, &config.wanted)?;
+        attach::settle(&instance.directory, config)?;
         return Ok(Outcome::Unchanged);
     }
     let (table, sites) = admit(&instance, config, hooks)?;
@@ -73,6 +74,7 @@ pub fn reload_locked(
     detach(&instance, &plan.detach)?;
     write_interfaces(&instance.maps, &sites)?;
     wanted::write(&instance.maps, &config.wanted)?;
+    attach::settle(&instance.directory, config)?;
     notices.extend(replaced);
     Ok(Outcome::Done {
         plan,

@@ -141,7 +141,12 @@ fn help(table: &Table, chain: &str, rule: &Rule) -> String {
 
 /// The command that has a chain let something in before all else; what that is, in the words of iptables and of nft.
 pub fn accept_first(table: &Table, chain: &str, by_iptables: &str, by_nft: &str) -> String {
-    let is_iptables = matches!(chain, "PREROUTING" | "INPUT" | "OUTPUT" | "POSTROUTING");
+    // Anybody may name a chain so, but iptables has no other tables.
+    let is_iptables = matches!(chain, "PREROUTING" | "INPUT" | "OUTPUT" | "POSTROUTING")
+        && matches!(
+            &*table.name,
+            "filter" | "nat" | "mangle" | "raw" | "security"
+        );
     let tool = match (table.tool, table.family) {
         ("nft", Family::Ip) if is_iptables => "iptables",
         ("nft", Family::Ip6) if is_iptables => "ip6tables",
@@ -163,5 +168,35 @@ pub fn plain_text(_: &Table, _: &str, name: &RuleName) -> String {
     match name {
         RuleName::Text(text) => text.clone(),
         RuleName::Handle(handle) => format!("the rule with handle {handle}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iptables_has_its_own_tables_only() {
+        for (family, name, chain, command) in [
+            (Family::Ip, "filter", "INPUT", "iptables -I INPUT"),
+            (Family::Ip6, "nat", "OUTPUT", "ip6tables -t nat -I OUTPUT"),
+            (Family::Ip, "mine", "INPUT", "nft insert rule ip mine INPUT"),
+            (Family::Ip, "nat", "in", "nft insert rule ip nat in"),
+            (
+                Family::Inet,
+                "raw",
+                "INPUT",
+                "nft insert rule inet raw INPUT",
+            ),
+        ] {
+            let table = Table {
+                tool: "nft",
+                family,
+                name: name.to_owned(),
+                chains: [].into(),
+            };
+            let said = accept_first(&table, chain, "", "");
+            assert!(said.starts_with(command), "{said}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Does a host firewall let the target port in? The rewrite comes before netfilter, which sees the target port only.
 
 mod answers;
+mod bridge_calls;
 mod bridged;
 pub mod conditions;
 mod early;
@@ -20,8 +21,10 @@ pub mod ruleset;
 use std::{collections::HashMap, net::IpAddr};
 
 use self::{
+    bridge_calls::Calls,
     conditions::Packet,
     evaluate::{Answer, answer},
+    masquerade::Masqueraded,
     message::{Obstacle, Way, finding, scope},
     ruleset::{Chain, PortGroups, Table},
 };
@@ -39,9 +42,8 @@ pub struct Firewall {
     /// What could not be read, and why.
     pub unread: Vec<String>,
     /// Whether bridges have it look at what they carry.
-    pub bridges_call: Versions,
-    /// The address that masquerading gives to what leaves by lo.
-    pub masqueraded: Option<IpAddr>,
+    pub bridges_call: Calls,
+    pub masqueraded: Masqueraded,
 }
 
 impl Firewall {
@@ -94,7 +96,7 @@ pub fn findings(
         config,
         &judge.chains,
         links,
-        firewall.bridges_call,
+        &firewall.bridges_call,
         text,
     ));
     findings.extend(answers::findings(config, &judge.chains, links, text));

@@ -3,7 +3,9 @@
 use std::{cell::RefCell, collections::HashMap, io};
 
 use super::{
-    Firewall, bridged, iptables, kernel, masquerade, nft, plain_text,
+    Firewall,
+    bridge_calls::Calls,
+    iptables, kernel, masquerade, nft, plain_text,
     ruleset::{Chain, Family, Hook, RuleName, Table},
 };
 use crate::netfilter::{BackEnd, LEGACY_NAMES, Trouble, has_legacy, program, run};
@@ -15,7 +17,7 @@ pub fn read() -> Firewall {
     let mut firewall = Firewall {
         tables: Vec::new(),
         unread: Vec::new(),
-        bridges_call: bridged::read(),
+        bridges_call: Calls::read(),
         masqueraded: masquerade::read(),
     };
     match run("nft", &["-j", "list", "ruleset"]).map(|text| nft::parse(&text)) {

@@ -186,8 +186,8 @@ fn found(tables: Vec<Table>, text: &str, unread: &[&str]) -> Vec<(Level, String,
     let firewall = Firewall {
         tables,
         unread: unread.iter().map(ToString::to_string).collect(),
-        bridges_call: Versions::NONE,
-        masqueraded: None,
+        bridges_call: Calls::default(),
+        masqueraded: Masqueraded::Unknown,
     };
     let link = Link {
         up: true,

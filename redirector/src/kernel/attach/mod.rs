@@ -34,7 +34,7 @@ pub use self::{
     replace::run_pinned,
     site::{Reason, Site, Tc, choose, has_tcx, own_programs},
     state::{has_filters, holds, is_gone, state},
-    xdp::ForeignXdp,
+    xdp::{ForeignXdp, settle},
 };
 use super::{Error, Maps, fault::Steps, maps::Plain, namespace, netlink::Netlink};
 use crate::config::Interface;
@@ -168,7 +168,7 @@ pub fn discard(directory: &Path) -> Result<(), Error> {
     for pin in link_pins(directory)? {
         link::detach(&pin)?;
     }
-    if is_elsewhere(directory)? {
+    if elsewhere(directory)?.is_some() {
         return Ok(());
     }
     let known = clsact::programs(directory)?;
@@ -194,7 +194,8 @@ pub fn discard(directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn is_elsewhere(directory: &Path) -> Result<bool, Error> {
+/// The inode of an instance's network namespace, if that is another one.
+fn elsewhere(directory: &Path) -> Result<Option<u64>, Error> {
     let settings = Maps::new(directory.join("maps")).settings();
     let netns = settings
         .ok()
@@ -203,7 +204,7 @@ fn is_elsewhere(directory: &Path) -> Result<bool, Error> {
         // Not written yet, or not to be read.
         .filter(|netns| *netns != 0);
     let here = namespace::current()?;
-    Ok(netns.is_some_and(|netns| netns != here))
+    Ok(netns.filter(|netns| *netns != here))
 }
 
 fn link_pins(directory: &Path) -> Result<Vec<PathBuf>, Error> {

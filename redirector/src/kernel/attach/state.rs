@@ -4,8 +4,11 @@ use std::path::Path;
 
 use redirector_common::abi::{ATTACH_CLSACT, InterfaceRecord};
 
-use super::{DIRECTIONS, XDP, clsact, is_elsewhere, link, link_pins, name, pin, records, xdp};
-use crate::{kernel::Error, plan::IngressHook};
+use super::{DIRECTIONS, XDP, clsact, elsewhere, link, link_pins, name, pin, records, xdp};
+use crate::{
+    kernel::{Error, namespace::Way},
+    plan::IngressHook,
+};
 
 /// Whether nothing of an instance holds to any interface. Filters cannot be asked from another network
 /// namespace; those may still be there.
@@ -48,13 +51,15 @@ pub fn has_filters(directory: &Path) -> bool {
 }
 
 /// Whether everything that an interface has of an instance still holds to it, and where its ingress
-/// half is. What rtnetlink alone tells is not known of another network namespace's, and holds then.
+/// half is. What rtnetlink alone tells is not known of another network namespace's, and holds there as long as
+/// anything leads to that one.
 pub fn state(
     directory: &Path,
     ifindex: u32,
     record: &InterfaceRecord,
 ) -> Result<(bool, IngressHook), Error> {
-    let is_here = !is_elsewhere(directory)?;
+    let elsewhere = elsewhere(directory)?;
+    let is_here = elsewhere.is_none();
     let mut attached = true;
     let mut hook = IngressHook::Tcx;
     if record.attach & ATTACH_CLSACT != 0 {
@@ -64,6 +69,9 @@ pub fn state(
                 Err(error) if error.is_permission() => clsact::is_named(ifindex, direction)?,
                 known => clsact::is_attached(ifindex, direction, &known?)?,
             };
+        }
+        if let Some(netns) = elsewhere {
+            attached &= Way::to(netns) != Way::Unknown || holds(directory, ifindex)? == Some(true);
         }
     } else {
         for direction in DIRECTIONS {

@@ -2,16 +2,16 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, io,
+    fmt, fs, io,
     os::fd::{AsRawFd, OwnedFd},
     path::Path,
 };
 
 use aya::programs::loaded_programs;
 
-use super::{XDP, link, netlink, own_programs, pin};
+use super::{XDP, link, link_pins, netlink, own_programs, pin};
 use crate::{
-    config::{self, Interface, Name},
+    config::{self, Config, Hook, Interface, Name},
     kernel::{
         Error, bpffs,
         netlink::XdpMode,
@@ -103,7 +103,7 @@ pub fn fits(
 }
 
 /// The mode to keep where it is not asked for. What auto had chosen for an interface that is gone or another one by now,
-/// auto chooses again: whoever asks for a mode loads its program alone.
+/// auto chooses again: whoever asks for a mode has its program alone, see [`settle`].
 pub fn kept(
     directory: &Path,
     ifindex: u32,
@@ -115,6 +115,25 @@ pub fn kept(
         return Ok(config::XdpMode::Auto);
     }
     Ok(mode)
+}
+
+/// Forgets the program of the mode that is not asked for, which auto had loaded. What still runs it keeps it.
+pub fn settle(directory: &Path, config: &Config) -> Result<(), Error> {
+    let other = match (config.hook, config.xdp_mode) {
+        (Hook::Xdp, config::XdpMode::Native) => pinned(directory, XdpMode::Generic),
+        (Hook::Xdp, config::XdpMode::Generic) => pinned(directory, XdpMode::Native),
+        _ => return Ok(()),
+    };
+    if !other.exists() {
+        return Ok(());
+    }
+    let id = object::program_id(&other)?;
+    for link in link_pins(directory)? {
+        if link::program(&link)? == Some(id) {
+            return Ok(());
+        }
+    }
+    fs::remove_file(&other).map_err(Error::io("remove", other))
 }
 
 /// The mode of a pinned link. Each has its program, so that no interface is asked, which another

@@ -24,7 +24,7 @@ pub use self::{
     listeners::{Listener, listeners},
     netdev::xdp_features,
     sockets::{Connection, connections},
-    stack::{Link, Stack, bridges},
+    stack::{Link, Stack, bridge_options, bridges},
     tc::{Clsact, Filter},
     xdp::XdpMode,
 };

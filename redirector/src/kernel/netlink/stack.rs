@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::{
     RouteNetlinkMessage,
-    link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage},
+    link::{InfoBridge, InfoData, InfoKind, LinkAttribute, LinkInfo, LinkMessage},
 };
 
 use super::{Netlink, Refusal};
+use crate::check::Versions;
 
 /// Pairs of indexes: below, above.
 #[derive(Debug, Default)]
@@ -67,6 +68,34 @@ pub fn bridges() -> Vec<(String, String)> {
             Some((link.name.clone(), (*bridge).clone()))
         })
         .collect()
+}
+
+/// For packets of which versions of IP each bridge has netfilter called by an option of its own. None where the kernel
+/// does not tell.
+pub fn bridge_options() -> Vec<(String, Versions)> {
+    let messages = Netlink::open().ok().and_then(|netlink| netlink.dump().ok());
+    let messages = messages.unwrap_or_default();
+    messages
+        .iter()
+        .filter_map(|message| Some((link(message).name, calls(message)?)))
+        .collect()
+}
+
+fn calls(message: &LinkMessage) -> Option<Versions> {
+    let mut infos = message.attributes.iter().filter_map(|each| match each {
+        LinkAttribute::LinkInfo(infos) => Some(infos),
+        _ => None,
+    });
+    let options = infos.find_map(|infos| {
+        infos.iter().find_map(|info| match info {
+            LinkInfo::Data(InfoData::Bridge(options)) => Some(options),
+            _ => None,
+        })
+    })?;
+    Some(Versions {
+        ipv4: options.contains(&InfoBridge::NfCallIpTables(true)),
+        ipv6: options.contains(&InfoBridge::NfCallIp6Tables(true)),
+    })
 }
 
 impl Stack {
