@@ -23,4 +23,6 @@ fn connections_over_a_bad_line() {
             "{sent}"
         );
     }
+    let damaged = [&traffic.client, &traffic.server].map(|host| host.snmp("Tcp", "InCsumErrors"));
+    assert_ne!(damaged, [0, 0], "no damaged segment was met");
 }
