@@ -104,11 +104,16 @@ impl Namespaces {
 
     fn add_process(&mut self, process: &Process, wanted: &HashSet<u64>) {
         // Not by way of procfs, which leaves out those that end while it lists them.
-        let threads = match fs::read_dir(format!("/proc/{}/task", process.pid)) {
+        let directory = PathBuf::from(format!("/proc/{}/task", process.pid));
+        let count = || fs::metadata(&directory).map_or(0, |it| it.nlink().saturating_sub(2));
+        let before = count();
+        let threads = match fs::read_dir(&directory) {
             Ok(threads) => threads,
             Err(error) => return self.has_missed(process.pid, &error.into()),
         };
+        let mut listed = 0;
         for thread in threads {
+            listed += 1;
             let name = thread.map(|thread| thread.file_name());
             match name.map(|name| name.to_string_lossy().parse()) {
                 Ok(Ok(tid)) => self.add_thread(process.pid, tid, wanted),
@@ -116,6 +121,8 @@ impl Namespaces {
                 Err(error) => self.has_missed(process.pid, &error.into()),
             }
         }
+        // The kernel's list ends at a thread that ends just then, without it (`proc_task_readdir()` in `fs/proc/base.c`).
+        self.torn |= listed < before.min(count());
         let namespace = inode(&PathBuf::from(format!("/proc/{}/ns/mnt", process.pid)));
         // Also where it may not be seen which one it is.
         if namespace.map_or(true, |inode| self.mounts.insert(inode)) {
