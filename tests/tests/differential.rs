@@ -11,6 +11,7 @@ use integration::testrun::{Hooks, Programs, equal, the_kernels_clock, without_cl
 use redirector::config::{Interface, Port, Protocol, Rule};
 use redirector::kernel::Table;
 use redirector_common::abi::{BUCKETS, Histogram, SLOT_OFF};
+use redirector_common::headers::{ETH_P_IPV4, ETH_P_IPV6};
 use redirector_common::native::{Frame, Memory, craft};
 use redirector_common::{Direction, LinkLayer, Skip, redirect};
 
@@ -125,7 +126,7 @@ impl Sequence {
 /// `BPF_PROG_TEST_RUN` has every packet begin with an Ethernet header, of whose type the program for devices without
 /// one asks the kernel: nothing else may look like that of IP there.
 fn without_link_layer(mut frame: Frame) -> Frame {
-    const TYPES: [[u8; 2]; 2] = [[0x08, 0x00], [0x86, 0xdd]];
+    const TYPES: [[u8; 2]; 2] = [ETH_P_IPV4.to_ne_bytes(), ETH_P_IPV6.to_ne_bytes()];
     if frame.link_layer == LinkLayer::None
         && let Some(address) = frame.bytes.get_mut(12..14)
         && TYPES.iter().any(|ethertype| address == ethertype)

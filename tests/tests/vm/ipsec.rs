@@ -4,12 +4,10 @@
 use integration::datapath::Datapath;
 use integration::netns::Namespace;
 use integration::server::{Listener, connect};
-use integration::topology::{CLIENT, Host, Lan, SERVER, number};
+use integration::topology::{Host, Lan, SERVER, number};
 
-use crate::traffic::Traffic;
+use crate::traffic::{INSIDE, OUTSIDE, Traffic};
 
-const INSIDE: [Host; 2] = [Host::new(3, 2), Host::new(3, 1)];
-const OUTSIDE: [Host; 2] = [CLIENT, SERVER];
 const INTERFACE_ID: u32 = 7;
 
 #[test]

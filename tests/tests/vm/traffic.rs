@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use integration::datapath::{Datapath, Redirected};
 use integration::netns::Namespace;
 use integration::server::{Connection, Listener};
-use integration::topology::Host;
+use integration::topology::{CLIENT, Host, SERVER};
 use integration::transfer::transfer;
 use integration::udp::{UdpClient, UdpServer};
 
@@ -13,6 +13,10 @@ const MIB: u64 = 1;
 
 /// Larger than every MTU here.
 const FRAGMENTED: usize = 4000;
+
+/// Both ends of a tunnel, and of what carries it: the client's and the server's.
+pub const INSIDE: [Host; 2] = [Host::new(3, 2), Host::new(3, 1)];
+pub const OUTSIDE: [Host; 2] = [CLIENT, SERVER];
 
 /// A client, and a server whose applications listen on 8000 and 5353.
 pub struct Traffic {
@@ -38,8 +42,11 @@ impl Traffic {
     }
 
     /// Only these of the server's addresses are asked.
-    pub fn of(self, addresses: Vec<IpAddr>) -> Self {
-        Self { addresses, ..self }
+    pub fn of(self, addresses: &[IpAddr]) -> Self {
+        Self {
+            addresses: addresses.to_vec(),
+            ..self
+        }
     }
 
     fn each(&self, ports: &[u16]) -> Vec<SocketAddr> {

@@ -1,34 +1,25 @@
 //! Tunnels of every kind that has no Ethernet header inside.
 
+use std::net::IpAddr;
+
 use integration::redirector::Instance;
-use integration::topology::{CLIENT, Host, Lan, SERVER, number};
+use integration::topology::{Lan, number};
 
-use crate::traffic::Traffic;
-
-const INSIDE: [Host; 2] = [Host::new(3, 2), Host::new(3, 1)];
-const OUTSIDE: [Host; 2] = [CLIENT, SERVER];
-
-/// What a tunnel carries.
-#[derive(Clone, Copy)]
-enum Carries {
-    Ipv4,
-    Ipv6,
-    Both,
-}
+use crate::traffic::{INSIDE, OUTSIDE, Traffic};
 
 #[test]
 fn ipv4_in_ipv4() {
-    answered("ipip", false, Carries::Ipv4);
+    answered("ipip", false, &[INSIDE[1].v4]);
 }
 
 #[test]
 fn ipv6_in_ipv4() {
-    answered("sit", false, Carries::Ipv6);
+    answered("sit", false, &[INSIDE[1].v6]);
 }
 
 #[test]
 fn both_in_ipv6() {
-    answered("ip6tnl mode any", true, Carries::Both);
+    answered("ip6tnl mode any", true, &[INSIDE[1].v4, INSIDE[1].v6]);
 }
 
 /// Its packets come with the outer headers before them.
@@ -47,9 +38,9 @@ fn gre_is_refused() {
     );
 }
 
-/// On the tunnel alone, and also on what carries it.
+/// On the tunnel alone, and also on what carries it. It carries packets to these addresses.
 #[track_caller]
-fn answered(kind: &str, over_ipv6: bool, carries: Carries) {
+fn answered(kind: &str, over_ipv6: bool, carried: &[IpAddr]) {
     let Lan { client, server } = Lan::new();
     let hosts = [client, server];
     for (this, peer) in [(0, 1), (1, 0)] {
@@ -69,12 +60,7 @@ fn answered(kind: &str, over_ipv6: bool, carries: Carries) {
         number(host, "tunnel0", INSIDE[this]);
     }
     let [client, server] = hosts;
-    let Host { v4, v6 } = INSIDE[1];
-    let traffic = Traffic::new(client, server, INSIDE[1]).of(match carries {
-        Carries::Ipv4 => vec![v4],
-        Carries::Ipv6 => vec![v6],
-        Carries::Both => vec![v4, v6],
-    });
+    let traffic = Traffic::new(client, server, INSIDE[1]).of(carried);
     for interfaces in [&["tunnel0"][..], &["eth0", "tunnel0", "lo"]] {
         let _redirected = traffic.redirect_on(interfaces);
         let case = format!("{kind}, on {interfaces:?}");

@@ -4,13 +4,11 @@ use std::fs;
 
 use integration::netns::Namespace;
 use integration::process::{Background, run};
-use integration::topology::{CLIENT, Host, Lan, SERVER, number};
+use integration::topology::{Lan, number};
 use tempfile::TempDir;
 
-use crate::traffic::Traffic;
+use crate::traffic::{INSIDE, OUTSIDE, Traffic};
 
-const INSIDE: [Host; 2] = [Host::new(3, 2), Host::new(3, 1)];
-const OUTSIDE: [Host; 2] = [CLIENT, SERVER];
 const PORT: u16 = 51820;
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::check::{
-    firewall::{base_chains, fixtures, iptables, plain_text, ruleset::Family},
+    firewall::{base_chains, fixtures, plain_text, ruleset::Family},
     interface::Link,
     tests::{config, rule},
 };
@@ -35,12 +35,7 @@ fn found_where(calls: &Calls, tables: &[Table], rules: &[&str], ports: &[&str]) 
 
 fn filter(rules: &[&str], family: Family) -> Vec<Table> {
     let save = format!("*filter\n{}\nCOMMIT\n", rules.join("\n"));
-    let tool = if family == Family::Ip6 {
-        "ip6tables"
-    } else {
-        "iptables"
-    };
-    iptables::parse(&save, family, tool)
+    fixtures::saved(&save, family)
 }
 
 /// Measured with connections through a bridge between network namespaces.

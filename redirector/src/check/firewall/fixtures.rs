@@ -18,6 +18,16 @@ pub fn nft(name: &str) -> Vec<Table> {
     nft::parse(text).unwrap().tables
 }
 
+/// What the tool of the family has saved.
+pub fn saved(save: &str, family: Family) -> Vec<Table> {
+    let tool = if family == Family::Ip6 {
+        "ip6tables"
+    } else {
+        "iptables"
+    };
+    iptables::parse(save, family, tool)
+}
+
 pub fn iptables(name: &str) -> Vec<Table> {
     let (text, tool) = match name {
         "docker" => (include_str!("fixtures/docker.save"), "iptables"),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::check::{
-    firewall::{base_chains, fixtures, iptables, nft, plain_text, ruleset::Family},
+    firewall::{base_chains, fixtures, nft, plain_text, ruleset::Family},
     interface::{self, Link},
     tests::{config, rule},
 };
@@ -33,12 +33,7 @@ fn found_where(masqueraded: Masqueraded, tables: &[Table], addresses: &[&str]) -
 fn saved(rules: &[&str], family: Family) -> Vec<Table> {
     let rules = rules.join("\n-A POSTROUTING ");
     let save = format!("*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING {rules}\nCOMMIT\n");
-    let tool = if family == Family::Ip6 {
-        "ip6tables"
-    } else {
-        "iptables"
-    };
-    iptables::parse(&save, family, tool)
+    fixtures::saved(&save, family)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use redirector_common::{
     abi::{ATTACH_OWN_QDISC, InterfaceRecord},
 };
 
-use super::{DIRECTIONS, Site, Tc, name, netlink, records};
+use super::{DIRECTIONS, Site, Tc, netlink, records};
 use crate::kernel::{
     Error, bpffs,
     netlink::{Clsact, Filter, Netlink, Refusal},
@@ -37,7 +37,7 @@ pub fn programs(directory: &Path) -> Result<BTreeSet<u32>, Error> {
 pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(), Error> {
     let ifindex = site.interface.index;
     let netlink = netlink()?;
-    let refused = |reason| refused(site, direction, reason);
+    let refused = |reason| site.refused(direction, reason);
     match netlink.add_clsact(ifindex) {
         Ok(Clsact::Created | Clsact::WasThere) => {}
         Ok(Clsact::Ingress) => return Err(refused(has_ingress(site))),
@@ -58,7 +58,7 @@ pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<(),
 /// Fails where [`attach`] would, and changes nothing.
 pub fn rehearse(site: &Site, direction: Direction) -> Result<(), Error> {
     let ifindex = site.interface.index;
-    let refused = |reason| refused(site, direction, reason);
+    let refused = |reason| site.refused(direction, reason);
     let netlink = netlink()?;
     let ask = |error: Refusal| refused(error.to_string());
     if netlink.has_ingress(ifindex).map_err(ask)? {
@@ -79,14 +79,6 @@ fn has_ingress(site: &Site) -> String {
          and make its filters again on clsact, which has both",
         site.interface.name
     )
-}
-
-fn refused(site: &Site, direction: Direction, reason: String) -> Error {
-    Error::Attach {
-        interface: site.interface.name.clone(),
-        direction: name(direction),
-        reason,
-    }
 }
 
 /// From the next packet on the filter runs another program (`cls_bpf_change()` swaps them under RCU).

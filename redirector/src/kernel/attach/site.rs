@@ -11,7 +11,7 @@ use redirector_common::{
     abi::{ATTACH_CLSACT, ATTACH_OWN_QDISC},
 };
 
-use super::{clsact, netlink, or_vanished, tcx, xdp, xdp::ForeignXdp};
+use super::{clsact, name, netlink, or_vanished, tcx, xdp, xdp::ForeignXdp};
 use crate::{
     config::{self, Config, Hook, Interface, Name},
     kernel::{Error, bpffs, fault, netlink::Stack, sys},
@@ -106,6 +106,15 @@ impl fmt::Display for Site {
 }
 
 impl Site {
+    /// Why it takes no program of ours in a direction.
+    pub fn refused(&self, direction: Direction, reason: String) -> Error {
+        Error::Attach {
+            interface: self.interface.name.clone(),
+            direction: name(direction),
+            reason,
+        }
+    }
+
     /// What is attached there, in words.
     pub const fn hooks(&self) -> &'static str {
         match (self.xdp, self.tc) {

@@ -4,7 +4,7 @@ use std::{io, os::fd::OwnedFd, path::Path};
 
 use redirector_common::Direction;
 
-use super::{Site, name};
+use super::Site;
 use crate::kernel::{
     Error,
     sys::{self, Access, MAX_PROGRAMS},
@@ -27,7 +27,7 @@ pub fn attach(directory: &Path, site: &Site, direction: Direction) -> Result<Own
     )
     .map_err(|error| match error.raw_os_error() {
         Some(libc::ERANGE) => full(site, direction),
-        _ => refused(site, direction, error.to_string()),
+        _ => site.refused(direction, error.to_string()),
     })
 }
 
@@ -46,15 +46,7 @@ fn full(site: &Site, direction: Direction) -> Error {
          must be detached",
         site.interface.name
     );
-    refused(site, direction, reason)
-}
-
-fn refused(site: &Site, direction: Direction, reason: String) -> Error {
-    Error::Attach {
-        interface: site.interface.name.clone(),
-        direction: name(direction),
-        reason,
-    }
+    site.refused(direction, reason)
 }
 
 /// The ids of everybody's programs, in the order in which packets meet them. Kernels without TCX answer
