@@ -18,6 +18,9 @@ use crate::{
 /// `PACKET_OTHERHOST` of `include/uapi/linux/if_packet.h`.
 const PACKET_OTHERHOST: u32 = 3;
 
+/// As a sum it would be 0, which the arithmetic of checksums does not write.
+const LAST: u64 = u16::MAX as u64;
+
 impl Context for TcContext {
     const HAS_SKB: bool = true;
 
@@ -148,6 +151,15 @@ impl<const ETHERNET: bool> Packet for SkbPacket<'_, ETHERNET> {
         self.ctx
             .l4_csum_replace(checksum.offset, from, to, flags)
             .map_err(|_| Skip::Rewrite)?;
+        if to != LAST {
+            // Of a checksum c the helper makes the c' with ~c' = ~c - old + new (RFC 1624). Where old is ~c that is
+            // ~new: it writes any 16 bits, and faster than bpf_skb_store_bytes(), which calls memcpy() for them.
+            let size = size_of::<[u8; 2]>() as u64;
+            return self
+                .ctx
+                .l3_csum_replace(offset, from ^ LAST, to ^ LAST, size)
+                .map_err(|_| Skip::Rewrite);
+        }
         self.ctx
             .store(offset, &(to as u16).to_ne_bytes(), 0)
             .map_err(|_| Skip::Rewrite)
