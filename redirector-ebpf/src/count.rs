@@ -2,11 +2,11 @@
 
 use redirector_common::abi::Histogram;
 
-use crate::maps::HISTOGRAMS;
+use crate::{context, maps::HISTOGRAMS};
 
 #[inline(always)]
 pub fn packet_size(bytes: u32) {
-    observe(Histogram::PacketSize.first(), bytes);
+    add(context::index(Histogram::PacketSize.bucket(bytes)), 1);
 }
 
 #[inline(always)]

@@ -53,19 +53,10 @@ impl Histogram {
     }
 }
 
-/// Steps instead of `leading_zeros`, which BPF has not.
+/// How many bits `value` takes.
 #[inline(always)]
-const fn bit_length(mut value: u32) -> u32 {
-    let mut length = 0;
-    let mut step = 16;
-    while step > 0 {
-        let is_longer = (value >> step != 0) as u32;
-        let shift = is_longer * step;
-        value >>= shift;
-        length += shift;
-        step /= 2;
-    }
-    length + value
+const fn bit_length(value: u32) -> u32 {
+    u64::BITS - (value as u64).leading_zeros()
 }
 
 #[cfg(test)]
