@@ -45,6 +45,7 @@ pub enum Figure {
     Unrelated,
     Direct,
     Known,
+    Uncached,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub struct Facts {
 }
 
 /// In the order of the table.
-pub const ALL: [Figure; 17] = [
+pub const ALL: [Figure; 18] = [
     Figure::Requests,
     Figure::Connections,
     Figure::Upload,
@@ -81,6 +82,7 @@ pub const ALL: [Figure; 17] = [
     Figure::Unrelated,
     Figure::Direct,
     Figure::Known,
+    Figure::Uncached,
 ];
 
 impl Figure {
@@ -204,7 +206,14 @@ impl Figure {
                 "packet of a known flow, in and out",
                 "ns",
                 Lower,
-                "the same of a flow in FLOWS, by rules that lead there and back: every run rewrites",
+                "the same of a flow in RECENT, by rules that lead there and back: every run rewrites",
+            ),
+            Self::Uncached => (
+                "uncached-packet",
+                "packet of a flow in the table alone",
+                "ns",
+                Lower,
+                "the same of a flow in FLOWS that is not in RECENT",
             ),
         };
         Facts {

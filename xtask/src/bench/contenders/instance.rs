@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use aya::maps::{Array, HashMap, Map, MapData};
 use redirector_common::abi::{
-    Address, FLOW_OPENED, Flow, FlowKey, KEY_FLOW, Port, Protocol, Settings,
+    Address, FLOW_OPENED, FLOW_SOCKETLESS, Flow, FlowKey, KEY_FLOW, Port, Protocol, Settings,
 };
 
 use super::{FRONT, TARGET};
@@ -26,6 +26,8 @@ const SETTINGS: usize = size_of::<Settings>();
 
 /// The client's port of the flow that test runs belong to.
 pub const KNOWN: u16 = 40_000;
+/// The same of one whose packets are never noted in the cache.
+pub const UNCACHED: u16 = 40_001;
 
 /// Which rules a measurement needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -103,7 +105,9 @@ impl Instance {
         settings.set(0, bytemuck::cast::<_, [u8; SETTINGS]>(unmarked), 0)?;
         let mut table = self.flows()?;
         for (from, to) in [(FRONT, TARGET), (TARGET, FRONT)] {
-            table.insert(key(CLIENT.into(), KNOWN, to), flow(from), 0)?;
+            for client in [KNOWN, UNCACHED] {
+                table.insert(key(CLIENT.into(), client, to), flow(from), 0)?;
+            }
         }
         Ok(())
     }
@@ -147,9 +151,9 @@ fn key(remote: u32, remote_port: u16, local_port: u16) -> [u8; KEY] {
 
 fn flow(from: u16) -> [u8; VALUE] {
     bytemuck::cast(Flow {
-        // Old, and there is no socket that could remember it.
+        // Old, and no socket here could remember it: a container has it.
         created: 0,
-        flags: FLOW_OPENED,
+        flags: FLOW_OPENED | FLOW_SOCKETLESS,
         ..Flow::resumed(Port::new(from), 0)
     })
 }

@@ -7,7 +7,10 @@ use aya::programs::{SchedClassifier, TestRun as _, TestRunOptions, TestRunResult
 
 use super::{Numbers, Stage, empty::Empty, program};
 use crate::bench::{
-    contenders::{FRONT, TARGET, instance::KNOWN},
+    contenders::{
+        FRONT, TARGET,
+        instance::{KNOWN, UNCACHED},
+    },
     figures::Figure,
     statistics::median,
     topology::{CLIENT, SERVER},
@@ -24,8 +27,10 @@ const REPEAT: u32 = 20_000;
 
 const ETHER_TYPE: usize = 12;
 const IP_PROTOCOL: usize = 23;
+const SOURCE_ADDRESS: usize = 26;
 const SOURCE_PORT: usize = 34;
 const DESTINATION_PORT: usize = 36;
+const SEQUENCE: usize = 38;
 
 pub fn packets(stage: &Stage<'_>) -> Result<Numbers> {
     stage.instance()?.know()?;
@@ -49,6 +54,7 @@ pub fn packets(stage: &Stage<'_>) -> Result<Numbers> {
             (Figure::Unrelated, ours, unrelated),
             (Figure::Direct, ours, tcp(DIRECT, DIRECT)),
             (Figure::Known, ours, tcp(FRONT, TARGET)),
+            (Figure::Uncached, ours, tcp(FRONT, TARGET).map(uncached)),
         ]
         .map(|(figure, programs, packets)| (figure, programs, packets, Vec::new()));
         for _ in 0..REPETITIONS {
@@ -114,6 +120,19 @@ fn not_ip(mut packet: [u8; 60]) -> [u8; 60] {
     packet
 }
 
+/// The same of the other flow, with a sequence number that is not one of those at which a flow is noted.
+fn uncached(mut packet: [u8; 60]) -> [u8; 60] {
+    let client = UNCACHED.to_be_bytes();
+    let place = if packet[SOURCE_ADDRESS..][..4] == CLIENT.octets() {
+        SOURCE_PORT
+    } else {
+        DESTINATION_PORT
+    };
+    [packet[place], packet[place + 1]] = client;
+    packet[SEQUENCE + 3] = 1;
+    packet
+}
+
 /// The same as ESP.
 fn without_ports(mut packet: [u8; 60]) -> [u8; 60] {
     packet[IP_PROTOCOL] = 50;
@@ -122,7 +141,7 @@ fn without_ports(mut packet: [u8; 60]) -> [u8; 60] {
 
 /// An acknowledgment of TCP. Nobody looks at its checksums.
 fn packet(source: ([u8; 4], u16), destination: ([u8; 4], u16)) -> [u8; 60] {
-    let [ip, tcp, addresses, ports] = [14, 34, 26, SOURCE_PORT];
+    let [ip, tcp, addresses, ports] = [14, 34, SOURCE_ADDRESS, SOURCE_PORT];
     let mut packet = [0; 60];
     let mut put = |place: usize, bytes: &[u8]| {
         for (to, from) in packet.iter_mut().skip(place).zip(bytes) {
