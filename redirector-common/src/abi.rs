@@ -7,20 +7,22 @@
 
 mod flow;
 mod histogram;
+mod recent;
 mod trace;
 
 use bytemuck::{Pod, Zeroable};
 
 pub use self::flow::{
     FLOW_OPENED, FLOW_SOCKETLESS, FLOW_SYN_ACK, Flow, FlowKey, KEY_FLOW, KEY_MOVED, SECOND, TICK,
-    UDP_IDLE, UDP_REFRESH,
+    UDP_IDLE, UDP_REFRESH, since,
 };
 pub use self::histogram::{BUCKETS, DELAY_UNIT, HISTOGRAM_ENTRIES, Histogram};
+pub use self::recent::{RECENT_PLACES, Recent};
 pub use self::trace::{ANY_RULE, TRACED_BYTES, TraceControl, TraceRecord};
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;

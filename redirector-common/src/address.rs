@@ -96,6 +96,11 @@ impl Address {
         self.0[0] == 0 && first(self.0[1]) == MAPPED
     }
 
+    #[inline(always)]
+    pub const fn words(self) -> [u64; 2] {
+        self.0
+    }
+
     pub fn octets(self) -> [u8; 16] {
         bytemuck::cast(self.0)
     }

@@ -7,13 +7,13 @@ use crate::{
         SECOND, SocketFlow,
     },
     decision::Decision,
-    moved,
+    moved, recent,
     track::{self, Translation, forget, settle},
 };
 
 /// After which a connection's origin moves from the flow table into its socket, where nothing evicts it,
 /// in [`TICK`](crate::abi::TICK)s. Shorter connections never pay for the allocation.
-const SOCKET_AFTER: u32 = SECOND;
+pub const SOCKET_AFTER: u32 = SECOND;
 
 /// What the application's packet goes back to, if its connection was redirected.
 #[inline(always)]
@@ -27,11 +27,13 @@ pub fn answer<S: State>(
         if flow.client != NO_PORT && flow.client != key.remote_port {
             moved::keep(state, key, flow.from, flow.client, flow.rule);
         }
-        return Some(Translation {
+        let to = Translation {
             local: flow.from,
             remote: flow.client,
             rule: flow.rule,
-        });
+        };
+        recent::note(state, key, segment, to, true);
+        return Some(to);
     }
     // What answers a SYN is about that, whatever was known of the tuple before.
     let about = Answer::of(segment);
@@ -55,7 +57,11 @@ pub fn answer<S: State>(
             from: flow.from,
             client: flow.client,
         };
-        state.remember_on_socket(key, origin);
+        if !state.remember_on_socket(key, origin) && flow.is_socketless() {
+            recent::note(state, key, segment, Translation::of(&flow), true);
+        }
+    } else {
+        recent::note(state, key, segment, Translation::of(&flow), false);
     }
     Some(Translation::of(&flow))
 }

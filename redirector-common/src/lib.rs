@@ -26,6 +26,7 @@ mod outgoing;
 mod owner;
 mod packet;
 mod parse;
+pub mod recent;
 mod redirect;
 mod resume;
 mod rewrite;

@@ -13,9 +13,9 @@ use crate::{
     Checksum, Direction, LinkLayer, Packet, Peer, Skip, State, Table, Traced, Window,
     abi::{
         Address, EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, NO_PORT, Port, PortEntry,
-        Protocol, Rule, RuleCounters, RuleKey, SocketFlow, port_index,
+        Protocol, Recent, Rule, RuleCounters, RuleKey, SocketFlow, port_index,
     },
-    checksum,
+    checksum, recent,
 };
 
 /// A packet in memory.
@@ -95,7 +95,7 @@ impl Packet for Frame {
 pub type Tuple = (Address, Port, Address, Port);
 
 /// The maps and the kernel's answers, as plain collections that a test fills.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
     pub slot: u32,
     pub mark: u32,
@@ -107,6 +107,7 @@ pub struct Memory {
     pub pending: HashMap<FlowKey, Flow>,
     pub answered: HashMap<FlowKey, Flow>,
     pub moved: HashMap<FlowKey, Flow>,
+    pub recent: HashMap<u32, Recent>,
     pub counters: HashMap<u32, RuleCounters>,
     pub skipped: HashMap<u32, u64>,
     pub histograms: HashMap<u32, u64>,
@@ -136,9 +137,18 @@ impl Memory {
             Table::Moved => &mut self.moved,
         }
     }
+
+    fn end(&mut self, table: Table, key: &FlowKey) {
+        if table == Table::Answered {
+            recent::end(self, key);
+        }
+    }
 }
 
 impl State for Memory {
+    /// So that tests meet the cache as often as they can.
+    const SELDOM: u64 = 1;
+
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry> {
         self.ports
             .get(&port_index(self.slot, protocol, port))
@@ -173,16 +183,35 @@ impl State for Memory {
 
     fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow) {
         self.table(table).insert(*key, *flow);
+        self.end(table, key);
     }
 
     fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow) {
         if let Some(entry) = self.table(table).get_mut(key) {
             *entry = *flow;
         }
+        self.end(table, key);
     }
 
     fn remove_flow(&mut self, table: Table, key: &FlowKey) {
         self.table(table).remove(key);
+        self.end(table, key);
+    }
+
+    fn recent(&self, place: u32) -> Option<Recent> {
+        Some(self.recent.get(&place).copied().unwrap_or_default())
+    }
+
+    fn set_recent(&mut self, place: u32, recent: &Recent) {
+        let entry = self.recent.entry(place).or_default();
+        *entry = Recent {
+            generation: entry.generation,
+            ..*recent
+        };
+    }
+
+    fn end_recent(&mut self, place: u32) {
+        self.recent.entry(place).or_default().generation += 1;
     }
 
     fn is_sent_here(&self) -> bool {
@@ -193,10 +222,11 @@ impl State for Memory {
         self.socket.flatten()
     }
 
-    fn remember_on_socket(&mut self, _key: &FlowKey, flow: SocketFlow) {
+    fn remember_on_socket(&mut self, _key: &FlowKey, flow: SocketFlow) -> bool {
         if let Some(socket) = &mut self.socket {
             *socket = Some(flow);
         }
+        self.socket.is_some()
     }
 
     fn peer(&self, key: &FlowKey) -> Peer {

@@ -1,6 +1,9 @@
 use bytemuck::Pod;
 
-use crate::{Segment, Skip, headers::Header};
+use crate::{
+    Segment, Skip,
+    headers::{Ethernet, Header},
+};
 
 /// What precedes the network header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,6 +11,17 @@ pub enum LinkLayer {
     Ethernet,
     /// Nothing: tun, WireGuard and other layer-3 devices.
     None,
+}
+
+impl LinkLayer {
+    /// Of its header, in bytes.
+    #[inline(always)]
+    pub const fn length(self) -> usize {
+        match self {
+            Self::Ethernet => size_of::<Ethernet>(),
+            Self::None => 0,
+        }
+    }
 }
 
 /// Where the transport checksum is, and how zero is treated.

@@ -14,6 +14,16 @@ impl TcpFlags {
     const RST: u32 = 1 << 2;
     const ACK: u32 = 1 << 4;
 
+    #[inline(always)]
+    pub fn from_bits(bits: u8) -> Self {
+        Self(u32::from(bits))
+    }
+
+    #[inline(always)]
+    pub fn begins_or_resets(self) -> bool {
+        self.0 & (Self::SYN | Self::RST) != 0
+    }
+
     /// The first segment of a connection: SYN without ACK.
     #[inline(always)]
     pub fn is_opening(self) -> bool {
@@ -93,14 +103,30 @@ pub fn parse<P: Packet>(packet: &P) -> Result<Option<Segment>, Skip> {
     }
 }
 
-/// The port of this host's end where headers are as they usually are. Most packets of a host are none of
-/// ours, and this is all they pay for.
+/// Ports where headers are as they usually are: no tags, options or extension headers.
+#[derive(Clone, Copy)]
+pub struct Plain {
+    pub is_ipv6: bool,
+    pub protocol: Protocol,
+    pub source_port: Port,
+    pub destination_port: Port,
+}
+
+impl Plain {
+    /// That of this host's end.
+    #[inline(always)]
+    pub const fn port(&self, direction: Direction) -> Port {
+        match direction {
+            Direction::Ingress => self.destination_port,
+            Direction::Egress => self.source_port,
+        }
+    }
+}
+
+/// Most packets of a host are none of ours, and this is all they pay for.
 #[inline(always)]
-pub fn glance<P: Packet>(packet: &P, direction: Direction) -> Option<(Protocol, Port)> {
-    let network = match packet.link_layer() {
-        LinkLayer::Ethernet => size_of::<Ethernet>(),
-        LinkLayer::None => 0,
-    };
+pub fn glance<P: Packet>(packet: &P) -> Option<Plain> {
+    let network = packet.link_layer().length();
     let is_ip = |ethertype| {
         packet.link_layer() == LinkLayer::None
             || packet
@@ -109,17 +135,13 @@ pub fn glance<P: Packet>(packet: &P, direction: Direction) -> Option<(Protocol, 
     };
     // Without options; a later fragment has no ports.
     let ip = packet.glance::<Ipv4>(network)?;
-    let (number, udp) = if ip.is_plain() && is_ip(ETH_P_IPV4) {
-        (
-            ip.protocol,
-            packet.glance::<Udp>(network + size_of::<Ipv4>())?,
-        )
+    let (is_ipv6, number, udp) = if ip.is_plain() && is_ip(ETH_P_IPV4) {
+        let udp = packet.glance::<Udp>(network + size_of::<Ipv4>())?;
+        (false, ip.protocol, udp)
     } else if ip.version() == 6 && is_ip(ETH_P_IPV6) {
         let next_header = packet.glance::<Ipv6>(network)?.next_header;
-        (
-            next_header,
-            packet.glance::<Udp>(network + size_of::<Ipv6>())?,
-        )
+        let udp = packet.glance::<Udp>(network + size_of::<Ipv6>())?;
+        (true, next_header, udp)
     } else {
         return None;
     };
@@ -127,11 +149,12 @@ pub fn glance<P: Packet>(packet: &P, direction: Direction) -> Option<(Protocol, 
         return None;
     }
     // Both begin with the ports.
-    let port = match direction {
-        Direction::Ingress => udp.destination_port,
-        Direction::Egress => udp.source_port,
-    };
-    Some((Protocol::from_number(u32::from(number)), port))
+    Some(Plain {
+        is_ipv6,
+        protocol: Protocol::from_number(u32::from(number)),
+        source_port: udp.source_port,
+        destination_port: udp.destination_port,
+    })
 }
 
 /// What [`locate`] found; a [`Skip`] is [`SKIP`] plus its discriminant.

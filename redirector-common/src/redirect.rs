@@ -7,7 +7,7 @@ use crate::{
     answer,
     begin::Arrival,
     decision::Decision,
-    icmp, outgoing, parse, rewrite, rules,
+    icmp, outgoing, parse, recent, rewrite, rules,
     track::{self, Translation},
 };
 
@@ -38,12 +38,14 @@ pub fn redirect<P: Packet, S: State>(
 /// The same, in a register.
 #[inline(always)]
 pub fn cross<P: Packet, S: State>(packet: &mut P, state: &mut S, direction: Direction) -> Decision {
-    if let Some((protocol, port)) = parse::glance(packet, direction)
-        && state
-            .port(protocol, port)
-            .is_none_or(|entry| entry.flags == 0)
-    {
-        return Decision::PASS;
+    if let Some(plain) = parse::glance(packet) {
+        let entry = state.port(plain.protocol, plain.port(direction));
+        let Some(entry) = entry.filter(|entry| entry.flags != 0) else {
+            return Decision::PASS;
+        };
+        if let Some(done) = recent::cross(packet, state, direction, &plain, entry) {
+            return done;
+        }
     }
     let mut segment = Segment::default();
     let done = Decision::from_result(carry(packet, state, direction, &mut segment));
@@ -82,9 +84,21 @@ fn carry<P: Packet, S: State>(
         Direction::Ingress => ingress(packet, state, segment)?,
         Direction::Egress => egress(packet, state, segment)?,
     };
-    let Some(to) = translation else {
-        return Ok(None);
-    };
+    match translation {
+        Some(to) => deliver(packet, state, direction, segment, to),
+        None => Ok(None),
+    }
+}
+
+/// Rewrites a segment, and counts it.
+#[inline(always)]
+pub fn deliver<P: Packet, S: State>(
+    packet: &mut P,
+    state: &mut S,
+    direction: Direction,
+    segment: &Segment,
+    to: Translation,
+) -> Result<Option<Translation>, Skip> {
     if !packet.claim(segment) {
         return Ok(None);
     }
@@ -143,6 +157,7 @@ fn ingress<P: Packet, S: State>(
             let from = key.local_port;
             key.local_port = to.local;
             if let Some(flow) = track::known(state, segment.acknowledgment, key, from, NO_PORT) {
+                recent::note(state, key, segment, Translation::of(&flow), false);
                 return Ok(Some(Translation::to(key.local_port, flow.rule)));
             }
             key.local_port = from;

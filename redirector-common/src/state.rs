@@ -1,7 +1,7 @@
 use crate::{
     Direction, Traced,
     abi::{
-        EarlierTarget, Flow, FlowKey, Histogram, Port, PortEntry, Protocol, Rule, RuleKey,
+        EarlierTarget, Flow, FlowKey, Histogram, Port, PortEntry, Protocol, Recent, Rule, RuleKey,
         SocketFlow,
     },
     begin::{self, Arrival},
@@ -40,6 +40,10 @@ pub trait State {
     /// that sees the packet next.
     const DECIDES: bool = true;
 
+    /// One packet in this many that the cache could have known is noted there, so that short connections, and more of
+    /// them at once than it has places, do not pay for that. A power of two.
+    const SELDOM: u64 = 8;
+
     /// What `port` means under the rules in force.
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry>;
 
@@ -67,10 +71,18 @@ pub trait State {
     fn ifindex(&self) -> u32;
 
     fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow>;
+    /// For [`Table::Answered`] with [`recent::end`](crate::recent::end) afterwards, and so for the other two.
     fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
     /// In place, if it is there.
     fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
     fn remove_flow(&mut self, table: Table, key: &FlowKey);
+
+    /// A place of the cache, below [`RECENT_PLACES`](crate::abi::RECENT_PLACES).
+    fn recent(&self, place: u32) -> Option<Recent>;
+    /// Everything but its generation.
+    fn set_recent(&mut self, place: u32, recent: &Recent);
+    /// Raises its generation.
+    fn end_recent(&mut self, place: u32);
 
     /// Whether this host sends this packet: else it came in by an interface, and is forwarded.
     fn is_sent_here(&self) -> bool;
@@ -78,8 +90,9 @@ pub trait State {
     /// What the socket that sends this packet remembers.
     fn socket_flow(&self) -> Option<SocketFlow>;
 
-    /// Makes the connected socket that sends this packet remember `flow` for as long as it lives.
-    fn remember_on_socket(&mut self, key: &FlowKey, flow: SocketFlow);
+    /// Makes the connected socket that sends this packet remember `flow` for as long as it lives; false where there
+    /// is none.
+    fn remember_on_socket(&mut self, key: &FlowKey, flow: SocketFlow) -> bool;
 
     /// The TCP socket of the key's tuple.
     fn peer(&self, key: &FlowKey) -> Peer;

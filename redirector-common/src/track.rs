@@ -11,6 +11,7 @@ use crate::{
     ip::{Addresses, addresses},
     moved, outgoing,
     parse::Ends,
+    recent,
 };
 
 /// What a packet is rewritten to, and for which rule.
@@ -212,6 +213,9 @@ pub fn is_idle<S: State>(state: &S, key: &FlowKey) -> bool {
 pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
     if state.flow(table, key).is_some() {
         state.remove_flow(table, key);
+    } else if table == Table::Answered {
+        // It may have been evicted there.
+        recent::end(state, key);
     }
 }
 

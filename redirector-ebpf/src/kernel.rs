@@ -10,7 +10,7 @@ use redirector_common::{
     Direction, Peer, State, Table, Traced,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, MOVES_LOGGED, NO_PORT, Port,
-        PortEntry, Protocol, Rule, RuleKey, SocketFlow, port_index,
+        PortEntry, Protocol, Recent, Rule, RuleKey, SocketFlow, port_index,
     },
     begin::Arrival,
     decision::Decision,
@@ -22,26 +22,29 @@ use crate::{
     decide::{decide_later, decide_moved, decide_syn},
     log,
     maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
-    route, socket, trace,
+    recent, route, socket, trace,
 };
 
 pub struct Kernel<'a, C> {
     ctx: &'a C,
     /// Read once, so that one packet never sees half of a reload.
     slot: u32,
+    mark: u32,
 }
 
 impl<'a, C: Context> Kernel<'a, C> {
     #[inline(always)]
     pub fn new(ctx: &'a C) -> Self {
-        let slot = SETTINGS.get(0).map_or(0, |settings| settings.slot);
-        Self { ctx, slot }
+        let (slot, mark) = SETTINGS
+            .get(0)
+            .map_or((0, 0), |settings| (settings.slot, settings.mark));
+        Self { ctx, slot, mark }
     }
 
-    /// With the slot that the packet began with.
+    /// With the slot that the packet began with. Its mark is not asked for any more.
     #[inline(always)]
     pub fn of_slot(ctx: &'a C, slot: u32) -> Self {
-        Self { ctx, slot }
+        Self { ctx, slot, mark: 0 }
     }
 
     /// By a `Skip`'s discriminant.
@@ -100,7 +103,7 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn mark(&self) -> u32 {
-        SETTINGS.get(0).map_or(0, |settings| settings.mark)
+        self.mark
     }
 
     #[inline(always)]
@@ -131,6 +134,7 @@ impl<C: Context> State for Kernel<'_, C> {
             Table::Answered => FLOWS.insert(key, flow, 0),
             Table::Moved => MOVED.insert(key, flow, 0),
         };
+        recent::end_flow(table, key);
     }
 
     #[inline(always)]
@@ -145,6 +149,7 @@ impl<C: Context> State for Kernel<'_, C> {
             // overwrite an entry that was reused meanwhile, as with `flow`.
             unsafe { *entry = *flow };
         }
+        recent::end_flow(table, key);
     }
 
     #[inline(always)]
@@ -155,6 +160,22 @@ impl<C: Context> State for Kernel<'_, C> {
             Table::Answered => FLOWS.remove(key),
             Table::Moved => MOVED.remove(key),
         };
+        recent::end_flow(table, key);
+    }
+
+    #[inline(always)]
+    fn recent(&self, place: u32) -> Option<Recent> {
+        recent::get(place)
+    }
+
+    #[inline(always)]
+    fn set_recent(&mut self, place: u32, recent: &Recent) {
+        recent::set(place, recent);
+    }
+
+    #[inline(always)]
+    fn end_recent(&mut self, place: u32) {
+        recent::end(place);
     }
 
     #[inline(always)]
@@ -176,10 +197,10 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
-    fn remember_on_socket(&mut self, key: &FlowKey, mut flow: SocketFlow) {
+    fn remember_on_socket(&mut self, key: &FlowKey, mut flow: SocketFlow) -> bool {
         let socket = self.socket();
         if socket.is_null() {
-            return;
+            return false;
         }
         // SAFETY: not null; these fields are readable of every socket.
         let (state, local, remote) =
@@ -188,9 +209,9 @@ impl<C: Context> State for Kernel<'_, C> {
         // through a socket that belongs to the CPU.
         let sends_it =
             local == u32::from(key.local_port.get()) && remote == key.remote_port.to_be();
-        if sends_it && socket::is_connected(state) {
-            socket::storage(socket, Some(&mut flow));
-        }
+        sends_it
+            && socket::is_connected(state)
+            && socket::storage(socket, Some(&mut flow)).is_some()
     }
 
     #[inline(always)]

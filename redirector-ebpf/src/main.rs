@@ -14,6 +14,7 @@ mod link;
 mod log;
 mod maps;
 mod mark;
+mod recent;
 mod route;
 mod skb;
 mod socket;

@@ -2,7 +2,7 @@
 //! `redirector_common::abi`. Sizes that depend on the rules are set at load.
 
 use aya_ebpf::{
-    bindings::BPF_F_NO_PREALLOC,
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
@@ -10,8 +10,8 @@ use redirector_common::{
     Skip,
     abi::{
         EarlierKey, EarlierTarget, Flow, FlowKey, HISTOGRAM_ENTRIES, InterfaceRecord,
-        MAX_INTERFACES, Moves, PORT_ENTRIES, PortEntry, Rule, RuleCounters, RuleKey, Settings,
-        SocketFlow, TRACED_BYTES, TraceControl, TraceRecord, WantedRecord,
+        MAX_INTERFACES, Moves, PORT_ENTRIES, PortEntry, RECENT_PLACES, Recent, Rule, RuleCounters,
+        RuleKey, Settings, SocketFlow, TRACED_BYTES, TraceControl, TraceRecord, WantedRecord,
     },
 };
 
@@ -33,6 +33,10 @@ pub static PENDING: LruHashMap<FlowKey, Flow, 65_536> = LruHashMap::new();
 
 #[btf_map]
 pub static FLOWS: LruHashMap<FlowKey, Flow, 262_144> = LruHashMap::new();
+
+#[btf_map]
+pub static RECENT: Array<Recent, { RECENT_PLACES as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 
 #[btf_map]
 pub static MOVED: LruHashMap<FlowKey, Flow, 16_384> = LruHashMap::new();

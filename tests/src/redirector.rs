@@ -5,10 +5,11 @@ use std::process::{self, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, thread};
 
-use aya::maps::{HashMap, Map, MapData};
+use aya::maps::{Array, HashMap, Map, MapData};
 use nix::sys::signal::Signal;
 use redirector::kernel::Plain;
-use redirector_common::abi::{Flow, FlowKey};
+use redirector_common::abi::{Flow, FlowKey, Recent};
+use redirector_common::recent::place_of;
 use serde_json::Value;
 
 use crate::netns::Namespace;
@@ -111,18 +112,33 @@ impl Instance {
         command
     }
 
-    /// As after many newer flows: the flow tables are emptied, what sockets remember stays. Says how many
-    /// flows that were.
+    /// As after many newer flows: the flow tables are emptied, and so is the cache, what sockets remember stays. Says
+    /// how many flows that were.
     pub fn forget_flows(&self) -> usize {
-        let mut count = 0;
+        let flows = self.empty_tables();
+        let data = MapData::from_pin(self.pins().join("maps/RECENT")).expect("the cache");
+        let mut cache: Array<_, Plain<Recent>> =
+            Map::Array(data).try_into().expect("places of the cache");
+        for key in &flows {
+            cache
+                .set(place_of(key), Plain(Recent::default()), 0)
+                .expect("a place of the cache");
+        }
+        flows.len()
+    }
+
+    /// The cache and sockets alone know any flow. Says which they are.
+    pub fn empty_tables(&self) -> Vec<FlowKey> {
+        let mut all = Vec::new();
         for name in ["PENDING", "FLOWS"] {
             let mut flows = self.flow_table(name);
             for key in flows.keys().collect::<Vec<_>>() {
-                flows.remove(&key.expect("a flow")).expect("remove a flow");
-                count += 1;
+                let key = key.expect("a flow");
+                flows.remove(&key).expect("remove a flow");
+                all.push(key.0);
             }
         }
-        count
+        all
     }
 
     /// Other programs are loaded while `reader` is stopped, so that it cannot look in between.

@@ -10,10 +10,11 @@ use aya::{Ebpf, maps};
 use nix::time::{ClockId, clock_gettime};
 use redirector::kernel::{INGRESS_XDP, ObjectSettings, PROGRAMS, Plain, Table, load_object};
 use redirector_common::abi::{
-    EarlierKey, EarlierTarget, Flow, FlowKey, PortEntry, Protocol, Rule, RuleCounters, RuleKey,
-    Settings, XDP_MARK,
+    EarlierKey, EarlierTarget, Flow, FlowKey, PortEntry, Protocol, Recent, Rule, RuleCounters,
+    RuleKey, Settings, XDP_MARK,
 };
 use redirector_common::native::Frame;
+use redirector_common::recent::place_of;
 use redirector_common::{Direction, LinkLayer};
 
 type Keyed<K, V> = maps::HashMap<MapData, Plain<K>, Plain<V>>;
@@ -37,6 +38,7 @@ pub struct Programs {
     pending: Keyed<FlowKey, Flow>,
     answered: Keyed<FlowKey, Flow>,
     moved: Keyed<FlowKey, Flow>,
+    recent: Array<MapData, Plain<Recent>>,
     counters: PerCpuArray<MapData, Plain<RuleCounters>>,
     skipped: PerCpuArray<MapData, Plain<u64>>,
     histograms: PerCpuArray<MapData, Plain<u64>>,
@@ -60,6 +62,7 @@ impl Programs {
             pending: map(&mut object, "PENDING"),
             answered: map(&mut object, "FLOWS"),
             moved: map(&mut object, "MOVED"),
+            recent: map(&mut object, "RECENT"),
             counters: map(&mut object, "COUNTERS"),
             skipped: map(&mut object, "SKIPPED"),
             histograms: map(&mut object, "HISTOGRAMS"),
@@ -174,7 +177,7 @@ impl Programs {
 
     /// What was seen from clients only, and what was answered; then forgets both.
     pub fn take_flows(&mut self) -> [HashMap<FlowKey, Flow>; 3] {
-        [&mut self.pending, &mut self.answered, &mut self.moved].map(|map| {
+        let taken = [&mut self.pending, &mut self.answered, &mut self.moved].map(|map| {
             let flows: HashMap<_, _> = map
                 .iter()
                 .map(|entry| entry.expect("a flow"))
@@ -184,7 +187,15 @@ impl Programs {
                 map.remove(&Plain(*key)).expect("the flow is there");
             }
             flows
-        })
+        });
+        // What the programs ended themselves is no longer believed there.
+        let [_, answered, _] = &taken;
+        for key in answered.keys() {
+            self.recent
+                .set(place_of(key), Plain(Recent::default()), 0)
+                .expect("a place of the cache");
+        }
+        taken
     }
 }
 

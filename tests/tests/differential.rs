@@ -47,7 +47,7 @@ const FORWARDED: [&str; 2] = ["192.0.2.99", "2001:db8:1::99"];
 /// Address, interface, from and to: every scope, and a target that is another rule's source.
 type Spec = (Option<&'static str>, u32, u16, u16);
 
-const BEFORE: [Spec; 9] = [
+const BEFORE: [Spec; 11] = [
     (None, 0, 80, 8000),
     (None, 0, 443, 4430),
     (None, LOOPBACK, 81, 8100),
@@ -57,6 +57,8 @@ const BEFORE: [Spec; 9] = [
     (Some("192.0.2.2"), 0, 82, 8300),
     (None, 0, 5000, 5001),
     (None, 0, 5001, 5002),
+    (None, 0, u16::MAX, u16::MAX - 1),
+    (None, 0, 83, u16::MAX),
 ];
 /// Retargeted, removed, added and kept.
 const AFTER: [Spec; 7] = [
@@ -199,9 +201,11 @@ impl Pair {
             pending,
             answered,
             moved,
+            recent,
             ..
         } = &mut self.native;
         let native = [pending, answered, moved].map(std::mem::take);
+        recent.clear();
         let kernel = self.kernel.take_flows();
         equal(
             "flows",

@@ -213,7 +213,7 @@ pub const FLOW_SOCKETLESS: u16 = 1 << 2;
 
 /// [`TICK`]s from `then` to `now`, which is in nanoseconds and may be behind by less than one.
 #[inline(always)]
-fn since(then: u32, now: u64) -> u32 {
+pub fn since(then: u32, now: u64) -> u32 {
     let ticks = ((now >> TICK) as u32).wrapping_sub(then);
     if ticks == u32::MAX { 0 } else { ticks }
 }

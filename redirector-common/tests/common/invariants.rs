@@ -70,7 +70,10 @@ pub fn cross(
     let subject = Subject::of(frame, direction);
     let before = frame.clone();
     let counted = memory.counters.clone();
+    let mut uncached = memory.clone();
+    uncached.recent.clear();
     let verdict = redirect(frame, memory, direction);
+    is_same_without_cache(&before, frame, uncached, memory, direction);
     let what = format!("{verdict:?}, {direction:?}: {before:02x?} to {frame:02x?}");
     let mut expected = traffic(&counted);
     if let Ok(Verdict::Redirected { rule }) = verdict {
@@ -87,6 +90,28 @@ pub fn cross(
     let begun = connections(&memory.counters) - connections(&counted);
     assert!(begun <= 1, "{begun} connections at once, {what}");
     verdict
+}
+
+/// The cache makes no difference.
+#[track_caller]
+fn is_same_without_cache(
+    before: &Frame,
+    after: &Frame,
+    mut uncached: Memory,
+    memory: &Memory,
+    direction: Direction,
+) {
+    let mut frame = before.clone();
+    let _ = redirect(&mut frame, &mut uncached, direction);
+    assert_eq!(
+        frame, *after,
+        "with the cache, {direction:?}: {before:02x?}"
+    );
+    uncached.recent.clone_from(&memory.recent);
+    assert_eq!(
+        uncached, *memory,
+        "with the cache, {direction:?}: {before:02x?}"
+    );
 }
 
 /// The packet whose ports a redirection changes: the one that crosses, or the one that an error

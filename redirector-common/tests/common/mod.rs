@@ -25,7 +25,7 @@ pub const INTERFACE: u32 = 2;
 /// The port on the other side of the rewrite; `None` where the packet was not for us.
 pub type Crossing = Result<Option<u16>, Skip>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Host {
     pub memory: Memory,
     /// What the link layer of coming packets says.
@@ -234,6 +234,8 @@ impl Host {
         self.memory.pending.clear();
         self.memory.answered.clear();
         self.memory.moved.clear();
+        // Newer flows have taken those places long before.
+        self.memory.recent.clear();
     }
 
     /// Flows that only their client was seen of, and flows that were answered.

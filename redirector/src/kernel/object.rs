@@ -35,13 +35,14 @@ pub const NAMES: [&str; 6] = [
 ];
 
 /// Maps that stay after the load; the log's ring buffer is one of them.
-const MAPS: [&str; 18] = [
+const MAPS: [&str; 19] = [
     "SETTINGS",
     "PORTS",
     "RULES",
     "EARLIER",
     "PENDING",
     "FLOWS",
+    "RECENT",
     "MOVED",
     "MOVES",
     "SOCKETS",

@@ -8,13 +8,14 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 /// As TOML; a name is used once in a file.
-const MUTATIONS: [&str; 7] = [
+const MUTATIONS: [&str; 8] = [
     include_str!("mutations/wire.toml"),
     include_str!("mutations/flows.toml"),
     include_str!("mutations/moved.toml"),
     include_str!("mutations/owners.toml"),
     include_str!("mutations/claims.toml"),
     include_str!("mutations/errors.toml"),
+    include_str!("mutations/recent.toml"),
     include_str!("mutations/kernel.toml"),
 ];
 
