@@ -15,7 +15,8 @@ use crate::{
         Address, EarlierKey, EarlierTarget, Flow, FlowKey, Histogram, NO_PORT, Port, PortEntry,
         Protocol, Recent, Rule, RuleCounters, RuleKey, SocketFlow, port_index,
     },
-    checksum, recent,
+    checksum,
+    recent::place_of,
 };
 
 /// A packet in memory.
@@ -140,7 +141,7 @@ impl Memory {
 
     fn end(&mut self, table: Table, key: &FlowKey) {
         if table == Table::Answered {
-            recent::end(self, key);
+            self.end_recent(key);
         }
     }
 }
@@ -210,7 +211,12 @@ impl State for Memory {
         };
     }
 
-    fn end_recent(&mut self, place: u32) {
+    fn generation(&mut self, place: u32) -> Option<u64> {
+        self.recent(place).map(|recent| recent.generation)
+    }
+
+    fn end_recent(&mut self, key: &FlowKey) {
+        let place = place_of(key);
         self.recent.entry(place).or_default().generation += 1;
     }
 

@@ -47,9 +47,10 @@ impl Tuple {
     #[inline(always)]
     fn hash(&self) -> u64 {
         let ports = u64::from(self.remote_port.to_be()) << 16 | u64::from(self.local_port.to_be());
+        // Twice, as an IPv4 address covers one half of them.
         let [a, b] = self.remote.words();
         let [c, d] = self.local.words();
-        let hash = (b ^ c ^ ports << 16).wrapping_mul(SPREAD);
+        let hash = (b ^ c ^ ports << 16 ^ ports >> 16).wrapping_mul(SPREAD);
         let hash = (hash ^ hash >> 32 ^ a ^ d.rotate_left(32)).wrapping_mul(SPREAD_AGAIN);
         hash ^ hash >> 32
     }
@@ -199,6 +200,7 @@ fn segment<P: Packet, const IPV6: bool>(
         sequence: u32::from_be(tcp.sequence),
         acknowledgment: u32::from_be(tcp.acknowledgment),
         flags,
+        // Options left out: nobody asks any more where the payload is.
         headers,
         bytes: length,
     };
@@ -229,7 +231,7 @@ pub fn note<S: State>(
 fn put<S: State>(state: &mut S, key: &FlowKey, origin: u64) {
     let tuple = Tuple::of(key);
     let hash = tuple.hash();
-    let Some(Recent { generation, .. }) = state.recent(place(hash)) else {
+    let Some(generation) = state.generation(place(hash)) else {
         return;
     };
     let Some(flow) = state.flow(Table::Answered, key) else {
@@ -251,12 +253,6 @@ fn put<S: State>(state: &mut S, key: &FlowKey, origin: u64) {
     };
     recent.check = check(hash, &recent);
     state.set_recent(place(hash), &recent);
-}
-
-/// Whatever is known of this tuple is over, or another flow's. It is called after the table was changed.
-#[inline(always)]
-pub fn end<S: State>(state: &mut S, key: &FlowKey) {
-    state.end_recent(place_of(key));
 }
 
 /// Where the tuple of a key is, if it is here.

@@ -71,7 +71,7 @@ pub trait State {
     fn ifindex(&self) -> u32;
 
     fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow>;
-    /// For [`Table::Answered`] with [`recent::end`](crate::recent::end) afterwards, and so for the other two.
+    /// For [`Table::Answered`] with [`State::end_recent`] afterwards, and so for the other two.
     fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
     /// In place, if it is there.
     fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
@@ -79,10 +79,13 @@ pub trait State {
 
     /// A place of the cache, below [`RECENT_PLACES`](crate::abi::RECENT_PLACES).
     fn recent(&self, place: u32) -> Option<Recent>;
+    /// Its generation; what is read afterwards is read later, also by CPUs that change the order of reads.
+    fn generation(&mut self, place: u32) -> Option<u64>;
     /// Everything but its generation.
     fn set_recent(&mut self, place: u32, recent: &Recent);
-    /// Raises its generation.
-    fn end_recent(&mut self, place: u32);
+    /// Raises the generation of a tuple's place, after whatever was changed before: what the cache knows of it is over,
+    /// or another flow's.
+    fn end_recent(&mut self, key: &FlowKey);
 
     /// Whether this host sends this packet: else it came in by an interface, and is forwarded.
     fn is_sent_here(&self) -> bool;

@@ -11,7 +11,6 @@ use crate::{
     ip::{Addresses, addresses},
     moved, outgoing,
     parse::Ends,
-    recent,
 };
 
 /// What a packet is rewritten to, and for which rule.
@@ -158,10 +157,9 @@ pub fn resume<S: State>(state: &mut S, key: &FlowKey, from: Port, client: Port, 
     };
     let flow = flow.unbounded(state);
     begin(state, key, flow);
-    if let Some(before) = state.flow(Table::Answered, key)
-        && !before.is_of(from, client)
-    {
-        // Over, or its owner would have been asked.
+    let before = state.flow(Table::Answered, key);
+    if before.is_none_or(|before| !before.is_of(from, client)) {
+        // Over, or its owner would have been asked. It may have been evicted there.
         state.remove_flow(Table::Answered, key);
     }
 }
@@ -213,9 +211,9 @@ pub fn is_idle<S: State>(state: &S, key: &FlowKey) -> bool {
 pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
     if state.flow(table, key).is_some() {
         state.remove_flow(table, key);
-    } else if table == Table::Answered {
+    } else if table == Table::Answered && key.protocol == Protocol::TCP {
         // It may have been evicted there.
-        recent::end(state, key);
+        state.end_recent(key);
     }
 }
 

@@ -3,16 +3,19 @@
 
 mod common;
 
+use std::collections::HashSet;
+
 use common::{
     CONNECTED, Crossing, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, UDP, each_family, tcp,
 };
 use redirector_common::{
     Direction, Peer, Skip, Verdict,
-    abi::{NO_PORT, Port, Recent, SocketFlow},
+    abi::{FlowKey, KEY_FLOW, NO_PORT, Port, Protocol, Recent, SocketFlow},
     native::{
         Frame,
-        craft::{ACK, Craft, FIN, Fragment, RST, SYN},
+        craft::{self, ACK, Craft, FIN, Fragment, RST, SYN},
     },
+    recent::place_of,
     redirect,
 };
 
@@ -124,6 +127,50 @@ fn what_is_unusual_is_for_the_tables() {
         others.other_host = true;
         assert!(cross(&mut others, &usual, Direction::Ingress).is_err());
     });
+}
+
+/// A super-packet's, and a header that promises less than there is.
+#[test]
+fn lengths_that_say_nothing_are_for_the_tables() {
+    for (family, field, fixed) in [(0, 16, 0), (1, 18, 40)] {
+        let number = std::cell::Cell::new(0);
+        each_family(|talk| {
+            if number.replace(number.get() + 1) != family {
+                return;
+            }
+            for length in [0, 20, 39] {
+                let mut host = alone(cached(&talk));
+                let mut frame = talk.to(80, DATA).frame();
+                let said = length - length.min(fixed);
+                frame.bytes[field..][..2].copy_from_slice(&u16::to_be_bytes(said));
+                let before = host.counters(0).in_packets;
+                let _ = redirect(&mut frame, &mut host.memory, Direction::Ingress);
+                let begun = host.flows() != [0, 0];
+                let counted = host.counters(0).in_packets != before;
+                assert_eq!(begun, counted, "{length}: done with by the cache");
+            }
+        });
+    }
+}
+
+/// Neighbouring clients and ports share places as seldom as chance has it.
+#[test]
+fn places_are_spread() {
+    let place = |client: u8, port: u16| {
+        place_of(&FlowKey {
+            remote: craft::address([10, client, 1, 5].into()),
+            local: craft::address([192, 0, 2, 1].into()),
+            remote_port: Port::new(40_000 + port),
+            local_port: Port::new(8000),
+            scope: 0,
+            kind: KEY_FLOW,
+            protocol: Protocol::TCP,
+        })
+    };
+    let places = (0..64).flat_map(|client| (0..256).map(move |port| place(client, port)));
+    let distinct = places.collect::<HashSet<u32>>().len();
+    // Of n balls in n boxes, a part of 1 - 1/e is not empty: 10,357 here.
+    assert!((10_000..10_700).contains(&distinct), "{distinct}");
 }
 
 #[test]

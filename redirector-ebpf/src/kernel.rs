@@ -174,8 +174,13 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
-    fn end_recent(&mut self, place: u32) {
-        recent::end(place);
+    fn generation(&mut self, place: u32) -> Option<u64> {
+        recent::generation(place)
+    }
+
+    #[inline(always)]
+    fn end_recent(&mut self, key: &FlowKey) {
+        recent::end(key);
     }
 
     #[inline(always)]

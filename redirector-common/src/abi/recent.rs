@@ -19,7 +19,7 @@ pub struct Recent {
     pub local_port: Port,
     /// As [`Flow`](super::Flow)'s.
     pub created: u32,
-    /// How often a flow of this place began or ended.
+    /// How often a flow of this place began or ended, be it UDP's.
     pub generation: u64,
     /// The port on the wire, flags and the rule, as `redirector_common::recent` packs them.
     pub origin: u64,
