@@ -218,7 +218,7 @@ pub fn note<S: State>(
     answers: bool,
 ) {
     let numbers = u64::from(segment.sequence) << 32 | u64::from(segment.acknowledgment);
-    let is_due = numbers.wrapping_mul(SPREAD) >> 32 & (S::SELDOM - 1) == 0;
+    let is_due = numbers.wrapping_mul(SPREAD) >> 56 & (S::SELDOM - 1) == 0;
     if is_due && key.protocol == Protocol::TCP && known.rule != NO_RULE {
         let answers = if answers { ANSWERS } else { 0 };
         put(state, key, pack(known.local, known.rule) | answers);
