@@ -1,6 +1,6 @@
 //! A cache in front of all that the tables and sockets know: most packets belong to a connection that had one a
-//! moment ago, and are done with here. It holds nothing that the tables do not, for TCP only, and what is said to
-//! end a flow ends its place here as well.
+//! moment ago, and are done with here. It knows what they know, or did before a table evicted it, for TCP only,
+//! and whatever ends a flow ends its place here as well.
 
 use crate::{
     Direction, Packet, Segment, State, Table,

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, each_family, tcp};
+use common::{CONNECTED, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, each_family, tcp};
 use redirector_common::{
     Peer, Skip,
     abi::{FLOW_SYN_ACK, NO_PORT, Port, SocketFlow, TICK},
@@ -17,17 +17,6 @@ fn origin(from: u16) -> SocketFlow {
         from: Port::new(from),
         client: NO_PORT,
     }
-}
-
-/// A host that redirects 80 to 8000 and has an answered connection.
-fn connected(talk: &Talk) -> Host {
-    let mut host = Host::with(&[(80, 8000)]);
-    assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
-    host.has_socket(talk, 8000, Peer::Handshake);
-    assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
-    assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
-    host.has_socket(talk, 8000, CONNECTED);
-    host
 }
 
 #[test]
@@ -142,7 +131,7 @@ fn data_of_the_application_settles() {
 #[test]
 fn a_flood_does_not_lose_what_was_answered() {
     each_family(|talk| {
-        let mut host = connected(&talk);
+        let mut host = Host::connected(&talk);
         host.lose_pending();
         assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
         assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
@@ -154,7 +143,7 @@ fn a_flood_does_not_lose_what_was_answered() {
 #[test]
 fn a_spoofed_syn_does_not_end_a_connection() {
     each_family(|talk| {
-        let mut host = connected(&talk);
+        let mut host = Host::connected(&talk);
         assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
         host.lose_pending();
         assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
@@ -165,7 +154,7 @@ fn a_spoofed_syn_does_not_end_a_connection() {
 #[test]
 fn the_socket_remembers_after_a_second() {
     each_family(|talk| {
-        let mut host = connected(&talk);
+        let mut host = Host::connected(&talk);
         host.memory.socket = Some(None);
         host.memory.now = SECOND;
         assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
@@ -185,7 +174,7 @@ fn the_socket_remembers_after_a_second() {
 #[test]
 fn a_client_brings_its_flow_back() {
     each_family(|talk| {
-        let mut host = connected(&talk);
+        let mut host = Host::connected(&talk);
         host.lose_all_flows();
         assert_eq!(host.receive(&talk.to(80, DATA)), Ok(Some(8000)));
         assert_eq!(host.send(&talk.from(8000, DATA)), Ok(Some(80)));
@@ -198,7 +187,7 @@ fn a_client_brings_its_flow_back() {
 fn packets_without_a_socket_leave_from_the_wire_port() {
     each_family(|talk| {
         for flags in [RST, RST | ACK, ACK, ACK | 1] {
-            let mut host = connected(&talk);
+            let mut host = Host::connected(&talk);
             host.memory.socket = None;
             host.memory.now = 10 * SECOND;
             assert_eq!(
@@ -213,7 +202,7 @@ fn packets_without_a_socket_leave_from_the_wire_port() {
 fn a_new_connection_may_use_the_ports_of_an_old_one() {
     each_family(|talk| {
         for peer in [Peer::None, Peer::TimeWait] {
-            let mut host = connected(&talk);
+            let mut host = Host::connected(&talk);
             host.has_socket(&talk, 8000, peer);
             for packet in [OPENING, FINAL_ACK] {
                 assert_eq!(host.receive(&talk.to(80, packet)), Ok(Some(8000)));
@@ -243,7 +232,7 @@ fn a_direct_connection_keeps_its_port() {
 #[test]
 fn a_direct_connection_ends_a_stale_flow() {
     each_family(|talk| {
-        let mut host = connected(&talk);
+        let mut host = Host::connected(&talk);
         host.has_socket(&talk, 8000, Peer::None);
         assert_eq!(host.receive(&talk.to(8000, OPENING)), Ok(None));
         assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Err(Skip::Direct));

@@ -6,7 +6,7 @@ use aya_ebpf::bindings::__sk_buff;
 use bytemuck::Pod;
 use redirector_common::{
     LinkLayer, Skip, Traced,
-    headers::{Ethernet, Header, Ipv4, Ipv6, Layer},
+    headers::{Header, Ipv4, Ipv6, Layer},
 };
 
 pub trait Context {
@@ -45,10 +45,7 @@ pub fn header<C: Context, T: Header>(
     link_layer: LinkLayer,
     offset: usize,
 ) -> Result<T, Skip> {
-    let network = match link_layer {
-        LinkLayer::Ethernet => size_of::<Ethernet>(),
-        LinkLayer::None => 0,
-    };
+    let network = link_layer.length();
     let usual = match T::LAYER {
         Layer::Link => [0, 0],
         Layer::Network => [network, network],

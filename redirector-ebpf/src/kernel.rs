@@ -180,7 +180,7 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn end_recent(&mut self, key: &FlowKey) {
-        recent::end(key);
+        recent::end_recent(key);
     }
 
     #[inline(always)]

@@ -46,19 +46,14 @@ pub fn end_flow(table: Table, key: &FlowKey) {
     // UDP's as well: a flow that is in use loses its place before newer ones have taken that in the table, so it is
     // looked up there, and is not the least recently used one.
     if table == Table::Answered {
-        end(key);
+        end_recent(key);
     }
-}
-
-#[inline(always)]
-pub fn end(key: &FlowKey) {
-    end_recent(key);
 }
 
 /// A function of its own: the verifier walks it once, not once for every way that leads to it.
 #[inline(never)]
 #[unsafe(no_mangle)]
-extern "C" fn end_recent(key: *const FlowKey) -> u32 {
+pub extern "C" fn end_recent(key: *const FlowKey) -> u32 {
     // SAFETY: the verifier checks every call for memory of this size.
     let Some(key) = (unsafe { key.as_ref() }) else {
         return 0;

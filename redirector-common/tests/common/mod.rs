@@ -46,6 +46,18 @@ impl Host {
         host
     }
 
+    /// It redirects 80 to 8000 and has an answered connection.
+    #[track_caller]
+    pub fn connected(talk: &Talk) -> Self {
+        let mut host = Self::with(&[(80, 8000)]);
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        host.has_socket(talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        host.has_socket(talk, 8000, CONNECTED);
+        host
+    }
+
     /// Adds, retargets or removes a rule for TCP and UDP.
     pub fn rule(&mut self, address: Option<IpAddr>, ifindex: u32, from: u16, to: Option<u16>) {
         let new = self.numbers;
