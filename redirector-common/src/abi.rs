@@ -22,7 +22,7 @@ pub use self::trace::{ANY_RULE, TRACED_BYTES, TraceControl, TraceRecord};
 pub use crate::address::{ANY_ADDRESS, Address, NO_PORT, Port, Protocol};
 
 /// Raised by every change of this module or of the maps' sizes and meanings.
-pub const ABI_VERSION: u32 = 8;
+pub const ABI_VERSION: u32 = 9;
 
 /// The two copies of the rules; reload fills the idle one and switches.
 pub const SLOTS: u32 = 2;
@@ -200,20 +200,22 @@ pub struct Settings {
     pub mark: u32,
 }
 
-/// The only value of the `MOVES` map: whether client ports were moved, and how often that was logged.
+/// The only value of the `EVER` map: what has happened at least once, so that no packet looks for what never did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
-pub struct Moves {
-    /// 0 until the first one.
-    pub any: u32,
-    /// Lines logged in this `second`.
-    pub logged: u32,
+pub struct Ever {
+    /// 0 until a client port is moved.
+    pub moved: u32,
+    /// 0 until something that this host forwards is noted in `PENDING`.
+    pub forwarded: u32,
+    /// Lines about moved ports, logged in this `second`.
+    pub logged: u64,
     /// `CLOCK_MONOTONIC_COARSE`, in units of 2^30 ns.
     pub second: u64,
 }
 
 /// Lines about moved client ports that are logged in a second at most.
-pub const MOVES_LOGGED: u32 = 16;
+pub const MOVES_LOGGED: u64 = 16;
 
 /// Interfaces of one instance, and names and patterns of them.
 pub const MAX_INTERFACES: u32 = 256;

@@ -128,6 +128,8 @@ pub struct Memory {
     pub has_moved: bool,
     /// Whether netfilter redirected the same ports at the load.
     pub netfilter: bool,
+    /// Whether what this host forwards was ever noted as pending.
+    pub has_forwarded: bool,
 }
 
 impl Memory {
@@ -325,5 +327,13 @@ impl State for Memory {
 
     fn note_moved(&mut self, _key: &FlowKey, moved: Port) {
         self.has_moved |= moved != NO_PORT;
+
+    fn has_forwarded(&self) -> bool {
+        self.has_forwarded
+    }
+
+    fn note_forwarded(&mut self) {
+        self.has_forwarded = true;
+    }
     }
 }

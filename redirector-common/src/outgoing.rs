@@ -28,6 +28,9 @@ pub fn note<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
         opening: (now >> TICK) as u32,
         ..Flow::default()
     };
+    if table == Table::Pending {
+        state.note_forwarded();
+    }
     state.insert_flow(table, key, &flow);
 }
 
@@ -41,7 +44,7 @@ pub fn is_own<S: State>(state: &mut S, key: &FlowKey) -> bool {
 /// The same of a flow that this host forwarded, be it TCP.
 #[inline(never)]
 pub fn is_forwarded<S: State>(state: &mut S, key: &FlowKey) -> bool {
-    is_noted(state, Table::Pending, key)
+    state.has_forwarded() && is_noted(state, Table::Pending, key)
 }
 
 #[inline(always)]
@@ -63,6 +66,13 @@ fn is_noted<S: State>(state: &mut S, table: Table, key: &FlowKey) -> bool {
 /// What this host forwarded from the wire port is over, as a client has its tuple.
 #[inline(always)]
 pub fn forget_forwarded<S: State>(state: &mut S, key: &FlowKey) {
+    if state.has_forwarded() {
+        forget_noted(state, key);
+    }
+}
+
+#[inline(never)]
+fn forget_noted<S: State>(state: &mut S, key: &FlowKey) {
     let flow = state.flow(Table::Pending, key);
     if flow.as_ref().is_some_and(Flow::is_outgoing) {
         state.remove_flow(Table::Pending, key);

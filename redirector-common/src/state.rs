@@ -146,6 +146,12 @@ pub trait State {
     /// Says that one was, and tells the operator: the application sees `moved` instead of the key's
     /// remote port. [`NO_PORT`](crate::abi::NO_PORT): none was free, and the client sees that.
     fn note_moved(&mut self, key: &FlowKey, moved: Port);
+
+    /// Whether what this host forwards was ever noted as pending: if not, nothing needs to look for it.
+    fn has_forwarded(&self) -> bool;
+
+    /// Says that it was.
+    fn note_forwarded(&mut self);
 }
 
 /// Numbers of a connected socket (RFC 9293 section 3.3.1), in host byte order.

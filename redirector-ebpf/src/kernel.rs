@@ -21,7 +21,7 @@ use crate::{
     count,
     decide::{decide_later, decide_moved, decide_syn},
     log,
-    maps::{COUNTERS, EARLIER, FLOWS, MOVED, MOVES, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
+    maps::{COUNTERS, EARLIER, EVER, FLOWS, MOVED, PENDING, PORTS, RULES, SETTINGS, SKIPPED},
     recent, route, socket, trace,
 };
 
@@ -351,25 +351,38 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn has_moved(&self) -> bool {
-        MOVES.get(0).is_some_and(|moves| moves.any != 0)
+        EVER.get(0).is_some_and(|ever| ever.moved != 0)
     }
 
     #[inline(always)]
     fn note_moved(&mut self, key: &FlowKey, moved: Port) {
         let second = self.now() >> 30;
-        let Some(moves) = MOVES.get_ptr_mut(0) else {
+        let Some(ever) = EVER.get_ptr_mut(0) else {
             return;
         };
         // SAFETY: CPUs that write at once lose each other's count of lines, no more.
-        let moves = unsafe { &mut *moves };
-        if moves.second != second {
-            moves.second = second;
-            moves.logged = 0;
+        let ever = unsafe { &mut *ever };
+        if ever.second != second {
+            ever.second = second;
+            ever.logged = 0;
         }
-        moves.logged += 1;
-        let is_told = moves.logged <= MOVES_LOGGED;
+        ever.logged += 1;
+        let is_told = ever.logged <= MOVES_LOGGED;
         if moved != NO_PORT {
-            moves.any = 1;
+            ever.moved = 1;
+
+    #[inline(always)]
+    fn has_forwarded(&self) -> bool {
+        EVER.get(0).is_some_and(|ever| ever.forwarded != 0)
+    }
+
+    #[inline(always)]
+    fn note_forwarded(&mut self) {
+        if let Some(ever) = EVER.get_ptr_mut(0) {
+            // SAFETY: not null; every CPU writes the same.
+            unsafe { (*ever).forwarded = 1 };
+        }
+    }
         }
         if is_told {
             log::moved(key, moved);

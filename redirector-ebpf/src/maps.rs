@@ -9,8 +9,8 @@ use aya_ebpf::{
 use redirector_common::{
     Skip,
     abi::{
-        EarlierKey, EarlierTarget, Flow, FlowKey, HISTOGRAM_ENTRIES, InterfaceRecord,
-        MAX_INTERFACES, Moves, PORT_ENTRIES, PortEntry, RECENT_PLACES, Recent, Rule, RuleCounters,
+        EarlierKey, EarlierTarget, Ever, Flow, FlowKey, HISTOGRAM_ENTRIES, InterfaceRecord,
+        MAX_INTERFACES, PORT_ENTRIES, PortEntry, RECENT_PLACES, Recent, Rule, RuleCounters,
         RuleKey, Settings, SocketFlow, TRACED_BYTES, TraceControl, TraceRecord, WantedRecord,
     },
 };
@@ -42,7 +42,7 @@ pub static RECENT: Array<Recent, { RECENT_PLACES as usize }, { BPF_F_MMAPABLE as
 pub static MOVED: LruHashMap<FlowKey, Flow, 16_384> = LruHashMap::new();
 
 #[btf_map]
-pub static MOVES: Array<Moves, 1> = Array::new();
+pub static EVER: Array<Ever, 1> = Array::new();
 
 #[btf_map]
 pub static SOCKETS: SkStorage<SocketFlow> = SkStorage::new();

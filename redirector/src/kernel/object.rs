@@ -44,7 +44,7 @@ const MAPS: [&str; 19] = [
     "FLOWS",
     "RECENT",
     "MOVED",
-    "MOVES",
+    "EVER",
     "SOCKETS",
     "COUNTERS",
     "SKIPPED",
