@@ -8,7 +8,7 @@ use crate::{
     },
     decision::Decision,
     moved, recent,
-    track::{self, Translation, forget, settle},
+    track::{self, Translation, settle},
 };
 
 /// After which a connection's origin moves from the flow table into its socket, where nothing evicts it,
@@ -171,5 +171,5 @@ fn accept<S: State>(state: &mut S, key: &mut FlowKey, mut flow: Flow, sequence: 
     }
     flow.expected = state.unbounded(sequence.wrapping_add(1).into()) as u32;
     state.update_flow(Table::Pending, key, &flow);
-    forget(state, Table::Answered, key);
+    state.remove_flow(Table::Answered, key);
 }

@@ -252,7 +252,7 @@ fn enter<S: State>(state: &S, key: &mut FlowKey, local: Port, remote: Port) {
 pub fn forget<S: State>(state: &mut S, key: &mut FlowKey) {
     if state.has_moved() {
         key.kind = state.unbounded(KEY_MOVED.into()) as u32;
-        track::forget(state, Table::Moved, key);
+        state.remove_flow(Table::Moved, key);
         key.kind = KEY_FLOW;
     }
 }
@@ -270,7 +270,7 @@ pub fn mark<S: State>(state: &mut S, table: Table, key: &mut FlowKey, flow: &Flo
     key.kind = state.unbounded(KEY_MOVED.into()) as u32;
     state.insert_flow(table, key, &marker);
     if table == Table::Moved {
-        track::forget(state, Table::Pending, key);
+        state.remove_flow(Table::Pending, key);
     }
     key.kind = KEY_FLOW;
     enter(state, key, marker.from, marker.client);

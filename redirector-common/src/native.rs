@@ -143,7 +143,8 @@ impl Memory {
 
     fn end(&mut self, table: Table, key: &FlowKey) {
         if table == Table::Answered {
-            self.end_recent(key);
+            let place = place_of(key);
+            self.recent.entry(place).or_default().generation += 1;
         }
     }
 }
@@ -215,11 +216,6 @@ impl State for Memory {
 
     fn generation(&mut self, place: u32) -> Option<u64> {
         self.recent(place).map(|recent| recent.generation)
-    }
-
-    fn end_recent(&mut self, key: &FlowKey) {
-        let place = place_of(key);
-        self.recent.entry(place).or_default().generation += 1;
     }
 
     fn is_sent_here(&self) -> bool {

@@ -71,7 +71,8 @@ pub trait State {
     fn ifindex(&self) -> u32;
 
     fn flow(&self, table: Table, key: &FlowKey) -> Option<Flow>;
-    /// For [`Table::Answered`] with [`State::end_recent`] afterwards, and so for the other two.
+    /// For [`Table::Answered`] the generation of the tuple's place in the cache is raised afterwards, here and by the
+    /// other two: what the cache knows of it is over, or another flow's.
     fn insert_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
     /// In place, if it is there.
     fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
@@ -83,9 +84,6 @@ pub trait State {
     fn generation(&mut self, place: u32) -> Option<u64>;
     /// Everything but its generation.
     fn set_recent(&mut self, place: u32, recent: &Recent);
-    /// Raises the generation of a tuple's place, after whatever was changed before: what the cache knows of it is over,
-    /// or another flow's.
-    fn end_recent(&mut self, key: &FlowKey);
 
     /// Whether this host sends this packet: else it came in by an interface, and is forwarded.
     fn is_sent_here(&self) -> bool;

@@ -157,11 +157,8 @@ pub fn resume<S: State>(state: &mut S, key: &FlowKey, from: Port, client: Port, 
     };
     let flow = flow.unbounded(state);
     begin(state, key, flow);
-    let before = state.flow(Table::Answered, key);
-    if before.is_none_or(|before| !before.is_of(from, client)) {
-        // Over, or its owner would have been asked. It may have been evicted there.
-        state.remove_flow(Table::Answered, key);
-    }
+    // Over, or its owner would have been asked.
+    end_answered(state, key, |before| !before.is_of(from, client));
 }
 
 /// Records a flow of which there is a SYN alone. It displaces nothing that is proven, nor what is known
@@ -206,17 +203,6 @@ pub fn is_idle<S: State>(state: &S, key: &FlowKey) -> bool {
         .is_none_or(|flow| flow.idle(state.now()) > UDP_IDLE)
 }
 
-/// A client's packet says that what `table` knows of its tuple is over.
-#[inline(always)]
-pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
-    if state.flow(table, key).is_some() {
-        state.remove_flow(table, key);
-    } else if table == Table::Answered && key.protocol == Protocol::TCP {
-        // It may have been evicted there.
-        state.end_recent(key);
-    }
-}
-
 /// This host itself begins a connection, from the key's port: what is still known of one that a client had
 /// is over, be the port a target, or the wire port of one.
 #[inline(never)]
@@ -230,8 +216,8 @@ pub fn end<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
 pub fn end_at<S: State>(state: &mut S, key: &mut FlowKey, local: Port) {
     let port = key.local_port;
     key.local_port = local;
-    forget(state, Table::Answered, key);
-    forget(state, Table::Pending, key);
+    state.remove_flow(Table::Answered, key);
+    state.remove_flow(Table::Pending, key);
     key.local_port = port;
 }
 
@@ -281,17 +267,25 @@ fn end_others<S: State>(state: &mut S, key: &mut FlowKey, flow: &Flow) {
 /// What its tuple on the wire led to before the rules of `from` were changed.
 #[inline(never)]
 fn end_earlier<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port) {
+/// An answered flow of which this is true is over. The table may have evicted it, and the cache not.
+#[inline(always)]
+fn end_answered<S: State>(state: &mut S, key: &FlowKey, is_over: impl FnOnce(&Flow) -> bool) {
+    if state
+        .flow(Table::Answered, key)
+        .is_none_or(|flow| is_over(&flow))
+    {
+        state.remove_flow(Table::Answered, key);
+    }
+}
+
     let (target, port) = (key.local_port, key.remote_port);
     key.local_port = from;
     if client != NO_PORT {
         key.remote_port = client.unbounded(state);
     }
     earlier::find(state, key, |state, key, to| {
-        if to.local != target
-            && let Some(flow) = state.flow(Table::Answered, key)
-            && flow.is_of(from, NO_PORT)
-        {
-            state.remove_flow(Table::Answered, key);
+        if to.local != target {
+            end_answered(state, key, |flow| flow.is_of(from, NO_PORT));
         }
         None::<()>
     });

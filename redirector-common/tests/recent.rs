@@ -202,7 +202,7 @@ fn other_tuples_and_ports_are_not_known() {
 #[test]
 fn whatever_ends_a_flow_ends_it_here() {
     type End = fn(&mut Host, &Talk);
-    let endings: [(&str, End); 4] = [
+    let endings: [(&str, End); 5] = [
         ("a new connection straight to the target", |host, talk| {
             host.memory.peers.clear();
             assert_eq!(host.receive(&talk.to(8000, tcp(SYN, 9000, 0))), Ok(None));
@@ -272,6 +272,14 @@ fn what_does_not_belong_together_is_not_believed() {
     });
 }
 
+        ("a new connection to another target", |host, talk| {
+            host.rule(None, 0, 80, Some(9000));
+            host.memory.peers.clear();
+            let opening = host.receive(&talk.to(80, OPENING));
+            assert_eq!(opening, Ok(Some(9000)));
+            assert_eq!(host.send(&talk.from(9000, SYN_ACK)), Ok(Some(80)));
+            assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(9000)));
+        }),
 #[test]
 fn the_socket_remembers_although_the_cache_knows() {
     each_family(|talk| {

@@ -179,11 +179,6 @@ impl<C: Context> State for Kernel<'_, C> {
     }
 
     #[inline(always)]
-    fn end_recent(&mut self, key: &FlowKey) {
-        recent::end_recent(key);
-    }
-
-    #[inline(always)]
     fn is_sent_here(&self) -> bool {
         // A socket would not tell: it may be another network namespace's.
         self.ctx.skb().is_some_and(|skb| {
