@@ -109,6 +109,8 @@ pub struct Memory {
     pub answered: HashMap<FlowKey, Flow>,
     pub moved: HashMap<FlowKey, Flow>,
     pub recent: HashMap<u32, Recent>,
+    /// As [`State::noted`]; 0 for every packet, so that tests meet the cache as often as they can.
+    pub noted: u64,
     pub counters: HashMap<u32, RuleCounters>,
     pub skipped: HashMap<u32, u64>,
     pub histograms: HashMap<u32, u64>,
@@ -126,10 +128,10 @@ pub struct Memory {
     pub remote: HashSet<Address>,
     /// Whether a client port was ever moved.
     pub has_moved: bool,
-    /// Whether netfilter redirected the same ports at the load.
-    pub netfilter: bool,
     /// Whether what this host forwards was ever noted as pending.
     pub has_forwarded: bool,
+    /// Whether netfilter redirected the same ports at the load.
+    pub netfilter: bool,
 }
 
 impl Memory {
@@ -150,9 +152,6 @@ impl Memory {
 }
 
 impl State for Memory {
-    /// So that tests meet the cache as often as they can.
-    const SELDOM: u64 = 1;
-
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry> {
         self.ports
             .get(&port_index(self.slot, protocol, port))
@@ -200,6 +199,10 @@ impl State for Memory {
     fn remove_flow(&mut self, table: Table, key: &FlowKey) {
         self.table(table).remove(key);
         self.end(table, key);
+    }
+
+    fn noted(&self) -> u64 {
+        self.noted
     }
 
     fn recent(&self, place: u32) -> Option<Recent> {
@@ -323,6 +326,7 @@ impl State for Memory {
 
     fn note_moved(&mut self, _key: &FlowKey, moved: Port) {
         self.has_moved |= moved != NO_PORT;
+    }
 
     fn has_forwarded(&self) -> bool {
         self.has_forwarded
@@ -330,6 +334,5 @@ impl State for Memory {
 
     fn note_forwarded(&mut self) {
         self.has_forwarded = true;
-    }
     }
 }

@@ -207,8 +207,8 @@ fn segment<P: Packet, const IPV6: bool>(
     Some((segment, source, destination))
 }
 
-/// Notes what the tables know of a connection that had this segment, and the port of the wire and the rule in `known`.
-/// `answers` if the application's packets need not come to the tables any more.
+/// Notes with some segments what the tables know of their connection, which has the port of the wire and the rule in
+/// `known`. `answers` if the application's packets need not come to the tables any more.
 #[inline(always)]
 pub fn note<S: State>(
     state: &mut S,
@@ -218,8 +218,16 @@ pub fn note<S: State>(
     answers: bool,
 ) {
     let numbers = u64::from(segment.sequence) << 32 | u64::from(segment.acknowledgment);
-    let is_due = numbers.wrapping_mul(SPREAD) >> 56 & (S::SELDOM - 1) == 0;
-    if is_due && key.protocol == Protocol::TCP && known.rule != NO_RULE {
+    let is_due = numbers.wrapping_mul(SPREAD) >> 56 & state.noted() == 0;
+    if is_due {
+        enter(state, key, known, answers);
+    }
+}
+
+/// Notes the same now.
+#[inline(always)]
+pub fn enter<S: State>(state: &mut S, key: &FlowKey, known: Translation, answers: bool) {
+    if key.protocol == Protocol::TCP && known.rule != NO_RULE {
         let answers = if answers { ANSWERS } else { 0 };
         put(state, key, pack(known.local, known.rule) | answers);
     }

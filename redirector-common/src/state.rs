@@ -40,10 +40,6 @@ pub trait State {
     /// that sees the packet next.
     const DECIDES: bool = true;
 
-    /// One packet in this many that the cache could have known is noted there, so that short connections, and more of
-    /// them at once than it has places, do not pay for that. A power of two.
-    const SELDOM: u64 = 8;
-
     /// What `port` means under the rules in force.
     fn port(&self, protocol: Protocol, port: Port) -> Option<PortEntry>;
 
@@ -77,6 +73,12 @@ pub trait State {
     /// In place, if it is there.
     fn update_flow(&mut self, table: Table, key: &FlowKey, flow: &Flow);
     fn remove_flow(&mut self, table: Table, key: &FlowKey);
+
+    /// Which packets are noted in the cache that it did not know but could have: of a number that they make up, these
+    /// bits are 0. So connections that displace each other there do not pay for that each time.
+    fn noted(&self) -> u64 {
+        7
+    }
 
     /// A place of the cache, below [`RECENT_PLACES`](crate::abi::RECENT_PLACES).
     fn recent(&self, place: u32) -> Option<Recent>;

@@ -11,6 +11,7 @@ use crate::{
     ip::{Addresses, addresses},
     moved, outgoing,
     parse::Ends,
+    recent,
 };
 
 /// What a packet is rewritten to, and for which rule.
@@ -242,6 +243,8 @@ pub fn settle<S: State>(state: &mut S, key: &mut FlowKey) {
     }
     if key.protocol == Protocol::TCP {
         end_others(state, key, &flow);
+        // Here, where all that it takes is at hand: a short connection is over before one packet in eight has come.
+        recent::enter(state, key, Translation::of(&flow), false);
     }
 }
 
@@ -264,9 +267,6 @@ fn end_others<S: State>(state: &mut S, key: &mut FlowKey, flow: &Flow) {
     }
 }
 
-/// What its tuple on the wire led to before the rules of `from` were changed.
-#[inline(never)]
-fn end_earlier<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port) {
 /// An answered flow of which this is true is over. The table may have evicted it, and the cache not.
 #[inline(always)]
 fn end_answered<S: State>(state: &mut S, key: &FlowKey, is_over: impl FnOnce(&Flow) -> bool) {
@@ -278,6 +278,9 @@ fn end_answered<S: State>(state: &mut S, key: &FlowKey, is_over: impl FnOnce(&Fl
     }
 }
 
+/// What its tuple on the wire led to before the rules of `from` were changed.
+#[inline(never)]
+fn end_earlier<S: State>(state: &mut S, key: &mut FlowKey, from: Port, client: Port) {
     let (target, port) = (key.local_port, key.remote_port);
     key.local_port = from;
     if client != NO_PORT {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use common::{Crossing, DATA, FINAL_ACK, Host, OPENING, SYN_ACK, Talk, UDP, each_family, tcp};
 use redirector_common::{
-    Direction, Skip, Verdict,
+    Direction, Peer, Skip, Verdict,
     abi::{FlowKey, KEY_FLOW, NO_PORT, Port, Protocol, Recent, SocketFlow},
     native::{
         Frame,
@@ -83,6 +83,52 @@ fn later_packets_need_no_table() {
         let length = (length.frame().bytes.len() - length.network()) as u64;
         assert_eq!(now.in_bytes - before.in_bytes, 2 * length);
         assert_eq!(host.flows(), [0, 0]);
+    });
+}
+
+/// One packet in eight is too seldom for a short one.
+#[test]
+fn a_connection_is_known_once_it_is_proven() {
+    each_family(|talk| {
+        let mut host = Host::with(&[(80, 8000)]);
+        host.memory.noted = u64::MAX;
+        assert_eq!(host.receive(&talk.to(80, OPENING)), Ok(Some(8000)));
+        host.has_socket(&talk, 8000, Peer::Handshake);
+        assert_eq!(host.send(&talk.from(8000, SYN_ACK)), Ok(Some(80)));
+        assert!(!is_answered(&host, &talk.from(8000, DATA)));
+        assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(8000)));
+        assert!(is_known(&host, &talk.to(80, DATA)));
+        assert!(is_answered(&host, &talk.from(8000, DATA)));
+    });
+}
+
+/// Whatever their numbers step by: nowhere much fewer or more, as these are no chance.
+#[test]
+fn one_segment_in_eight_is_noted() {
+    const SEGMENTS: u32 = 1024;
+    each_family(|talk| {
+        for step in [1, 8, 512, 1220, 1448, 4096, 8948, 65_160] {
+            for is_upload in [false, true] {
+                let mut host = Host::connected(&talk);
+                host.memory.noted = 7;
+                let noted = (0..SEGMENTS).filter(|number| {
+                    host.memory.recent.clear();
+                    let stepping = 1_000_000 + number * step;
+                    let segment = if is_upload {
+                        tcp(ACK, stepping, 501)
+                    } else {
+                        tcp(ACK, 101, stepping)
+                    };
+                    assert_eq!(host.receive(&talk.to(80, segment)), Ok(Some(8000)));
+                    host.memory.recent.values().any(|place| place.check != 0)
+                });
+                let noted = noted.count() as u32;
+                assert!(
+                    (SEGMENTS / 16..SEGMENTS / 4).contains(&noted),
+                    "{noted} of those that step by {step}, upload {is_upload}"
+                );
+            }
+        }
     });
 }
 
@@ -226,6 +272,14 @@ fn whatever_ends_a_flow_ends_it_here() {
                 let _ = host.send(&talk.from(80, OPENING));
             },
         ),
+        ("a new connection to another target", |host, talk| {
+            host.rule(None, 0, 80, Some(9000));
+            host.memory.peers.clear();
+            let opening = host.receive(&talk.to(80, OPENING));
+            assert_eq!(opening, Ok(Some(9000)));
+            assert_eq!(host.send(&talk.from(9000, SYN_ACK)), Ok(Some(80)));
+            assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(9000)));
+        }),
     ];
     for (name, end) in endings {
         // Also where the table has forgotten it, and only the cache has not.
@@ -272,14 +326,6 @@ fn what_does_not_belong_together_is_not_believed() {
     });
 }
 
-        ("a new connection to another target", |host, talk| {
-            host.rule(None, 0, 80, Some(9000));
-            host.memory.peers.clear();
-            let opening = host.receive(&talk.to(80, OPENING));
-            assert_eq!(opening, Ok(Some(9000)));
-            assert_eq!(host.send(&talk.from(9000, SYN_ACK)), Ok(Some(80)));
-            assert_eq!(host.receive(&talk.to(80, FINAL_ACK)), Ok(Some(9000)));
-        }),
 #[test]
 fn the_socket_remembers_although_the_cache_knows() {
     each_family(|talk| {

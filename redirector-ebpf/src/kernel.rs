@@ -365,6 +365,11 @@ impl<C: Context> State for Kernel<'_, C> {
         let is_told = ever.logged <= MOVES_LOGGED;
         if moved != NO_PORT {
             ever.moved = 1;
+        }
+        if is_told {
+            log::moved(key, moved);
+        }
+    }
 
     #[inline(always)]
     fn has_forwarded(&self) -> bool {
@@ -376,11 +381,6 @@ impl<C: Context> State for Kernel<'_, C> {
         if let Some(ever) = EVER.get_ptr_mut(0) {
             // SAFETY: not null; every CPU writes the same.
             unsafe { (*ever).forwarded = 1 };
-        }
-    }
-        }
-        if is_told {
-            log::moved(key, moved);
         }
     }
 }

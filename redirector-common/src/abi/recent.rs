@@ -26,3 +26,5 @@ pub struct Recent {
     /// Of all that, generation included.
     pub check: u64,
 }
+
+const _: () = assert!(size_of::<Recent>() == 64);
