@@ -77,7 +77,7 @@ fn run<const ETHERNET: bool>(ctx: &TcContext, direction: Direction) -> i32 {
 /// Before [`ingress`], in the driver.
 #[xdp(frags)]
 pub fn ingress_xdp(ctx: XdpArgument) -> u32 {
-    accelerate(&ctx)
+    accelerate::<false>(&ctx)
 }
 
 /// The same for generic XDP. For a program that takes packets in fragments Linux copies them there without
@@ -85,14 +85,29 @@ pub fn ingress_xdp(ctx: XdpArgument) -> u32 {
 /// `net/core/skbuff.c`).
 #[xdp]
 pub fn ingress_xdp_skb(ctx: XdpArgument) -> u32 {
-    accelerate(&ctx)
+    accelerate::<false>(&ctx)
+}
+
+/// [`ingress_xdp`] for kernels that know no fragments.
+#[xdp]
+pub fn xdp_linear(ctx: XdpArgument) -> u32 {
+    accelerate::<true>(&ctx)
+}
+
+/// [`ingress_xdp_skb`] likewise.
+#[xdp]
+pub fn xdp_linear_skb(ctx: XdpArgument) -> u32 {
+    accelerate::<true>(&ctx)
 }
 
 /// Rewrites packets of known flows before the kernel spends anything on them. Whatever else there is to
 /// say about a packet, TC says and counts, which sees it next.
 #[inline(always)]
-fn accelerate(ctx: &XdpArgument) -> u32 {
-    let ctx = XdpContext::new(ctx.ctx);
+fn accelerate<const LINEAR: bool>(ctx: &XdpArgument) -> u32 {
+    if LINEAR && trace::is_on() {
+        return XDP_PASS;
+    }
+    let ctx = XdpContext::<LINEAR>::new(ctx.ctx);
     let mut packet = XdpPacket::new(&ctx);
     let mut state = Kernel::new(&ctx);
     cross(&mut packet, &mut state, Direction::Ingress);

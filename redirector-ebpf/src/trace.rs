@@ -49,7 +49,7 @@ pub extern "C" fn trace_xdp(
     decision: u64,
 ) -> u32 {
     let packet = Traced::from_words([place, ends, numbers, decision]);
-    tell(&XdpContext::new(md), &packet);
+    tell(&XdpContext::<false>::new(md), &packet);
     0
 }
 

@@ -23,22 +23,33 @@ use crate::{
 /// Where the transport header usually is.
 const TRANSPORTS: [usize; 2] = context::transports(size_of::<Ethernet>());
 
-pub struct XdpContext {
+/// `LINEAR` for Linux before 5.18, which has no packets in fragments here, nor the helpers for them: what is not where
+/// it usually is, is left to TC.
+pub struct XdpContext<const LINEAR: bool> {
     md: *mut xdp_md,
     /// Asked for once: it takes a helper.
     length: u32,
 }
 
-impl XdpContext {
+impl<const LINEAR: bool> XdpContext<LINEAR> {
     #[inline(always)]
     pub fn new(md: *mut xdp_md) -> Self {
         // SAFETY: the kernel's context lives as long as the program runs.
-        let length = unsafe { bpf_xdp_get_buff_len(md) } as u32;
-        Self { md, length }
+        let length = unsafe {
+            if LINEAR {
+                u64::from((*md).data_end - (*md).data)
+            } else {
+                bpf_xdp_get_buff_len(md)
+            }
+        };
+        Self {
+            md,
+            length: length as u32,
+        }
     }
 }
 
-impl Context for XdpContext {
+impl<const LINEAR: bool> Context for XdpContext<LINEAR> {
     const HAS_SKB: bool = false;
 
     #[inline(always)]
@@ -61,7 +72,7 @@ impl Context for XdpContext {
     #[inline(always)]
     unsafe fn load(&self, offset: u32, buffer: *mut c_void, size: u32) -> bool {
         // SAFETY: the caller's.
-        unsafe { bpf_xdp_load_bytes(self.md, offset, buffer, size) == 0 }
+        !LINEAR && unsafe { bpf_xdp_load_bytes(self.md, offset, buffer, size) == 0 }
     }
 
     #[inline(always)]
@@ -72,6 +83,10 @@ impl Context for XdpContext {
 
     #[inline(always)]
     fn trace(&self, packet: &Traced) {
+        if LINEAR {
+            // Whoever traces hears of it from TC.
+            return;
+        }
         let [place, ends, numbers, decision] = packet.to_words();
         trace::trace_xdp(self.md, place, ends, numbers, decision);
     }
@@ -82,13 +97,13 @@ impl Context for XdpContext {
     }
 }
 
-pub struct XdpPacket<'a> {
-    ctx: &'a XdpContext,
+pub struct XdpPacket<'a, const LINEAR: bool> {
+    ctx: &'a XdpContext<LINEAR>,
 }
 
-impl<'a> XdpPacket<'a> {
+impl<'a, const LINEAR: bool> XdpPacket<'a, LINEAR> {
     #[inline(always)]
-    pub fn new(ctx: &'a XdpContext) -> Self {
+    pub fn new(ctx: &'a XdpContext<LINEAR>) -> Self {
         Self { ctx }
     }
 
@@ -118,6 +133,9 @@ impl<'a> XdpPacket<'a> {
                 return Ok(());
             }
         }
+        if LINEAR {
+            return Err(Skip::Rewrite);
+        }
         let value = Aligned(value);
         let size = size_of::<[u8; 2]>() as u32;
         let buffer = ptr::from_ref(&value).cast_mut().cast();
@@ -131,7 +149,7 @@ impl<'a> XdpPacket<'a> {
     }
 }
 
-impl Packet for XdpPacket<'_> {
+impl<const LINEAR: bool> Packet for XdpPacket<'_, LINEAR> {
     #[inline(always)]
     fn link_layer(&self) -> LinkLayer {
         LinkLayer::Ethernet

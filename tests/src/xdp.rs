@@ -4,7 +4,9 @@ use std::path::Path;
 
 use aya::Ebpf;
 use aya::programs::{Xdp, XdpMode};
-use redirector::kernel::{INGRESS_XDP, INGRESS_XDP_GENERIC, ObjectSettings, load_object};
+use redirector::kernel::{
+    INGRESS_XDP, INGRESS_XDP_GENERIC, ObjectSettings, load_object, loaded_program,
+};
 
 use crate::netns::Namespace;
 use crate::redirector::Instance;
@@ -45,7 +47,7 @@ fn attach(host: &Namespace, interface: &str, mode: XdpMode, maps: Option<&Path>)
         _ => INGRESS_XDP,
     };
     let mut object = load_object(settings, [name], maps).expect("an object");
-    let program = object.program_mut(name).expect("the program");
+    let program = loaded_program(&mut object, name).expect("the program");
     let program: &mut Xdp = program.try_into().expect("an XDP program");
     host.enter(|| program.attach(interface, mode))
         .unwrap_or_else(|error| panic!("{mode:?} on {interface}: {error:?}"));

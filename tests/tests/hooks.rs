@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use aya::programs::tc::TcAttachType;
-use aya::programs::{SchedClassifier, XdpMode};
+use aya::programs::{SchedClassifier, XdpMode, loaded_programs};
 use integration::counters::{NftCounters, counts_of_rule};
 use integration::footprint::{Footprint, Xdp, programs_alive};
 use integration::netns::{Namespace, Offloads};
@@ -30,14 +30,17 @@ const MODES: [(&str, &str, u64); 3] = [
 
 #[test]
 fn each_mode_serves_and_leaves_nothing() {
-    for (mode, hook, attached) in MODES {
+    // Also by the programs for a kernel that knows no fragments.
+    let modes = MODES.into_iter();
+    for ((mode, hook, attached), is_old) in modes.flat_map(|mode| [(mode, false), (mode, true)]) {
         let lan = Lan::new();
         // Else packets have no checksum yet, and XDP leaves them to traffic control.
         lan.offloads(Offloads::Off);
         let listener = Listener::bind(&lan.server, 8000);
         let server = UdpServer::bind(&lan.server, 5353);
         let nft = NftCounters::start(&lan.server, &[("tcp", 8000), ("udp", 5353)]);
-        let instance = Instance::unloaded(&lan.server);
+        let mut instance = Instance::unloaded(&lan.server);
+        instance.set("REDIRECTOR_NO_XDP_FRAGS", u8::from(is_old));
         let before = Footprint::of(&instance);
         let load = instance.run("load", &format!("{mode} {RULES}"));
         assert!(!load.stderr.contains("note:"), "{load:#?}");
@@ -48,6 +51,11 @@ fn each_mode_serves_and_leaves_nothing() {
             panic!("one XDP program in {loaded:#?}");
         };
         assert_eq!((&xdp.interface[..], xdp.mode), ("eth0", attached));
+        let mut programs = loaded_programs().flatten();
+        let program = programs.find(|program| u64::from(program.id()) == xdp.program);
+        let program = program.expect("the program");
+        let name = program.name_as_str().unwrap_or_default();
+        assert_eq!(name.contains("linear"), is_old, "{mode}: {name}");
 
         for (from, address) in lan.places() {
             let what = format!("{address} from {}, {mode}", from.name());

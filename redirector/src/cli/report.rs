@@ -14,13 +14,13 @@ pub fn run() -> anyhow::Result<Exit> {
     let programs = PROGRAMS
         .into_iter()
         .chain([INGRESS_XDP, INGRESS_XDP_GENERIC]);
-    let object = kernel::load_object(settings, programs.clone(), None)?;
+    let mut object = kernel::load_object(settings, programs.clone(), None)?;
     print(format_args!(
         "{:<15} {:>12} {:>12} {:>12}\n",
         "PROGRAM", "INSTRUCTIONS", "VERIFIED", "JITED BYTES"
     ))?;
     for name in programs {
-        let Some(program) = object.program(name) else {
+        let Some(program) = kernel::loaded_program(&mut object, name) else {
             continue;
         };
         let info = program.info()?;

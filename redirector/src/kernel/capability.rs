@@ -7,6 +7,7 @@ use super::Error;
 /// Bits of `include/uapi/linux/capability.h`.
 const CAPABILITIES: [(&str, u32); 2] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12)];
 const CAP_SYS_ADMIN: u32 = 21;
+const CAP_PERFMON: u32 = 38;
 const CAP_SYS_RESOURCE: u32 = 24;
 
 /// Fails, naming what is missing, unless programs can be loaded and attached.
@@ -24,6 +25,20 @@ pub fn require() -> Result<(), Error> {
     } else {
         Err(Error::NotPermitted { missing })
     }
+}
+
+/// Whether the verifier trusts our programs (`bpf_allow_ptr_leaks()` and `bpf_bypass_spec_v4()` in `linux/bpf.h`).
+pub fn is_trusted() -> bool {
+    effective() & (1 << CAP_PERFMON | 1 << CAP_SYS_ADMIN) != 0
+}
+
+/// What it costs if it does not.
+pub fn barriers() -> Option<String> {
+    (!is_trusted()).then(|| {
+        "without CAP_PERFMON the kernel puts barriers against speculation into the programs, and each packet pays \
+         for them"
+            .to_owned()
+    })
 }
 
 /// Whether hard limits of processes can be raised.

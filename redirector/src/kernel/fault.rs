@@ -53,6 +53,11 @@ pub fn pretends_no_tcx() -> bool {
     env::var_os("REDIRECTOR_NO_TCX").is_some_and(|value| value == "1")
 }
 
+/// `REDIRECTOR_NO_XDP_FRAGS=1` what one gets that has no packets in fragments for XDP.
+pub fn pretends_no_fragments() -> bool {
+    env::var_os("REDIRECTOR_NO_XDP_FRAGS").is_some_and(|value| value == "1")
+}
+
 fn number(name: &str) -> Option<u32> {
     env::var(name)
         .ok()

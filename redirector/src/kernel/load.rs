@@ -207,6 +207,7 @@ fn build(
     let attached = attach::attach(directory, sites, steps)?;
     let mut notices = attach::pin_all(attached, steps)?;
     notices.extend(closed);
+    notices.extend(capability::barriers());
     Ok((table, notices))
 }
 

@@ -50,7 +50,7 @@ pub use self::{
     },
     object::{
         INGRESS_XDP, INGRESS_XDP_GENERIC, OBJECT, PROGRAMS, Settings as ObjectSettings,
-        load as load_object, open as open_object, program_id,
+        load as load_object, loaded as loaded_program, open as open_object, program_id,
     },
     pin_mode::{PinMode, PinModeError},
     probe::{Probe, probe},

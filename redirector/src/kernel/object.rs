@@ -11,7 +11,7 @@ use aya::{
 use aya_log::Level;
 use redirector_common::abi::EARLIER_TARGETS;
 
-use super::{Error, sys};
+use super::{Error, capability, fault, sys};
 
 /// What redirector/build.rs built.
 pub static OBJECT: &[u8] =
@@ -23,6 +23,12 @@ pub const PROGRAMS: [&str; 4] = ["ingress", "egress", "ingress_l3", "egress_l3"]
 /// Before `ingress`: in a driver, and in what the kernel has for drivers that cannot.
 pub const INGRESS_XDP: &str = "ingress_xdp";
 pub const INGRESS_XDP_GENERIC: &str = "ingress_xdp_skb";
+
+/// What is loaded instead, under the same name, where the kernel (before 5.18) knows no packets in fragments there.
+const LINEAR: [(&str, &str); 2] = [
+    (INGRESS_XDP, "xdp_linear"),
+    (INGRESS_XDP_GENERIC, "xdp_linear_skb"),
+];
 
 /// All of them.
 pub const NAMES: [&str; 6] = [
@@ -79,18 +85,58 @@ pub fn load(
 ) -> Result<Ebpf, Error> {
     let mut object = maps(settings, pinned)?;
     for name in programs {
-        let program = object
-            .program_mut(name)
-            .ok_or_else(|| Error::Missing(format!("program {name}")))?;
-        verify(program).map_err(|error| refused(name, &error))?;
+        verify(&mut object, name)?;
     }
     Ok(object)
+}
+
+/// The program that was loaded under this name.
+pub fn loaded<'a>(object: &'a mut Ebpf, name: &str) -> Option<&'a mut Program> {
+    object
+        .programs_mut()
+        .find(|(own, program)| pin_name(own) == name && program.fd().is_ok())
+        .map(|(_, program)| program)
+}
+
+fn pin_name(name: &str) -> &str {
+    let linear = LINEAR.iter().find(|(_, linear)| *linear == name);
+    linear.map_or(name, |(name, _)| name)
+}
+
+/// A flag, which is refused before the verifier has said a word, or a helper (`check_helper_call()` in
+/// `kernel/bpf/verifier.c`).
+fn is_unknown(error: &ProgramError) -> bool {
+    let ProgramError::LoadError {
+        io_error,
+        verifier_log,
+    } = error
+    else {
+        return false;
+    };
+    let log = verifier_log.to_string();
+    io_error.kind() == io::ErrorKind::InvalidInput
+        && (log.is_empty() || verdict(&log).starts_with("invalid func "))
 }
 
 /// How often the kernel is asked again. A signal ends what it does, one of a process that has ended included.
 const ATTEMPTS: u32 = 100;
 
-fn verify(program: &mut Program) -> Result<(), ProgramError> {
+fn verify(object: &mut Ebpf, name: &str) -> Result<(), Error> {
+    let linear = LINEAR.iter().find(|(usual, _)| *usual == name);
+    let linear = linear.map(|(_, linear)| *linear);
+    if let Some(linear) = linear.filter(|_| fault::pretends_no_fragments()) {
+        return verify(object, linear);
+    }
+    let program = object
+        .program_mut(name)
+        .ok_or_else(|| Error::Missing(format!("program {name}")))?;
+    match (linear, ask(program)) {
+        (Some(linear), Err(error)) if is_unknown(&error) => verify(object, linear),
+        (_, verified) => verified.map_err(|error| refused(name, &error)),
+    }
+}
+
+fn ask(program: &mut Program) -> Result<(), ProgramError> {
     let mut load = || match &mut *program {
         Program::Xdp(program) => program.load(),
         program => <&mut SchedClassifier>::try_from(program).and_then(SchedClassifier::load),
@@ -124,7 +170,7 @@ pub fn pin_programs(object: &mut Ebpf, directory: &Path, suffix: &str) -> Result
         if program.fd().is_err() {
             continue;
         }
-        let path = directory.join(format!("{name}{suffix}"));
+        let path = directory.join(format!("{}{suffix}", pin_name(name)));
         program
             .pin(&path)
             .map_err(|source| Error::Pin { path, source })?;
@@ -178,20 +224,30 @@ fn maps(settings: Settings, pinned: Option<&Path>) -> Result<Ebpf, Error> {
 /// What the verifier's log ends with (`kernel/bpf/verifier.c`, `print_verification_stats()`).
 const STATISTICS: [&str; 3] = ["processed ", "stack depth ", "verification time "];
 
+/// The last line before the statistics; those before it are the walk there.
+fn verdict(log: &str) -> &str {
+    log.lines()
+        .rev()
+        .find(|line| !STATISTICS.iter().any(|start| line.starts_with(start)))
+        .unwrap_or_default()
+        .trim()
+}
+
+/// Of a program that compares where a packet ends (`check_cond_jmp_op()`).
+const UNTRUSTED: &str = "pointer comparison prohibited";
+
 fn refused(name: &str, error: &ProgramError) -> Error {
     let reason = match error {
-        // The last line before the statistics is the verdict; those before it are the walk there.
         ProgramError::LoadError {
             io_error,
             verifier_log,
         } => {
             let log = verifier_log.to_string();
-            let verdict = log
-                .lines()
-                .rev()
-                .find(|line| !STATISTICS.iter().any(|start| line.starts_with(start)))
-                .unwrap_or_default();
-            format!("{io_error} ({})", verdict.trim())
+            let verdict = verdict(&log);
+            if verdict.ends_with(UNTRUSTED) && !capability::is_trusted() {
+                return Error::Untrusted;
+            }
+            format!("{io_error} ({verdict})")
         }
         other => other.to_string(),
     };
