@@ -305,8 +305,8 @@ fn earlier_target<S: State>(
 fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> Decision {
     if arrival.is_direct() {
         // The replies leave from there.
-        state.remove_flow(Table::Answered, key);
-        state.remove_flow(Table::Pending, key);
+        track::forget(state, Table::Answered, key);
+        track::forget(state, Table::Pending, key);
         return Decision::PASS;
     }
     if outgoing::is_forwarded(state, key) {
@@ -327,7 +327,7 @@ fn datagram<S: State>(state: &mut S, key: &mut FlowKey, arrival: &Arrival) -> De
     let from = key.local_port;
     key.local_port = arrival.target();
     // Another wire port may lead here too; the latest one is answered.
-    state.remove_flow(Table::Answered, key);
+    track::forget(state, Table::Answered, key);
     let flow = Flow::opened(from, arrival.rule()).unbounded(state);
     track::begin(state, key, flow);
     Decision::redirect(Translation::to(arrival.target(), arrival.rule()))

@@ -204,6 +204,15 @@ pub fn is_idle<S: State>(state: &S, key: &FlowKey) -> bool {
         .is_none_or(|flow| flow.idle(state.now()) > UDP_IDLE)
 }
 
+/// A client's packet says that what `table` knows of its tuple is over. TCP's may be in the cache although it was
+/// evicted there; UDP is never in the cache, and others' places there are not to pay for each datagram.
+#[inline(always)]
+pub fn forget<S: State>(state: &mut S, table: Table, key: &FlowKey) {
+    if key.protocol == Protocol::TCP || state.flow(table, key).is_some() {
+        state.remove_flow(table, key);
+    }
+}
+
 /// This host itself begins a connection, from the key's port: what is still known of one that a client had
 /// is over, be the port a target, or the wire port of one.
 #[inline(never)]
@@ -217,8 +226,8 @@ pub fn end<S: State>(state: &mut S, key: &mut FlowKey, target: Port) {
 pub fn end_at<S: State>(state: &mut S, key: &mut FlowKey, local: Port) {
     let port = key.local_port;
     key.local_port = local;
-    state.remove_flow(Table::Answered, key);
-    state.remove_flow(Table::Pending, key);
+    forget(state, Table::Answered, key);
+    forget(state, Table::Pending, key);
     key.local_port = port;
 }
 

@@ -301,6 +301,19 @@ fn whatever_ends_a_flow_ends_it_here() {
     }
 }
 
+/// It has no UDP, and anybody can send datagrams: what they end in it is somebody else's.
+#[test]
+fn datagrams_without_an_answer_end_nothing_here() {
+    each_family(|talk| {
+        let mut host = cached(&talk);
+        let before = host.memory.recent.clone();
+        for port in [80, 8000, 8000] {
+            let _ = host.receive(&talk.to(port, UDP));
+        }
+        assert_eq!(host.memory.recent, before);
+    });
+}
+
 /// CPUs write without a lock: parts of two entries, or one that was ended meanwhile.
 #[test]
 fn what_does_not_belong_together_is_not_believed() {

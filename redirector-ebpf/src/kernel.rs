@@ -378,7 +378,8 @@ impl<C: Context> State for Kernel<'_, C> {
 
     #[inline(always)]
     fn note_forwarded(&mut self) {
-        if let Some(ever) = EVER.get_ptr_mut(0) {
+        // Every beginning of a connection reads that memory, so it is written once.
+        if let Some(ever) = EVER.get_ptr_mut(0).filter(|_| !self.has_forwarded()) {
             // SAFETY: not null; every CPU writes the same.
             unsafe { (*ever).forwarded = 1 };
         }

@@ -24,6 +24,17 @@ type Keyed<K, V> = maps::HashMap<MapData, Plain<K>, Plain<V>>;
 pub enum Hooks {
     Tc,
     XdpThenTc,
+    /// With XDP as kernels get it that know no packets in fragments there.
+    LinearXdpThenTc,
+}
+
+impl Hooks {
+    fn xdp(self) -> &'static str {
+        match self {
+            Self::LinearXdpThenTc => "xdp_linear",
+            Self::Tc | Self::XdpThenTc => INGRESS_XDP,
+        }
+    }
 }
 
 pub struct Programs {
@@ -51,7 +62,7 @@ impl Programs {
             capacity,
             log_level: "off".parse().expect("a log level"),
         };
-        let programs = PROGRAMS.into_iter().chain([INGRESS_XDP]);
+        let programs = PROGRAMS.into_iter().chain([hooks.xdp()]);
         let mut object =
             load_object(settings, programs, None).expect("the kernel takes the programs");
         Self {
@@ -101,7 +112,7 @@ impl Programs {
     /// The packet's bytes after the programs for its direction and link layer.
     pub fn run(&mut self, packet: &Frame, direction: Direction) -> Vec<u8> {
         // The filter of a NIC keeps from XDP what is addressed to others.
-        let has_xdp = self.hooks == Hooks::XdpThenTc
+        let has_xdp = self.hooks != Hooks::Tc
             && direction == Direction::Ingress
             && packet.link_layer == LinkLayer::Ethernet
             && !packet.other_host;
@@ -131,7 +142,7 @@ impl Programs {
     /// The bytes of a packet that XDP rewrote, `None` for one that it left to TC.
     fn xdp(&self, packet: &Frame) -> Option<Vec<u8>> {
         const XDP_PASS: u32 = 2;
-        let program: &Xdp = self.program(INGRESS_XDP);
+        let program: &Xdp = self.program(self.hooks.xdp());
         let mark = XDP_MARK.to_ne_bytes();
         // The metadata comes out in front of the packet.
         let (after, result) = test_run(program, packet, mark.len());

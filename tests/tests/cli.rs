@@ -227,6 +227,27 @@ fn two_capabilities_are_enough() {
     }
 }
 
+/// What an older kernel gets asks the verifier for trust.
+#[test]
+fn xdp_without_fragments_names_a_third() {
+    let lan = Lan::new();
+    let instance = Instance::unloaded(&lan.server);
+    let before = Footprint::of(&instance);
+    let mut command = lan.server.command("setpriv");
+    let only = "-all,+bpf,+net_admin";
+    command.args([
+        &format!("--bounding-set={only}"),
+        &format!("--inh-caps={only}"),
+    ]);
+    command.arg(path()).env("REDIRECTOR_NO_XDP_FRAGS", "1");
+    with_load(&mut command, &instance);
+    command.args(["--hook", "xdp"]);
+    let refused = run(&mut command);
+    assert_eq!(refused.code, Some(4), "{refused:#?}");
+    assert_words(&refused, &["CAP_PERFMON"]);
+    assert_eq!(Footprint::of(&instance), before);
+}
+
 /// As in a container whose profile does not know bpf(2).
 #[test]
 fn a_filter_of_system_calls_is_named() {

@@ -35,8 +35,8 @@ pub fn is_trusted() -> bool {
 /// What it costs if it does not.
 pub fn barriers() -> Option<String> {
     (!is_trusted()).then(|| {
-        "without CAP_PERFMON the kernel puts barriers against speculation into the programs, and each packet pays \
-         for them"
+        "without CAP_PERFMON the kernel puts barriers against speculation into the programs (unless its mitigations \
+         are off), and each packet pays for them"
             .to_owned()
     })
 }

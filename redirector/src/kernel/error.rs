@@ -16,7 +16,7 @@ pub enum Error {
     NotLoaded { name: Name, others: Vec<Name> },
     #[error(
         "not permitted to look: instance \"{name}\" is not loaded, or not for this user to read, which \
-         `redirector load --pin-mode` decides (0644, everybody, by default); root may always, and alone before Linux 5.19"
+         `redirector load --pin-mode` decides (0644, everybody, by default); root may always, and often alone before Linux 5.19"
     )]
     Closed { name: Name },
     #[error(
@@ -143,9 +143,9 @@ pub enum Error {
     )]
     XdpStacked { above: String, below: String },
     #[error(
-        "not permitted: CAP_PERFMON is missing, without which this kernel lets no program look at packets \
-         (Linux before 6.6, unless mended); run it as root or with sudo, or give the service \
-         CapabilityBoundingSet=CAP_PERFMON in a drop-in"
+        "not permitted: CAP_PERFMON is missing, without which this kernel lets no such program look at packets \
+         (Linux before 6.6, unless mended); run it as root or with sudo, or give it that as well (with systemd: \
+         CapabilityBoundingSet=CAP_PERFMON in a drop-in)"
     )]
     Untrusted,
     #[error("the kernel refused program {name}: {reason}")]

@@ -233,8 +233,9 @@ fn verdict(log: &str) -> &str {
         .trim()
 }
 
-/// Of a program that compares where a packet ends (`check_cond_jmp_op()`).
-const UNTRUSTED: &str = "pointer comparison prohibited";
+/// Of a program that compares where a packet ends (`check_cond_jmp_op()`), or asks how far that is
+/// (`adjust_reg_min_max_vals()`).
+const UNTRUSTED: [&str; 2] = ["pointer comparison prohibited", "pointer prohibited"];
 
 fn refused(name: &str, error: &ProgramError) -> Error {
     let reason = match error {
@@ -244,7 +245,7 @@ fn refused(name: &str, error: &ProgramError) -> Error {
         } => {
             let log = verifier_log.to_string();
             let verdict = verdict(&log);
-            if verdict.ends_with(UNTRUSTED) && !capability::is_trusted() {
+            if UNTRUSTED.iter().any(|end| verdict.ends_with(end)) && !capability::is_trusted() {
                 return Error::Untrusted;
             }
             format!("{io_error} ({verdict})")
