@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::redirector::json;
 use crate::wait;
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 
 #[derive(Clone, Debug)]
 pub struct Output {
