@@ -184,22 +184,13 @@ fn without_capabilities_both_are_named() {
 /// The bpffs belongs to root, hence user 0, but without anything else that root can do.
 #[test]
 fn two_capabilities_are_enough() {
-    let mut only = "-all,+bpf,+net_admin".to_owned();
+    let mut only = TWO.to_owned();
     let lan = Lan::new();
     let listener = Listener::bind(&lan.server, 8000);
     // Whoever comes first mounts the bpffs, and that takes more.
     let _mounts = Instance::load(&Namespace::new("other"), "-i lo 80:8000");
 
-    let with = |only: &str| {
-        let mut command = lan.server.command("setpriv");
-        command
-            .args([
-                format!("--bounding-set={only}"),
-                format!("--inh-caps={only}"),
-            ])
-            .arg(path());
-        command
-    };
+    let with = |only: &str| with_capabilities(&lan.server, only);
     // The programs of every kind of device.
     let check = |only: &str| run(with(only).args(["check", "-i", "eth0", "80:8000"]));
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("the kernel's release");
@@ -227,19 +218,29 @@ fn two_capabilities_are_enough() {
     }
 }
 
+/// As setpriv has them.
+const TWO: &str = "-all,+bpf,+net_admin";
+
+/// The program, without any other capability.
+fn with_capabilities(host: &Namespace, only: &str) -> Command {
+    let mut command = host.command("setpriv");
+    command
+        .args([
+            format!("--bounding-set={only}"),
+            format!("--inh-caps={only}"),
+        ])
+        .arg(path());
+    command
+}
+
 /// What an older kernel gets asks the verifier for trust.
 #[test]
 fn xdp_without_fragments_names_a_third() {
     let lan = Lan::new();
     let instance = Instance::unloaded(&lan.server);
     let before = Footprint::of(&instance);
-    let mut command = lan.server.command("setpriv");
-    let only = "-all,+bpf,+net_admin";
-    command.args([
-        &format!("--bounding-set={only}"),
-        &format!("--inh-caps={only}"),
-    ]);
-    command.arg(path()).env("REDIRECTOR_NO_XDP_FRAGS", "1");
+    let mut command = with_capabilities(&lan.server, TWO);
+    command.env("REDIRECTOR_NO_XDP_FRAGS", "1");
     with_load(&mut command, &instance);
     command.args(["--hook", "xdp"]);
     let refused = run(&mut command);
