@@ -233,6 +233,32 @@ fn with_capabilities(host: &Namespace, only: &str) -> Command {
     command
 }
 
+/// Messages are read once, and by who may open programs.
+#[test]
+fn the_log_names_what_it_takes() {
+    let lan = Lan::new();
+    let instance = Instance::load(&lan.server, "80:8000");
+    let mut command = with_capabilities(&lan.server, TWO);
+    command.args(["log", "--name", instance.name()]);
+    let refused = run(&mut command);
+    assert_eq!(refused.code, Some(4), "{refused:#?}");
+    assert_words(&refused, &["CAP_SYS_ADMIN"]);
+}
+
+/// Also on a host that has no interface to load on by default.
+#[test]
+fn a_reload_of_nothing_says_that() {
+    let host = Namespace::new("bare");
+    let instance = Instance::unloaded(&host);
+    for arguments in ["", "80:8000"] {
+        let refused = instance.run("reload", arguments);
+        assert_eq!(refused.code, Some(3), "{refused:#?}");
+        assert_words(&refused, &["is not loaded"]);
+    }
+    let missing = instance.run("reload", "-i eth7 80:8000");
+    assert_eq!(missing.code, Some(2), "{missing:#?}");
+}
+
 /// What an older kernel gets asks the verifier for trust.
 #[test]
 fn xdp_without_fragments_names_a_third() {

@@ -1,8 +1,8 @@
 use super::{args::Reload, changes};
 use crate::{
-    config::{Config, Name},
+    config::{self, Config, Name},
     exit::Exit,
-    kernel::{self, Instance},
+    kernel::{self, Error, Instance},
 };
 
 const WORDS: changes::Words = changes::Words {
@@ -13,13 +13,26 @@ const WORDS: changes::Words = changes::Words {
 pub fn run(args: Reload) -> anyhow::Result<Exit> {
     let name = &args.instance.name;
     let loaded = loaded(name)?;
-    let wanted = changes::resolve(&args.source, loaded.as_ref())?;
+    let wanted = match changes::resolve(&args.source, loaded.as_ref()) {
+        // What is loaded would have told.
+        Err(error) if loaded.is_none() && is_of_the_host(&error) => {
+            return Err(Error::not_loaded(name).into());
+        }
+        resolved => resolved?,
+    };
     if args.dry_run {
         return changes::rehearse(&wanted, |config| kernel::rehearse_reload(name, config));
     }
     changes::make(name, &wanted, &WORDS, |config, netfilter| {
         kernel::reload(name, config, netfilter)
     })
+}
+
+/// Whether only the interfaces of this host were missing, which nobody named.
+fn is_of_the_host(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<config::Error>()
+        .is_some_and(config::Error::is_no_default_route)
 }
 
 /// `None` if it is not loaded, which the change says once its arguments are known to be good.

@@ -119,6 +119,11 @@ impl Error {
             place: Some(Box::new(place)),
         }
     }
+
+    /// Whether there is no interface to choose where none was named.
+    pub fn is_no_default_route(&self) -> bool {
+        matches!(*self.problem, Problem::NoDefaultRoute(_))
+    }
 }
 
 impl std::error::Error for Error {}

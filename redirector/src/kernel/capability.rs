@@ -3,6 +3,7 @@
 use procfs::process::Process;
 
 use super::Error;
+use crate::config::Name;
 
 /// Bits of `include/uapi/linux/capability.h`.
 const CAPABILITIES: [(&str, u32); 2] = [("CAP_BPF", 39), ("CAP_NET_ADMIN", 12)];
@@ -25,6 +26,15 @@ pub fn require() -> Result<(), Error> {
     } else {
         Err(Error::NotPermitted { missing })
     }
+}
+
+/// Fails unless programs can be opened by their ids, which is how their log is found (`bpf_prog_get_fd_by_id()` in
+/// `kernel/bpf/syscall.c`).
+pub fn require_log_reader(name: &Name) -> Result<(), Error> {
+    if effective() & (1 << CAP_SYS_ADMIN) != 0 {
+        return Ok(());
+    }
+    Err(Error::LogNotPermitted { name: name.clone() })
 }
 
 /// Whether the verifier trusts our programs (`bpf_allow_ptr_leaks()` and `bpf_bypass_spec_v4()` in `linux/bpf.h`).

@@ -29,6 +29,11 @@ pub enum Error {
     )]
     TraceNotPermitted { name: Name },
     #[error(
+        "not permitted to read what the programs of instance \"{name}\" log: a message is read once, so only root \
+         (CAP_SYS_ADMIN) may; `redirector status` takes no privileges"
+    )]
+    LogNotPermitted { name: Name },
+    #[error(
         "instance \"{name}\" is traced already, and one can read at a time; end the other `redirector trace` first"
     )]
     Traced { name: Name },
@@ -194,7 +199,8 @@ impl Error {
             | Self::Filtered
             | Self::Untrusted
             | Self::Closed { .. }
-            | Self::TraceNotPermitted { .. } => {
+            | Self::TraceNotPermitted { .. }
+            | Self::LogNotPermitted { .. } => {
                 return true;
             }
             Self::Io { source, .. } | Self::Mount { source, .. } => source.kind(),

@@ -35,7 +35,7 @@ pub use self::{
         explain,
     },
     bpffs::require as require_bpffs,
-    capability::{may_raise_limits, require as require_capabilities},
+    capability::{may_raise_limits, require as require_capabilities, require_log_reader},
     drain::{Drain, Live},
     error::Error,
     instance::Instance,
