@@ -9,6 +9,7 @@
 
 pub mod answering;
 pub mod application;
+pub mod bpffs;
 pub mod browser;
 pub mod capture;
 pub mod counters;

@@ -1,6 +1,6 @@
 //! Programs that are run to their end, and programs that are ended with their owner.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -125,6 +125,20 @@ impl Background {
 
     pub fn signal(&self, signal: Signal) {
         self::signal(self.child.id(), signal);
+    }
+
+    /// Stops it, until SIGCONT, and waits until it has stopped.
+    #[track_caller]
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+        let path = format!("/proc/{}/stat", self.pid());
+        wait::until("it has stopped", || {
+            let stat = fs::read_to_string(&path).expect("its state");
+            // Behind the name, which may have anything in it (proc_pid_stat(5)).
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.starts_with(" T"))
+        });
     }
 
     /// Asks the program to end, and waits until it has. The exit code as in [`Output`].

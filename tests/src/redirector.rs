@@ -144,7 +144,7 @@ impl Instance {
     /// Other programs are loaded while `reader` is stopped, so that it cannot look in between.
     #[track_caller]
     pub fn load_unseen(&self, reader: &Background, arguments: &str) {
-        reader.signal(Signal::SIGSTOP);
+        reader.pause();
         self.run("unload", "").success("unload");
         self.run("load", arguments).success("load");
         reader.signal(Signal::SIGCONT);

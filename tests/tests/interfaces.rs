@@ -1,9 +1,9 @@
 //! Interfaces that go and come, and interfaces of other kinds.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::path::Path;
 
+use integration::bpffs;
 use integration::footprint::Footprint;
 use integration::netns::Namespace;
 use integration::process::Background;
@@ -11,7 +11,6 @@ use integration::redirector::{Instance, interface, json};
 use integration::server::{Connection, Listener, is_refused};
 use integration::topology::{CLIENT, LOOPBACK, Lan, SERVER, number};
 use integration::wait;
-use nix::fcntl::{Flock, FlockArg};
 use nix::net::if_::if_nametoindex;
 
 const RULES: &str = "-i eth0 -i lo 80:8000";
@@ -72,26 +71,17 @@ fn loopback_is_known_by_any_name() {
 /// It has read the configuration, and waits for somebody else's change.
 #[test]
 fn an_interface_that_goes_while_it_is_loaded_is_named() {
-    let bpffs = || {
-        let file = File::open("/sys/fs/bpf").expect("bpffs");
-        Flock::lock(file, FlockArg::LockExclusive).expect("the lock")
-    };
     for comes_again in [false, true] {
         let lan = Lan::new();
         let _mounted = Instance::load(&lan.server, "-i lo 81:8001");
         let instance = Instance::unloaded(&lan.server);
         let before = Footprint::of(&instance);
-        let lock = bpffs();
+        let lock = bpffs::lock();
         let mut load = Background::start(
             &mut instance.command("load", RULES),
             Background::directory(),
         );
-        let files = format!("/proc/{}/fd", load.pid());
-        wait::until("it waits for the lock", || {
-            let files = fs::read_dir(&files).expect("its files").flatten();
-            let mut targets = files.filter_map(|file| fs::read_link(file.path()).ok());
-            targets.any(|target| target == Path::new("/sys/fs/bpf"))
-        });
+        bpffs::until_waited_for(&load);
         lan.server.ip("link delete eth0");
         if comes_again {
             lan.connect();

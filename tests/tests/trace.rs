@@ -178,7 +178,7 @@ fn what_is_lost_is_told() {
         .enter(|| UdpSocket::bind("0.0.0.0:0"))
         .expect("a client");
     let trace = start(&instance, "--json");
-    trace.signal(Signal::SIGSTOP);
+    trace.pause();
     // More than there is room for, while the lease lasts.
     for _ in 0..10_000 {
         client

@@ -16,6 +16,7 @@ pub fn run(args: Reload) -> anyhow::Result<Exit> {
     let wanted = match changes::resolve(&args.source, loaded.as_ref()) {
         // What is loaded would have told.
         Err(error) if loaded.is_none() && is_of_the_host(&error) => {
+            kernel::require_capabilities()?;
             return Err(Error::not_loaded(name).into());
         }
         resolved => resolved?,
@@ -35,7 +36,8 @@ fn is_of_the_host(error: &anyhow::Error) -> bool {
         .is_some_and(config::Error::is_no_default_route)
 }
 
-/// `None` if it is not loaded, which the change says once its arguments are known to be good.
+/// `None` if it is not loaded, which the change says once its arguments are known to be good, as far as this host
+/// can tell.
 fn loaded(name: &Name) -> anyhow::Result<Option<Config>> {
     let Some(instance) = Instance::find(name)? else {
         return Ok(None);

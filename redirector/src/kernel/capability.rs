@@ -28,8 +28,8 @@ pub fn require() -> Result<(), Error> {
     }
 }
 
-/// Fails unless programs can be opened by their ids, which is how their log is found (`bpf_prog_get_fd_by_id()` in
-/// `kernel/bpf/syscall.c`).
+/// Fails unless programs can be opened by their ids, which is how their log is found (`bpf_obj_get_next_id()` and
+/// `bpf_prog_get_fd_by_id()` in `kernel/bpf/syscall.c`).
 pub fn require_log_reader(name: &Name) -> Result<(), Error> {
     if effective() & (1 << CAP_SYS_ADMIN) != 0 {
         return Ok(());

@@ -29,8 +29,8 @@ pub enum Error {
     )]
     TraceNotPermitted { name: Name },
     #[error(
-        "not permitted to read what the programs of instance \"{name}\" log: a message is read once, so only root \
-         (CAP_SYS_ADMIN) may; `redirector status` takes no privileges"
+        "not permitted to read what the programs of instance \"{name}\" log: they are opened by their ids, which takes \
+         CAP_SYS_ADMIN, so run it as root or with sudo"
     )]
     LogNotPermitted { name: Name },
     #[error(

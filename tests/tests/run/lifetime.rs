@@ -5,6 +5,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use integration::bpffs;
 use integration::counters::rule;
 use integration::footprint::Footprint;
 use integration::process::Background;
@@ -55,6 +56,28 @@ fn a_kill_leaves_what_is_loaded_and_the_next_run_takes_it_over() {
     assert_answered(&lan.client, SERVER.both(81), &listener);
     run.stop();
     assert_refused(&lan.client, SERVER.both(80));
+}
+
+/// It has seen what is loaded, and waits for whoever unloads that.
+#[test]
+fn what_goes_before_it_is_taken_over_is_loaded() {
+    let lan = Lan::new();
+    let listener = Listener::bind(&lan.server, 8000);
+    let instance = Instance::load(&lan.server, RULES);
+    let lock = bpffs::lock();
+    let mut run = Run(Background::start(
+        &mut instance.command("run", RULES),
+        Background::directory(),
+    ));
+    bpffs::until_waited_for(&run.0);
+    run.0.pause();
+    drop(lock);
+    instance.run("unload", "").success("unload");
+    run.0.signal(Signal::SIGCONT);
+    run.says("loaded instance", 1);
+    assert_eq!(status_is(&instance, 0)["supervisor"], run.0.pid());
+    assert_answered(&lan.client, SERVER.both(80), &listener);
+    run.stop();
 }
 
 /// What is wanted is kept with what is loaded.

@@ -56,7 +56,11 @@ impl Keeper {
                 found => found?.is_some(),
             };
             let claim = if is_loaded {
-                Claim::take(name)?
+                match Claim::take(name) {
+                    // Somebody unloaded it meanwhile.
+                    Err(kernel::Error::NotLoaded { .. }) => continue,
+                    taken => taken?,
+                }
             } else {
                 match load(args, &resolved) {
                     Ok(claim) => claim,
