@@ -31,7 +31,7 @@ pub fn require() -> Result<(), Error> {
 /// Fails unless programs can be opened by their ids, which is how their log is found (`bpf_obj_get_next_id()` and
 /// `bpf_prog_get_fd_by_id()` in `kernel/bpf/syscall.c`).
 pub fn require_log_reader(name: &Name) -> Result<(), Error> {
-    if effective() & (1 << CAP_SYS_ADMIN) != 0 {
+    if has(CAP_SYS_ADMIN) {
         return Ok(());
     }
     Err(Error::LogNotPermitted { name: name.clone() })
@@ -53,7 +53,11 @@ pub fn barriers() -> Option<String> {
 
 /// Whether hard limits of processes can be raised.
 pub fn may_raise_limits() -> bool {
-    effective() & (1 << CAP_SYS_RESOURCE) != 0
+    has(CAP_SYS_RESOURCE)
+}
+
+fn has(bit: u32) -> bool {
+    effective() & (1 << bit) != 0
 }
 
 /// Without /proc nothing is known to be missing; the kernel decides.

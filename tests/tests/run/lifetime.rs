@@ -65,10 +65,7 @@ fn what_goes_before_it_is_taken_over_is_loaded() {
     let listener = Listener::bind(&lan.server, 8000);
     let instance = Instance::load(&lan.server, RULES);
     let lock = bpffs::lock();
-    let mut run = Run(Background::start(
-        &mut instance.command("run", RULES),
-        Background::directory(),
-    ));
+    let mut run = Run::spawn(&mut instance.command("run", RULES));
     bpffs::until_waited_for(&run.0);
     run.0.pause();
     drop(lock);

@@ -25,10 +25,14 @@ impl Run {
         Self::of(instance, &mut instance.command("run", arguments))
     }
 
+    fn spawn(command: &mut Command) -> Self {
+        Self(Background::start(command, Background::directory()))
+    }
+
     /// Waits until it keeps the instance.
     #[track_caller]
     fn of(instance: &Instance, command: &mut Command) -> Self {
-        let mut run = Self(Background::start(command, Background::directory()));
+        let mut run = Self::spawn(command);
         wait::until("the instance is kept", || {
             run.0.assert_running();
             let status = json(&instance.run("status", "--json").stdout);
